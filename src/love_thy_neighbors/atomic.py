@@ -1,0 +1,66 @@
+"""Files that are there whole or not at all, whenever the process is killed."""
+
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+
+@contextmanager
+def written_whole(path: Path) -> Iterator[Path]:
+    """Yield a temporary path beside ``path``; on success it becomes ``path``, else it is removed.
+
+    The rename is atomic within one file system, so a reader sees the old file, the new one, or none.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".tmp")
+    os.close(handle)
+    temporary = Path(name)
+    try:
+        yield temporary
+        with temporary.open("rb") as written:
+            os.fsync(written.fileno())
+        temporary.chmod(0o644)  # mkstemp makes 0600; results are for colleagues to read
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+@contextmanager
+def folder_written_whole(folder: Path) -> Iterator[Path]:
+    """Yield a temporary folder beside ``folder``; on success it takes that name, replacing the old one."""
+    folder = folder.absolute()
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    temporary = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f".{folder.name}.", suffix=".tmp"))
+    try:
+        yield temporary
+        temporary.chmod(0o755)
+        if folder.exists():
+            # Two renames: a folder cannot be replaced in one. Between them only the old name is gone.
+            retired = temporary.with_suffix(".old")
+            folder.rename(retired)
+            temporary.rename(folder)
+            shutil.rmtree(retired)
+        else:
+            temporary.rename(folder)
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Write ``value`` as indented UTF-8 JSON with a closing newline, whole."""
+    text = json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+    with written_whole(path) as temporary:
+        temporary.write_text(text, encoding="utf-8")
+
+
+def write_npy(path: Path, array: np.ndarray) -> None:
+    """Write ``array`` as ``.npy``, whole and without pickle."""
+    with written_whole(path) as temporary, temporary.open("wb") as file:
+        np.save(file, array, allow_pickle=False)

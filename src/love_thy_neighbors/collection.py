@@ -1,0 +1,388 @@
+"""What a data set is, on disk and in memory.
+
+On disk a collection is a folder:
+
+    images.parquet            one row an image: id, file, owner (strings); labels, tags, sets, groups (lists of strings)
+    features/<backbone>.npy   [N, d] float16, or int8 to be multiplied by the scale in the card; memory-mapped
+    thumbnails/<row>.webp     optional small pictures for figures
+    card.json                 where it comes from, licence, counts, label names, feature scale, how labels were made
+
+In memory it is a `Collection`: the features, a label matrix and one sparse binary matrix per metadata type.
+Images are known by their row number everywhere; ids are for people and need not be unique.
+"""
+
+import json
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+from scipy import sparse
+
+from love_thy_neighbors.atomic import folder_written_whole, write_json
+from love_thy_neighbors.errors import UserError
+
+METADATA_TYPES = ("tags", "sets", "groups")
+TEXT_COLUMNS = ("id", "file", "owner")
+LIST_COLUMNS = ("labels", *METADATA_TYPES)
+FORMAT = 1
+_BLOCK_BYTES = 64 << 20  # how much of a feature table is looked at in one go
+
+
+@dataclass(frozen=True)
+class Features:
+    """A memory-mapped table of image features, phi(x) = scale * table[x].
+
+    Shapes: ``table`` [N, d], float16 (scale 1) or int8.
+    """
+
+    backbone: str
+    table: np.ndarray
+    scale: float
+
+    @property
+    def dim(self) -> int:
+        return int(self.table.shape[1])
+
+
+@dataclass(frozen=True)
+class Collection:
+    """A collection in memory.
+
+    Shapes: ``labels`` [N, L] and each ``metadata[type]`` [N, T_type], binary CSR (uint8, sorted indices);
+    ``label_names`` has L entries and ``values[type]`` the T_type metadata values, both in column order.
+    ``ids``, ``files`` and ``owners`` are Arrow string columns of N rows (``files`` and ``owners`` may hold nulls).
+    """
+
+    folder: Path
+    card: dict[str, Any]
+    ids: pa.Array
+    files: pa.Array
+    owners: pa.Array
+    label_names: tuple[str, ...]
+    labels: sparse.csr_matrix
+    metadata: dict[str, sparse.csr_matrix]
+    values: dict[str, list[str]]
+    features: Features
+
+    def __len__(self) -> int:
+        return int(self.labels.shape[0])
+
+    @cached_property
+    def without_metadata(self) -> np.ndarray:
+        """Boolean [N]: images that carry no value of any metadata type."""
+        counts = np.zeros(len(self), dtype=np.int64)
+        for matrix in self.metadata.values():
+            counts += np.diff(matrix.indptr)
+        return counts == 0
+
+
+def read_card(folder: Path) -> dict[str, Any]:
+    """The collection's ``card.json``, checked for the keys that loading relies on.
+
+    Raises `UserError` if the folder, the card or one of its keys is missing or of the wrong kind.
+    """
+    path = folder / "card.json"
+    if not folder.is_dir():
+        raise UserError(
+            f"data.dir: {folder} is not a folder; make a collection with prepare.py, or give the path of one."
+        )
+    if not path.is_file():
+        raise UserError(
+            f"{path} is missing; a collection is what prepare.py writes, so run it again into {folder}."
+        )
+    try:
+        card = json.loads(path.read_text(encoding="utf-8"))
+    except (UnicodeDecodeError, json.JSONDecodeError) as error:
+        raise UserError(
+            f"{path}: not valid JSON ({error}); restore it or run prepare.py again."
+        ) from None
+    expected = {"format": int, "images": int, "labels": dict, "metadata": dict, "features": dict}
+    if not isinstance(card, dict):
+        raise UserError(f"{path}: must hold one JSON object; restore it or run prepare.py again.")
+    for key, kind in expected.items():
+        if not isinstance(card.get(key), kind):
+            raise UserError(
+                f"{path}: key '{key}' is missing or not of type {kind.__name__}; run prepare.py again."
+            )
+    if card["format"] != FORMAT:
+        raise UserError(
+            f"{path}: format {card['format']} is not {FORMAT}, which this version reads; run prepare.py again."
+        )
+    names = card["labels"].get("names")
+    if (
+        not isinstance(names, list)
+        or not all(isinstance(name, str) for name in names)
+        or len(set(names)) != len(names)
+    ):
+        raise UserError(
+            f"{path}: labels.names must be a list of distinct strings; run prepare.py again."
+        )
+    return card
+
+
+def metadata_types(folder: Path) -> tuple[str, ...]:
+    """The metadata types that the collection in ``folder`` has, read from its card alone."""
+    return tuple(kind for kind in METADATA_TYPES if kind in read_card(folder)["metadata"])
+
+
+def load_collection(folder: Path, backbone: str | None = None) -> Collection:
+    """Read the collection in ``folder``, and check everything that later code relies on.
+
+    ``backbone`` names the feature table; None means the only one there is. Features stay memory-mapped; they are looked
+    at block by block for NaN and infinity and nothing of size N x d is copied.
+
+    Raises `UserError` naming the file, the row or key, and the cure.
+    """
+    card = read_card(folder)
+    path = folder / "images.parquet"
+    table = _read_table(path)
+    rows = table.num_rows
+    if rows != card["images"]:
+        raise UserError(
+            f"{path}: {rows} rows, but card.json says {card['images']} images; run prepare.py again."
+        )
+    names = tuple(card["labels"]["names"])
+    labels, _ = _binary_matrix(path, table, "labels", known=names)
+    metadata, values = {}, {}
+    for kind in METADATA_TYPES:
+        declared = card["metadata"].get(kind)
+        if (kind in table.column_names) != (declared is not None):
+            where, other = (
+                ("images.parquet", "card.json")
+                if declared is None
+                else ("card.json", "images.parquet")
+            )
+            raise UserError(
+                f"{folder}: {where} has '{kind}' but {other} does not; run prepare.py again."
+            )
+        if declared is None:
+            continue
+        metadata[kind], values[kind] = _binary_matrix(path, table, kind)
+        count = declared.get("values") if isinstance(declared, dict) else None
+        if count != len(values[kind]):
+            raise UserError(
+                f"{folder / 'card.json'}: metadata.{kind}.values is {count}, but images.parquet has "
+                f"{len(values[kind])} distinct {kind}; run prepare.py again."
+            )
+    return Collection(
+        folder=folder,
+        card=card,
+        ids=_text(table, "id"),
+        files=_text(table, "file"),
+        owners=_text(table, "owner"),
+        label_names=names,
+        labels=labels,
+        metadata=metadata,
+        values=values,
+        features=_load_features(folder, card, backbone, rows),
+    )
+
+
+def _read_table(path: Path) -> pa.Table:
+    if not path.is_file():
+        raise UserError(f"{path} is missing; run prepare.py again.")
+    try:
+        table = pq.read_table(path)
+    except (pa.ArrowException, OSError) as error:
+        reason = str(error).splitlines()[0]
+        raise UserError(
+            f"{path}: not a readable Parquet file ({reason}); run prepare.py again."
+        ) from None
+    for column in table.column_names:
+        if column not in (*TEXT_COLUMNS, *LIST_COLUMNS):
+            known = ", ".join((*TEXT_COLUMNS, *LIST_COLUMNS))
+            raise UserError(f"{path}: unknown column '{column}'; the columns are {known}.")
+    for column in ("id", "labels"):
+        if column not in table.column_names:
+            raise UserError(f"{path}: column '{column}' is missing; run prepare.py again.")
+    for column in table.column_names:
+        kind = table.schema.field(column).type
+        if column in TEXT_COLUMNS and not (
+            pa.types.is_string(kind) or pa.types.is_large_string(kind)
+        ):
+            raise UserError(
+                f"{path}: column '{column}' is {kind}, not string; run prepare.py again."
+            )
+        if column in LIST_COLUMNS and kind not in (
+            pa.list_(pa.string()),
+            pa.large_list(pa.string()),
+        ):
+            raise UserError(
+                f"{path}: column '{column}' is {kind}, not list<string>; run prepare.py again."
+            )
+        if column == "id" or column in LIST_COLUMNS:
+            _refuse_nulls(path, table, column)
+    return table
+
+
+def _refuse_nulls(path: Path, table: pa.Table, column: str) -> None:
+    data = table[column].combine_chunks()
+    if data.null_count:
+        row = int(np.flatnonzero(pc.is_null(data).to_numpy(zero_copy_only=False))[0])
+        raise UserError(
+            f"{path}: row {row} has no value in column '{column}'; write an empty list or drop the row."
+        )
+    if column in LIST_COLUMNS and data.flatten().null_count:
+        entry = np.flatnonzero(pc.is_null(data.flatten()).to_numpy(zero_copy_only=False))[0]
+        row = int(pc.list_parent_indices(data)[int(entry)].as_py())
+        raise UserError(f"{path}: row {row} has a null inside '{column}'; drop it from the list.")
+
+
+def _text(table: pa.Table, column: str) -> pa.Array:
+    if column not in table.column_names:
+        return pa.nulls(table.num_rows, pa.string())
+    return table[column].combine_chunks()
+
+
+def _binary_matrix(
+    path: Path, table: pa.Table, column: str, known: tuple[str, ...] | None = None
+) -> tuple[sparse.csr_matrix, list[str]]:
+    """The list column as binary CSR [N, T], with its T values in column order (``known``, or sorted)."""
+    lists = table[column].combine_chunks()
+    flat, rows = lists.flatten(), pc.list_parent_indices(lists).to_numpy()
+    if known is None:
+        names = sorted(pc.unique(flat).to_pylist())
+    else:
+        names = list(known)
+    codes = pc.index_in(flat, pa.array(names, flat.type))
+    if codes.null_count:
+        entry = int(np.flatnonzero(pc.is_null(codes).to_numpy(zero_copy_only=False))[0])
+        raise UserError(
+            f"{path}: row {rows[entry]} has the label '{flat[entry].as_py()}', which card.json does not list in "
+            "labels.names; run prepare.py again."
+        )
+    shape = (table.num_rows, len(names))
+    ones = np.ones(len(flat), dtype=np.uint8)
+    matrix = sparse.csr_matrix((ones, (rows, codes.to_numpy(zero_copy_only=False))), shape=shape)
+    matrix.data[:] = 1  # a value named twice in one row counts once
+    matrix.sort_indices()
+    return matrix, names
+
+
+def _load_features(folder: Path, card: dict[str, Any], backbone: str | None, rows: int) -> Features:
+    cards = card["features"]
+    if backbone is None:
+        if len(cards) != 1:
+            raise UserError(
+                f"{folder / 'card.json'}: lists {len(cards)} feature tables ({', '.join(cards)}); set data.backbone."
+            )
+        backbone = next(iter(cards))
+    if backbone not in cards:
+        raise UserError(
+            f"data.backbone: '{backbone}' is not in {folder / 'card.json'}; it has {', '.join(cards)}."
+        )
+    declared = cards[backbone]
+    path = folder / "features" / f"{backbone}.npy"
+    if Path(backbone).name != backbone:
+        raise UserError(
+            f"{folder / 'card.json'}: features.{backbone} is not a plain name; run prepare.py again."
+        )
+    table = open_npy(path)
+    if table.ndim != 2 or table.dtype not in (np.float16, np.int8):
+        raise UserError(
+            f"{path}: {table.dtype} {list(table.shape)}, not a float16 or int8 table [N, d]; run prepare.py again."
+        )
+    if len(table) != rows:
+        raise UserError(
+            f"{path}: {len(table)} rows, but images.parquet has {rows}; run prepare.py again."
+        )
+    for key, found in (("dim", table.shape[1]), ("dtype", str(table.dtype))):
+        if declared.get(key) != found:
+            raise UserError(
+                f"{folder / 'card.json'}: features.{backbone}.{key} is {declared.get(key)}, but the table has {found}; run prepare.py again."
+            )
+    scale = declared.get("scale")
+    if not isinstance(scale, int | float) or not np.isfinite(scale) or scale <= 0:
+        raise UserError(
+            f"{folder / 'card.json'}: features.{backbone}.scale must be a positive number, not {scale}; run prepare.py again."
+        )
+    refuse_non_finite(path, table)
+    return Features(backbone=backbone, table=table, scale=float(scale))
+
+
+def open_npy(path: Path) -> np.ndarray:
+    """Memory-map a ``.npy`` file without pickle; raises `UserError` if it is missing, truncated or not one."""
+    if not path.is_file():
+        raise UserError(
+            f"{path} is missing; give the path of a .npy file, or run prepare.py again."
+        )
+    try:
+        # Copy-on-write: nothing is ever written, but torch accepts only arrays that could be.
+        return np.load(path, mmap_mode="c", allow_pickle=False)
+    except (ValueError, OSError, EOFError) as error:
+        raise UserError(
+            f"{path}: truncated or not a plain .npy array ({error}); write it again with numpy.save."
+        ) from None
+
+
+def refuse_non_finite(path: Path, table: np.ndarray) -> None:
+    """Raise `UserError` with the first row of ``table`` [N, d] that holds NaN or infinity; reads it in blocks."""
+    if table.dtype.kind != "f":
+        return
+    step = max(1, _BLOCK_BYTES // max(1, table.shape[1] * table.itemsize))
+    for start in range(0, len(table), step):
+        block = table[start : start + step]
+        if block.dtype == np.float16:  # NumPy's isfinite is slow on float16: test the exponent bits
+            finite = (np.asarray(block).view(np.uint16) & 0x7C00) != 0x7C00
+        else:
+            finite = np.isfinite(block)
+        if not finite.all():
+            row = start + int(np.flatnonzero(~finite.all(axis=1))[0])
+            raise UserError(
+                f"{path}: row {row} holds NaN or infinity; extract that image's features again or leave it out."
+            )
+
+
+def write_collection(
+    folder: Path,
+    table: pa.Table,
+    card: dict[str, Any],
+    features: dict[str, np.ndarray],
+    thumbnails: Path | None = None,
+) -> None:
+    """Write a collection whole or not at all; an existing one of that name is replaced at the end.
+
+    ``table`` has the columns of ``images.parquet``, ``features[backbone]`` the rows of a feature table (float16 or int8;
+    a memory map is copied block by block). ``card`` needs ``labels.names``, and ``features.<backbone>.scale`` per
+    table; the counts (``format``, ``images``, ``labels.count``, ``metadata.*.values``, ``features.*.dim/dtype``) are filled in here, so
+    that they cannot disagree. ``thumbnails`` is a folder that is moved in.
+    """
+    card = {"format": FORMAT, **card, "images": table.num_rows}
+    card["labels"] = {**card["labels"], "count": len(card["labels"]["names"])}
+    described = card.get("metadata", {})
+    card["metadata"] = {
+        kind: {
+            **described.get(kind, {}),
+            "values": len(pc.unique(table[kind].combine_chunks().flatten())),
+        }
+        for kind in METADATA_TYPES
+        if kind in table.column_names
+    }
+    card["features"] = {
+        name: {
+            "scale": 1.0,
+            **card.get("features", {}).get(name, {}),
+            "dim": array.shape[1],
+            "dtype": str(array.dtype),
+        }
+        for name, array in features.items()
+    }
+    with folder_written_whole(folder) as temporary:
+        # No statistics, one row group, no store of the Arrow schema's metadata: the same table gives the same bytes.
+        pq.write_table(
+            table,
+            temporary / "images.parquet",
+            compression="zstd",
+            row_group_size=max(1, table.num_rows),
+        )
+        (temporary / "features").mkdir()
+        for name, array in features.items():
+            np.save(temporary / "features" / f"{name}.npy", array, allow_pickle=False)
+        if thumbnails is not None:
+            thumbnails.rename(temporary / "thumbnails")
+        write_json(temporary / "card.json", card)
