@@ -11,6 +11,7 @@ In memory it is a `Collection`: the features, a label matrix and one sparse bina
 Images are known by their row number everywhere; ids are for people and need not be unique.
 """
 
+import hashlib
 import json
 from dataclasses import dataclass
 from functools import cached_property
@@ -92,36 +93,24 @@ def read_card(folder: Path) -> dict[str, Any]:
             f"data.dir: {folder} is not a folder; make a collection with prepare.py, or give the path of one."
         )
     if not path.is_file():
-        raise UserError(
-            f"{path} is missing; a collection is what prepare.py writes, so run it again into {folder}."
-        )
+        raise UserError(f"{path} is missing; a collection is what prepare.py writes, so run it again into {folder}.")
     try:
         card = json.loads(path.read_text(encoding="utf-8"))
     except (UnicodeDecodeError, json.JSONDecodeError) as error:
-        raise UserError(
-            f"{path}: not valid JSON ({error}); restore it or run prepare.py again."
-        ) from None
+        raise UserError(f"{path}: not valid JSON ({error}); restore it or run prepare.py again.") from None
     expected = {"format": int, "images": int, "labels": dict, "metadata": dict, "features": dict}
     if not isinstance(card, dict):
         raise UserError(f"{path}: must hold one JSON object; restore it or run prepare.py again.")
     for key, kind in expected.items():
         if not isinstance(card.get(key), kind):
-            raise UserError(
-                f"{path}: key '{key}' is missing or not of type {kind.__name__}; run prepare.py again."
-            )
+            raise UserError(f"{path}: key '{key}' is missing or not of type {kind.__name__}; run prepare.py again.")
     if card["format"] != FORMAT:
         raise UserError(
             f"{path}: format {card['format']} is not {FORMAT}, which this version reads; run prepare.py again."
         )
     names = card["labels"].get("names")
-    if (
-        not isinstance(names, list)
-        or not all(isinstance(name, str) for name in names)
-        or len(set(names)) != len(names)
-    ):
-        raise UserError(
-            f"{path}: labels.names must be a list of distinct strings; run prepare.py again."
-        )
+    if not isinstance(names, list) or not all(isinstance(name, str) for name in names) or len(set(names)) != len(names):
+        raise UserError(f"{path}: labels.names must be a list of distinct strings; run prepare.py again.")
     return card
 
 
@@ -143,23 +132,15 @@ def load_collection(folder: Path, backbone: str | None = None) -> Collection:
     table = _read_table(path)
     rows = table.num_rows
     if rows != card["images"]:
-        raise UserError(
-            f"{path}: {rows} rows, but card.json says {card['images']} images; run prepare.py again."
-        )
+        raise UserError(f"{path}: {rows} rows, but card.json says {card['images']} images; run prepare.py again.")
     names = tuple(card["labels"]["names"])
     labels, _ = _binary_matrix(path, table, "labels", known=names)
     metadata, values = {}, {}
     for kind in METADATA_TYPES:
         declared = card["metadata"].get(kind)
         if (kind in table.column_names) != (declared is not None):
-            where, other = (
-                ("images.parquet", "card.json")
-                if declared is None
-                else ("card.json", "images.parquet")
-            )
-            raise UserError(
-                f"{folder}: {where} has '{kind}' but {other} does not; run prepare.py again."
-            )
+            where, other = ("images.parquet", "card.json") if declared is None else ("card.json", "images.parquet")
+            raise UserError(f"{folder}: {where} has '{kind}' but {other} does not; run prepare.py again.")
         if declared is None:
             continue
         metadata[kind], values[kind] = _binary_matrix(path, table, kind)
@@ -190,9 +171,7 @@ def _read_table(path: Path) -> pa.Table:
         table = pq.read_table(path)
     except (pa.ArrowException, OSError) as error:
         reason = str(error).splitlines()[0]
-        raise UserError(
-            f"{path}: not a readable Parquet file ({reason}); run prepare.py again."
-        ) from None
+        raise UserError(f"{path}: not a readable Parquet file ({reason}); run prepare.py again.") from None
     for column in table.column_names:
         if column not in (*TEXT_COLUMNS, *LIST_COLUMNS):
             known = ", ".join((*TEXT_COLUMNS, *LIST_COLUMNS))
@@ -202,19 +181,13 @@ def _read_table(path: Path) -> pa.Table:
             raise UserError(f"{path}: column '{column}' is missing; run prepare.py again.")
     for column in table.column_names:
         kind = table.schema.field(column).type
-        if column in TEXT_COLUMNS and not (
-            pa.types.is_string(kind) or pa.types.is_large_string(kind)
-        ):
-            raise UserError(
-                f"{path}: column '{column}' is {kind}, not string; run prepare.py again."
-            )
+        if column in TEXT_COLUMNS and not (pa.types.is_string(kind) or pa.types.is_large_string(kind)):
+            raise UserError(f"{path}: column '{column}' is {kind}, not string; run prepare.py again.")
         if column in LIST_COLUMNS and kind not in (
             pa.list_(pa.string()),
             pa.large_list(pa.string()),
         ):
-            raise UserError(
-                f"{path}: column '{column}' is {kind}, not list<string>; run prepare.py again."
-            )
+            raise UserError(f"{path}: column '{column}' is {kind}, not list<string>; run prepare.py again.")
         if column == "id" or column in LIST_COLUMNS:
             _refuse_nulls(path, table, column)
     return table
@@ -224,9 +197,7 @@ def _refuse_nulls(path: Path, table: pa.Table, column: str) -> None:
     data = table[column].combine_chunks()
     if data.null_count:
         row = int(np.flatnonzero(pc.is_null(data).to_numpy(zero_copy_only=False))[0])
-        raise UserError(
-            f"{path}: row {row} has no value in column '{column}'; write an empty list or drop the row."
-        )
+        raise UserError(f"{path}: row {row} has no value in column '{column}'; write an empty list or drop the row.")
     if column in LIST_COLUMNS and data.flatten().null_count:
         entry = np.flatnonzero(pc.is_null(data.flatten()).to_numpy(zero_copy_only=False))[0]
         row = int(pc.list_parent_indices(data)[int(entry)].as_py())
@@ -273,24 +244,18 @@ def _load_features(folder: Path, card: dict[str, Any], backbone: str | None, row
             )
         backbone = next(iter(cards))
     if backbone not in cards:
-        raise UserError(
-            f"data.backbone: '{backbone}' is not in {folder / 'card.json'}; it has {', '.join(cards)}."
-        )
+        raise UserError(f"data.backbone: '{backbone}' is not in {folder / 'card.json'}; it has {', '.join(cards)}.")
     declared = cards[backbone]
     path = folder / "features" / f"{backbone}.npy"
     if Path(backbone).name != backbone:
-        raise UserError(
-            f"{folder / 'card.json'}: features.{backbone} is not a plain name; run prepare.py again."
-        )
+        raise UserError(f"{folder / 'card.json'}: features.{backbone} is not a plain name; run prepare.py again.")
     table = open_npy(path)
     if table.ndim != 2 or table.dtype not in (np.float16, np.int8):
         raise UserError(
             f"{path}: {table.dtype} {list(table.shape)}, not a float16 or int8 table [N, d]; run prepare.py again."
         )
     if len(table) != rows:
-        raise UserError(
-            f"{path}: {len(table)} rows, but images.parquet has {rows}; run prepare.py again."
-        )
+        raise UserError(f"{path}: {len(table)} rows, but images.parquet has {rows}; run prepare.py again.")
     for key, found in (("dim", table.shape[1]), ("dtype", str(table.dtype))):
         if declared.get(key) != found:
             raise UserError(
@@ -308,9 +273,7 @@ def _load_features(folder: Path, card: dict[str, Any], backbone: str | None, row
 def open_npy(path: Path) -> np.ndarray:
     """Memory-map a ``.npy`` file without pickle; raises `UserError` if it is missing, truncated or not one."""
     if not path.is_file():
-        raise UserError(
-            f"{path} is missing; give the path of a .npy file, or run prepare.py again."
-        )
+        raise UserError(f"{path} is missing; give the path of a .npy file, or run prepare.py again.")
     try:
         # Copy-on-write: nothing is ever written, but torch accepts only arrays that could be.
         return np.load(path, mmap_mode="c", allow_pickle=False)
@@ -349,8 +312,8 @@ def write_collection(
 
     ``table`` has the columns of ``images.parquet``, ``features[backbone]`` the rows of a feature table (float16 or int8;
     a memory map is copied block by block). ``card`` needs ``labels.names``, and ``features.<backbone>.scale`` per
-    table; the counts (``format``, ``images``, ``labels.count``, ``metadata.*.values``, ``features.*.dim/dtype``) are filled in here, so
-    that they cannot disagree. ``thumbnails`` is a folder that is moved in.
+    table; the counts (``format``, ``images``, ``labels.count``, ``metadata.*.values``, ``features.*.dim/dtype``) and hashes are filled in here, so that
+    they cannot disagree. ``thumbnails`` is a folder that is moved in.
     """
     card = {"format": FORMAT, **card, "images": table.num_rows}
     card["labels"] = {**card["labels"], "count": len(card["labels"]["names"])}
@@ -373,16 +336,20 @@ def write_collection(
         for name, array in features.items()
     }
     with folder_written_whole(folder) as temporary:
-        # No statistics, one row group, no store of the Arrow schema's metadata: the same table gives the same bytes.
-        pq.write_table(
-            table,
-            temporary / "images.parquet",
-            compression="zstd",
-            row_group_size=max(1, table.num_rows),
-        )
+        parquet = temporary / "images.parquet"
+        pq.write_table(table, parquet, compression="zstd", row_group_size=max(1, table.num_rows))
+        card["images_sha256"] = _sha256(parquet)
         (temporary / "features").mkdir()
         for name, array in features.items():
-            np.save(temporary / "features" / f"{name}.npy", array, allow_pickle=False)
+            path = temporary / "features" / f"{name}.npy"
+            np.save(path, array, allow_pickle=False)
+            # The card's hash stands for the content: run folders and cached neighbour lists are named by it.
+            card["features"][name]["sha256"] = _sha256(path)
         if thumbnails is not None:
             thumbnails.rename(temporary / "thumbnails")
         write_json(temporary / "card.json", card)
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -1,0 +1,238 @@
+"""Batches: images, their sampled neighborhoods and their labels, gathered from one feature table."""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import pytorch_lightning as pl
+import torch
+from torch import Tensor
+
+from love_thy_neighbors.collection import Collection, load_collection
+from love_thy_neighbors.neighbor_lists import NeighborQuery, fill_random, neighbor_lists
+from love_thy_neighbors.neighborhoods import sample
+from love_thy_neighbors.splits import PARTS, Split, make_split
+
+EXACT = "exact"
+
+
+class IndexBatch(NamedTuple):
+    """What travels from the loader: row numbers only. Shapes: index [B], neighbors [B, K] with -1 for none, or None."""
+
+    index: Tensor
+    neighbors: Tensor | None
+
+
+class Batch(NamedTuple):
+    """What the task sees.
+
+    Shapes: index [B]; x [B, d]; z [B, K, d] and mask [B, K], or None for a model without neighbours; y [B, L].
+    """
+
+    index: Tensor
+    x: Tensor
+    z: Tensor | None
+    mask: Tensor | None
+    y: Tensor
+
+
+class IndexBatches:
+    """Batches of row numbers of one part of a split, dealt out to the processes of a distributed run.
+
+    Order and neighborhoods of an epoch are drawn at once, on the CPU, from (seed, epoch) alone: an epoch is the same
+    whichever process, device or restart it is run by. Each batch is divided among ``world`` processes; so that all get
+    equally many rows the last one may be padded with rows from the batch's start, which the metrics count once.
+    """
+
+    def __init__(
+        self,
+        rows: Tensor,
+        lists: Tensor | None,
+        *,
+        m: int,
+        samples: int | str,
+        batch_size: int,
+        seed: int,
+        shuffle: bool,
+    ) -> None:
+        self.rows, self.lists = rows, lists
+        self.m, self.samples = m, samples
+        self.batch_size, self.seed, self.shuffle = batch_size, seed, shuffle
+        self.epoch: Callable[[], int] = lambda: 0
+        self.rank, self.world = 0, 1
+
+    def __len__(self) -> int:
+        return -(-len(self.rows) // self.batch_size)
+
+    def __iter__(self) -> Iterator[IndexBatch]:
+        generator = torch.Generator().manual_seed(hash_seed(self.seed, self.epoch()))
+        order = torch.randperm(len(self.rows), generator=generator) if self.shuffle else torch.arange(len(self.rows))
+        neighbors = None
+        if self.lists is not None:
+            neighbors = self.lists[order]
+            if self.samples != EXACT:
+                neighbors = sample(neighbors, self.m, int(self.samples), generator)
+        for start in range(0, len(order), self.batch_size):
+            places = torch.arange(start, min(start + self.batch_size, len(order)))
+            places = places.repeat(self.world)[: -(-len(places) // self.world) * self.world][self.rank :: self.world]
+            yield IndexBatch(self.rows[order[places]], None if neighbors is None else neighbors[places])
+
+
+def hash_seed(*numbers: int) -> int:
+    """One seed from several numbers, well mixed (nearby seeds give unrelated streams)."""
+    return int(np.random.SeedSequence([n & 0xFFFFFFFF for n in numbers]).generate_state(1, np.uint64)[0] >> 1)
+
+
+class FeatureTable:
+    """Rows of phi, gathered for a whole batch at once.
+
+    The table keeps its type on disk (float16 or int8) and is memory-mapped; it moves to the GPU if it takes at most
+    half of the memory that is free there. A gathered batch is float32.
+    """
+
+    def __init__(self, collection: Collection) -> None:
+        self.table = torch.from_numpy(collection.features.table)
+        self.scale = collection.features.scale
+
+    def to(self, device: torch.device, free_bytes: int | None = None) -> None:
+        """Move the table to ``device`` if it fits; ``free_bytes`` is what is free there (asked of CUDA by default)."""
+        if device.type == "cpu" or self.table.device == device:
+            return
+        if free_bytes is None:
+            free_bytes = torch.cuda.mem_get_info(device)[0] if device.type == "cuda" else 0
+        if self.table.nbytes <= free_bytes // 2:
+            self.table = self.table.to(device)
+
+    def gather(self, rows: Tensor, device: torch.device) -> Tensor:
+        """phi of ``rows`` [...], any shape -> float32 [..., d] on ``device``; a row of -1 gives some row's feature."""
+        flat = rows.clamp(min=0).flatten().to(self.table.device)
+        taken = self.table.index_select(0, flat).to(device).float()
+        return taken.mul_(self.scale).view(*rows.shape, -1)
+
+
+class NeighborhoodData(pl.LightningDataModule):
+    """m-of-M neighborhoods of one split of a collection.
+
+    Args:
+        folder, backbone: the collection and which of its feature tables.
+        split, sizes, split_by, keep_unlabelled, discard_without_metadata: see `splits.make_split`.
+        query, test_query: who the neighbours are in training and validation, and at test time; None for models without.
+        m, M: neighborhood size and max rank (section 3.1).
+        train, test: sampled neighborhoods an image and pass, or 'exact' for Eq. 1 over all of them.
+        fill: 'random' fills up lists shorter than M with random images; 'none' leaves them short.
+        batch_size: images a step in training, over all processes together.
+        cache: folder of neighbour lists.
+    """
+
+    def __init__(
+        self,
+        *,
+        folder: Path,
+        backbone: str | None,
+        split: int,
+        sizes: list[float],
+        split_by: str,
+        keep_unlabelled: bool,
+        discard_without_metadata: bool,
+        query: NeighborQuery | None,
+        test_query: NeighborQuery | None,
+        m: int,
+        M: int,
+        train: int | str,
+        test: int | str,
+        fill: str,
+        batch_size: int,
+        seed: int,
+        cache: Path,
+    ) -> None:
+        super().__init__()
+        self.collection = load_collection(folder, backbone)
+        self.split = self._make_split(split, sizes, split_by, keep_unlabelled, discard_without_metadata)
+        self.queries = {"train": query, "val": query, "test": test_query}
+        self.m, self.M, self.fill, self.seed, self.cache = m, M, fill, seed, cache
+        self.samples = {"train": train, "val": test, "test": test}
+        self.batch_size = {"train": batch_size, "val": 512, "test": 512}
+        self.features = FeatureTable(self.collection)
+        self.labels = torch.from_numpy(self.collection.labels.toarray())
+
+    @property
+    def dim(self) -> int:
+        return self.collection.features.dim
+
+    def _make_split(
+        self,
+        split: int,
+        sizes: list[float],
+        split_by: str,
+        keep_unlabelled: bool,
+        discard_without_metadata: bool,
+    ) -> Split:
+        collection = self.collection
+        return make_split(
+            collection.labels,
+            sizes,
+            split,
+            sets=collection.metadata["sets"] if split_by == "set" else None,
+            keep_unlabelled=keep_unlabelled,
+            discard=collection.without_metadata if discard_without_metadata else None,
+        )
+
+    def lists(self, part: str) -> np.ndarray | None:
+        """Neighbour lists [n, M] of ``split.rows[part]``, or None for a model without neighbours."""
+        query = self.queries[part]
+        if query is None:
+            return None
+        lists = neighbor_lists(self.collection, self.split, query, self.M, part, self.cache)
+        if self.fill == "random":
+            pool = self.split.neighbors[part]
+            lists = fill_random(lists, self.split.rows[part], pool, self.seed)
+        return lists
+
+    def prepare_data(self) -> None:
+        """Compute what is not in the cache yet, in one process, before a distributed run's others look for it."""
+        for part in PARTS:
+            self.lists(part)
+
+    def setup(self, stage: str) -> None:
+        self.batches = {part: self._batches(part) for part in PARTS}
+
+    def _batches(self, part: str) -> IndexBatches:
+        lists = self.lists(part)
+        return IndexBatches(
+            torch.from_numpy(self.split.rows[part]),
+            None if lists is None else torch.from_numpy(lists.astype(np.int64)),
+            m=self.m,
+            samples=self.samples[part],
+            batch_size=self.batch_size[part],
+            seed=hash_seed(self.seed, PARTS.index(part)),
+            shuffle=part == "train",
+        )
+
+    def _loader(self, part: str) -> IndexBatches:
+        batches, trainer = self.batches[part], self.trainer
+        assert trainer is not None
+        batches.rank, batches.world = trainer.global_rank, trainer.world_size
+        if part == "train":  # validation and test see the same neighborhoods every time
+            batches.epoch = lambda: trainer.current_epoch
+        return batches
+
+    def train_dataloader(self) -> IndexBatches:
+        return self._loader("train")
+
+    def val_dataloader(self) -> IndexBatches:
+        return self._loader("val")
+
+    def test_dataloader(self) -> IndexBatches:
+        return self._loader("test")
+
+    def on_after_batch_transfer(self, batch: Any, dataloader_idx: int) -> Batch:
+        """Gather features and labels for the whole batch, on the device where the table lives."""
+        index, neighbors = batch
+        device = index.device
+        self.features.to(device)
+        y = self.labels.index_select(0, index.to(self.labels.device)).to(device).float()
+        x = self.features.gather(index, device)
+        if neighbors is None:
+            return Batch(index, x, None, None, y)
+        return Batch(index, x, self.features.gather(neighbors, device), neighbors >= 0, y)

@@ -1,0 +1,118 @@
+"""How the entry points meet Hydra: one sentence for a user's mistake, and where a job's folder is.
+
+Only this module and the programs at the root know Hydra. It imports nothing heavy, so that ``--help`` is quick.
+"""
+
+import os
+import re
+import shutil
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from hydra import compose
+from hydra.core.hydra_config import HydraConfig
+from hydra.errors import HydraException
+from hydra.types import RunMode
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from love_thy_neighbors.errors import UserError
+from love_thy_neighbors.identity import run_name
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def register_resolvers() -> None:
+    """Make ``${root:}`` (the project's folder) and ``${run_name:}`` (a job's folder name) known to configs."""
+    OmegaConf.register_new_resolver("root", lambda: str(ROOT), replace=True)
+    OmegaConf.register_new_resolver("run_name", _run_name, replace=True)
+
+
+def _run_name(*, _root_: DictConfig) -> str:
+    return run_name(plain(_root_))
+
+
+def plain(config: DictConfig) -> dict[str, Any]:
+    """The config without Hydra's own node, every interpolation resolved, as plain Python types."""
+    own = OmegaConf.masked_copy(config, [key for key in config if key != "hydra"])
+    resolved = OmegaConf.to_container(own, resolve=True)
+    assert isinstance(resolved, dict)
+    return {str(key): value for key, value in resolved.items()}
+
+
+def run(main: Callable[[], Any]) -> None:
+    """Run a ``hydra.main`` program; a user's mistake ends it with one sentence and exit status 1.
+
+    Every other exception is a bug and keeps its traceback.
+    """
+    os.environ.setdefault("HYDRA_FULL_ERROR", "1")  # exceptions come here instead of being printed by Hydra
+    try:
+        main()
+    except UserError as error:
+        fail(str(error))
+    except (HydraException, OmegaConfBaseException) as error:
+        fail(sentence(error))
+    except ValueError as error:
+        if "Config group override" not in str(error):  # Hydra raises a bare ValueError for metadata=null
+            raise
+        fail(f"{error}; name one of the group's files, as --help lists them.")
+    except KeyboardInterrupt:
+        fail("interrupted; start the same command again with resume=true to continue.")
+
+
+def job(work: Callable[[DictConfig], Any], config: DictConfig) -> Any:
+    """Do one job. Alone, a user's mistake ends the program; in a sweep it is raised, and the other jobs go on."""
+    try:
+        return work(config)
+    except UserError as error:
+        _remove_if_unused(Path(HydraConfig.get().runtime.output_dir))
+        if HydraConfig.get().mode == RunMode.MULTIRUN:
+            raise
+        fail(str(error))
+
+
+def _remove_if_unused(folder: Path) -> None:
+    """Remove the folder that Hydra made for a job which left nothing in it but Hydra's own notes."""
+    if {path.name for path in folder.iterdir()} <= {"hydra", "train.log", ".lock"}:
+        shutil.rmtree(folder)
+
+
+def fail(message: str) -> None:
+    """Print ``message`` to standard error and exit with status 1."""
+    sys.stderr.write(f"{Path(sys.argv[0]).name}: {message}\n")
+    raise SystemExit(1)
+
+
+def sentence(error: Exception) -> str:
+    """Hydra's and OmegaConf's many-line messages as one line, without their internal details."""
+    text = re.split(r"\s*Config search path:|\s*See https://|\n\s*full_key:", str(error))[0]
+    text = re.sub(r"^In '[^']*': ", "", text.strip())
+    removed = re.fullmatch(r"KeyError raised while resolving interpolation: '(.*)'", text)
+    if removed:
+        return f"key '{removed[1]}' is missing; it is needed, so do not delete it."
+    head, _, options = text.partition("Available options in")
+    lines = " ".join(head.split())
+    if options:
+        group, _, names = options.partition(":")
+        lines = f"{lines}; available for {group.strip()}: {', '.join(names.split())}"
+    return lines if lines.endswith(".") else f"{lines}."
+
+
+# What a command tunes for its own model; the baseline keeps the values chosen for it.
+_TUNED = ("model", "lr", "l2", "dropout", "h", "ckpt_path", "baseline", "logger")
+
+
+def baseline_config(config: dict[str, Any]) -> dict[str, Any] | None:
+    """The config of the baseline that a job is compared with: the same command with another model, or None."""
+    if config["baseline"] in (None, config["model"]["name"]):
+        return None
+    overrides = [text for text in HydraConfig.get().overrides.task if _key(text) not in _TUNED]
+    composed = compose("train", overrides=[*overrides, f"model={config['baseline']}", "baseline=null"])
+    return plain(composed)
+
+
+def _key(override: str) -> str:
+    """The root key that an override on the command line sets: 'model' for '+model.arguments.hidden=3'."""
+    return override.lstrip("+~").split("=")[0].split(".")[0].split("@")[0]

@@ -1,0 +1,90 @@
+"""Where curves are shown besides metrics.csv; a logger that fails never ends a run."""
+
+import importlib.util
+import logging
+import netrc
+import os
+import socket
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlparse
+
+from hydra.utils import instantiate
+from pytorch_lightning.loggers import Logger
+from pytorch_lightning.utilities.rank_zero import rank_zero_only
+
+from love_thy_neighbors.identity import identity
+from love_thy_neighbors.tables import METRICS
+
+log = logging.getLogger(__name__)
+
+
+def make_loggers(config: dict[str, Any], folder: Path) -> list[Logger]:
+    """The logger of the config group ``logger`` in a list, or an empty list: there is none, or it failed to start."""
+    settings = dict(config["logger"])
+    if "_target_" not in settings:
+        return []
+    settings["save_dir"] = str(folder)
+    if settings["_target_"].endswith("WandbLogger"):
+        if importlib.util.find_spec("wandb") is None:
+            log.warning("logger=wandb: the package wandb is not installed; going on with metrics.csv alone.")
+            return []
+        settings["offline"] = wandb_is_offline()
+    try:
+        logger = instantiate(settings)
+        if rank_zero_only.rank == 0:
+            _ = logger.experiment  # connects now, so that a failure is told here and not in the middle of training
+            logger.log_hyperparams(identity(config))
+    except Exception as error:  # whatever a logging service throws, the training matters more
+        reason = str(error.__cause__ or error).splitlines()[0]
+        log.warning(
+            "logger: %s failed to start (%s); going on with metrics.csv alone.",
+            settings["_target_"],
+            reason,
+        )
+        return []
+    return [logger]
+
+
+def wandb_is_offline() -> bool:
+    """Whether to record locally: asked for by WANDB_MODE, or because there is no key, or no way to the server."""
+    mode = os.environ.get("WANDB_MODE")
+    if mode is not None:
+        return mode in ("offline", "dryrun", "disabled")
+    server = urlparse(os.environ.get("WANDB_BASE_URL", "https://api.wandb.ai"))
+    host = server.hostname or "api.wandb.ai"
+    if not os.environ.get("WANDB_API_KEY") and not _netrc_has(host):
+        log.warning(
+            "logger=wandb: no API key, so the run is recorded offline; 'wandb login' or WANDB_API_KEY sets one."
+        )
+        return True
+    try:
+        socket.create_connection((host, server.port or 443), timeout=5).close()
+    except OSError:
+        log.warning("logger=wandb: %s cannot be reached, so the run is recorded offline.", host)
+        return True
+    return False
+
+
+def _netrc_has(host: str) -> bool:
+    try:
+        return netrc.netrc().authenticators(host) is not None
+    except (OSError, netrc.NetrcParseError):
+        return False
+
+
+def log_result(loggers: list[Logger], results: dict[str, Any]) -> None:
+    """Give the final figures to the loggers: as a summary, and to Weights & Biases also as a table."""
+    for logger in loggers:
+        try:
+            logger.log_metrics(
+                {f"final/{part}/{key}": results[part][key] for part in ("val", "test") for key in METRICS}
+            )
+            if hasattr(logger, "log_table"):
+                rows = [[part, *(results[part][key] for key in METRICS)] for part in ("val", "test")]
+                logger.log_table("final/table", columns=["part", *METRICS], data=rows)
+            logger.finalize("success")
+            if type(logger).__name__ == "WandbLogger":
+                logger.experiment.finish()  # so that the next job of a sweep gets a run of its own
+        except Exception as error:
+            log.warning("logger: %s did not take the final figures (%s).", type(logger).__name__, error)

@@ -1,0 +1,111 @@
+"""Neighbour lists of a split, computed once and kept on disk.
+
+A list is int32 [n, M]: for each image of a part, the row numbers of its M nearest neighbours, nearest first, -1 for
+none. Files are named by a hash of everything a list depends on, so a stale one is never read; a lock lets processes
+that need the same list at the same time compute it once.
+"""
+
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from filelock import FileLock
+
+from love_thy_neighbors.atomic import write_npy
+from love_thy_neighbors.collection import Collection
+from love_thy_neighbors.euclidean import nearest_by_euclidean
+from love_thy_neighbors.jaccard import nearest_by_jaccard, top_vocabulary
+from love_thy_neighbors.progress import progress_bar
+from love_thy_neighbors.splits import PARTS, Split
+
+# Lists are computed this deep, or a multiple of it, so that runs with another M find them in the cache.
+DEPTH = 20
+# To be raised when an algorithm's result changes: older files are then never read again.
+VERSION = 1
+
+
+@dataclass(frozen=True)
+class NeighborQuery:
+    """What decides who an image's neighbours are.
+
+    kind: a metadata type, or 'visual' for Euclidean distance of features (Table 3).
+    tau: how many values, the most frequent on the training images, count; None for all (section 3.1).
+    pool: 'split' if neighbours come from the image's own part of the split, 'all' if from every part. No label is read.
+    """
+
+    kind: str
+    tau: int | None
+    pool: str
+
+
+def neighbor_lists(
+    collection: Collection, split: Split, query: NeighborQuery, M: int, part: str, cache: Path
+) -> np.ndarray:
+    """The neighbour lists int32 [n, M] of ``split.rows[part]``, from the cache if they are there."""
+    if query.pool == "all":
+        pool = np.unique(np.concatenate([split.neighbors[name] for name in PARTS]))
+    else:
+        pool = split.neighbors[part]
+    queries = split.rows[part]
+    depth = DEPTH * -(-M // DEPTH)
+    if query.kind == "visual":
+        path = cache / f"{_key(_visual_identity(collection), queries, pool, depth)}.npy"
+    else:
+        matrix = collection.metadata[query.kind]
+        if query.tau is not None:
+            matrix = matrix[:, top_vocabulary(matrix, split.rows["train"], query.tau)]
+        path = cache / f"{_key(b'jaccard', matrix.indptr, matrix.indices, queries, pool, depth)}.npy"
+    cache.mkdir(parents=True, exist_ok=True)
+    with FileLock(path.with_suffix(".lock")):
+        if not _is_whole(path, (len(queries), depth)):
+            with progress_bar(f"{query.kind} neighbours, {part}", len(queries)) as advance:
+                if query.kind == "visual":
+                    features = collection.features
+                    lists = nearest_by_euclidean(features.table, features.scale, queries, pool, depth, progress=advance)
+                else:
+                    lists = nearest_by_jaccard(matrix, queries, pool, depth, progress=advance)
+            write_npy(path, lists)
+    return np.load(path, mmap_mode="r")[:, :M]
+
+
+def fill_random(lists: np.ndarray, rows: np.ndarray, pool: np.ndarray, seed: int) -> np.ndarray:
+    """Replace every -1 by a random image of ``pool`` other than the image itself (``neighborhoods.fill=random``).
+
+    Not in the paper; what its public re-implementation does.
+    """
+    filled = np.array(lists)
+    row, column = np.nonzero(filled < 0)
+    if len(pool) < 2:
+        return filled
+    # One draw from the pool without the image itself: its place is skipped by counting on from it.
+    place = np.searchsorted(pool, rows[row])
+    other = (place + np.random.default_rng([seed, len(pool)]).integers(1, len(pool), len(row))) % len(pool)
+    filled[row, column] = pool[other]
+    return filled
+
+
+def _visual_identity(collection: Collection) -> bytes:
+    features = collection.features
+    declared = collection.card["features"][features.backbone]
+    path = collection.folder / "features" / f"{features.backbone}.npy"
+    # The card's hash names the content; without one, the file's size and time stand in.
+    content = declared.get("sha256") or f"{path.resolve()} {path.stat().st_size} {path.stat().st_mtime_ns}"
+    return f"euclidean {content}".encode()
+
+
+def _key(*parts: bytes | np.ndarray | int) -> str:
+    digest = hashlib.sha256(str(VERSION).encode())
+    for part in parts:
+        data = np.ascontiguousarray(part, dtype=np.int64).tobytes() if not isinstance(part, bytes) else part
+        digest.update(len(data).to_bytes(8, "little") + data)
+    return digest.hexdigest()[:32]
+
+
+def _is_whole(path: Path, shape: tuple[int, int]) -> bool:
+    """Whether the cached file is there and readable; a damaged one is simply made again."""
+    try:
+        array = np.load(path, mmap_mode="r", allow_pickle=False)
+    except (OSError, ValueError, EOFError):
+        return False
+    return array.shape == shape and array.dtype == np.int32

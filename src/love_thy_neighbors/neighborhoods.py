@@ -1,0 +1,66 @@
+"""Candidate neighborhoods: Z_x, all m-subsets of the M nearest neighbours of x (section 3.1), and Eq. 1 over them.
+
+A neighbour list is an int array [N, M], nearest first, with -1 (always at the end) where an image has fewer than M
+neighbours. An image with r < M neighbours has the min(m, r)-subsets of those r; with r = 0 the neighborhood is empty.
+"""
+
+from functools import lru_cache
+from math import comb
+
+import torch
+from torch import Tensor
+
+
+def sample(neighbors: Tensor, m: int, samples: int, generator: torch.Generator) -> Tensor:
+    """Draw ``samples`` neighborhoods of size m for every row, uniformly, each without replacement.
+
+    Every neighbour gets a random key and the m smallest keys win; absent ones get a larger key than any, so they are
+    taken only when there are fewer than m others. Drawn on the CPU, so that a seed means the same on every device.
+
+    Shapes: neighbors [N, M] int with -1 for none -> [N, samples * m], each run of m one neighborhood, -1 for none.
+    """
+    rows, M = neighbors.shape
+    keys = torch.rand(rows, samples, M, generator=generator)
+    keys.masked_fill_((neighbors < 0).unsqueeze(1), 2.0)
+    chosen = keys.topk(m, dim=2, largest=False).indices
+    return neighbors.unsqueeze(1).expand(-1, samples, -1).gather(2, chosen).flatten(1)
+
+
+def mean_of_max(v: Tensor, mask: Tensor, m: int) -> Tensor:
+    """v_z averaged over sampled neighborhoods: the paper's approximation of Eq. 1.
+
+    Shapes: v [B, S * m, h] non-negative, mask [B, S * m] -> [B, h].
+    """
+    present = v.masked_fill(~mask.unsqueeze(-1), 0)
+    return present.unflatten(1, (-1, m)).amax(dim=2).mean(dim=1)
+
+
+def expected_max(v: Tensor, mask: Tensor, m: int) -> Tensor:
+    """v_z averaged over *all* m-subsets of the neighbours, exactly: Eq. 1 in closed form.
+
+    W_y is linear, so averaging scores is averaging v_z. Of the C(r, m) subsets, C(k-1, m-1) have the k-th smallest
+    value as their maximum, so with values sorted ascending, v_(1) <= ... <= v_(r),
+
+        E[max] = sum_k C(k-1, m-1) / C(r, m) * v_(k),
+
+    with min(m, r) in place of m where there are fewer neighbours, and 0 where there is none. Differentiable.
+
+    Shapes: v [B, M, h], mask [B, M] boolean -> [B, h].
+    """
+    weights = _subset_weights(v.shape[1], m).to(device=v.device, dtype=v.dtype)[mask.sum(dim=1)]
+    absent = ~mask.unsqueeze(-1)
+    # Absent neighbours sort to the front, where their weight is zero; zero times -inf would be NaN.
+    ascending = v.masked_fill(absent, -torch.inf).sort(dim=1).values
+    ascending = ascending.masked_fill(ascending == -torch.inf, 0)
+    return torch.einsum("bk,bkh->bh", weights, ascending)
+
+
+@lru_cache(maxsize=8)
+def _subset_weights(M: int, m: int) -> Tensor:
+    """[M + 1, M]: row r holds the weights of r neighbours, in the last r columns."""
+    weights = torch.zeros(M + 1, M, dtype=torch.float64)
+    for r in range(1, M + 1):
+        size = min(m, r)
+        for k in range(1, r + 1):
+            weights[r, M - r + k - 1] = comb(k - 1, size - 1) / comb(r, size)
+    return weights

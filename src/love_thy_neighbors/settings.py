@@ -1,0 +1,120 @@
+"""The rules that a training config must keep, checked before anything is loaded."""
+
+import json
+from collections.abc import Callable
+from math import isfinite
+from pathlib import Path
+from typing import Any
+
+from love_thy_neighbors.collection import metadata_types
+from love_thy_neighbors.errors import UserError
+
+Rule = tuple[str, Callable[[Any], bool]]
+
+
+def _integer(low: int) -> Rule:
+    return f"must be a whole number, {low} or more", lambda v: type(v) is int and v >= low
+
+
+def _number(low: float, high: float, *, open_low: bool = False) -> Rule:
+    text = f"more than {low:g}" if open_low else f"{low:g} or more"
+    text += "" if high == float("inf") else f" and less than {high:g}"
+    return (
+        f"must be a number, {text}",
+        lambda v: type(v) in (int, float) and isfinite(v) and (v > low if open_low else v >= low) and v < high,
+    )
+
+
+def _choice(*values: str) -> Rule:
+    return f"must be {' or '.join(values)}", lambda v: v in values
+
+
+def _samples(v: Any) -> bool:
+    return v == "exact" or (type(v) is int and v >= 1)
+
+
+_FLAG: Rule = ("must be true or false", lambda v: type(v) is bool)
+_SAMPLES: Rule = ("must be exact or a whole number, 1 or more", _samples)
+_INFINITY = float("inf")
+
+RULES: dict[str, Rule] = {
+    "m": _integer(1),
+    "M": _integer(1),
+    "tau": _integer(1),
+    "split": _integer(0),
+    "seed": _integer(0),
+    "top_n": _integer(1),
+    "h": _integer(1),
+    "epochs": _integer(1),
+    "batch_size": _integer(1),
+    "lr": _number(0, _INFINITY, open_low=True),
+    "l2": _number(0, _INFINITY),
+    "dropout": _number(0, 1),
+    "rmsprop_decay": _number(0, 1),
+    "pool": _choice("split", "all"),
+    "split_by": _choice("image", "set"),
+    "keep_unlabelled": _FLAG,
+    "resume": _FLAG,
+    "overwrite": _FLAG,
+    "neighborhoods.train": _SAMPLES,
+    "neighborhoods.test": _SAMPLES,
+    "neighborhoods.fill": _choice("none", "random"),
+    "data.dir": (
+        "must be given: data.dir=FOLDER, as prepare.py made it",
+        lambda v: v not in ("", "???"),
+    ),
+    "data.split_sizes": (
+        "must be a list: training, validation, test",
+        lambda v: isinstance(v, list),
+    ),
+    "data.discard_without_metadata": _FLAG,
+}
+
+
+def check_config(config: dict[str, Any]) -> None:
+    """Raise `UserError` naming the first key of a resolved training config that breaks a rule, and the cure.
+
+    Looks at values, at whether files are there and at the collection's card; reads no data.
+    """
+    for key, (demand, holds) in RULES.items():
+        value = _get(config, key)
+        if not holds(value):
+            raise UserError(f"{key}={_shown(value)}: {key} {demand}.")
+    if config["m"] > config["M"]:
+        raise UserError(
+            f"m={config['m']} is larger than M={config['M']}: a neighborhood of m images is drawn from the M nearest, "
+            "so choose m at most M."
+        )
+    if config["resume"] and config["overwrite"]:
+        raise UserError("resume=true and overwrite=true contradict each other; give one of them.")
+    if config["ckpt_path"] is not None and not Path(config["ckpt_path"]).is_file():
+        raise UserError(f"ckpt_path={config['ckpt_path']}: there is no such file; give the last.ckpt of a run.")
+    _check_metadata(config)
+
+
+def _check_metadata(config: dict[str, Any]) -> None:
+    folder = Path(config["data"]["dir"])
+    there = metadata_types(folder)
+    listed = ", ".join(there) or "no metadata at all"
+    wanted = {"split_by": "sets"} if config["split_by"] == "set" else {}
+    if config["model"]["neighbors"]:
+        wanted |= {key: config[key]["type"] for key in ("metadata", "test_metadata") if config[key]["type"] != "visual"}
+    for key, kind in wanted.items():
+        if kind not in there:
+            raise UserError(
+                f"{key}={_shown(_get(config, key))}: the collection in {folder} has no {kind}; it has {listed}."
+            )
+
+
+def _get(config: dict[str, Any], key: str) -> Any:
+    value: Any = config
+    for part in key.split("."):
+        value = value[part]
+    return value
+
+
+def _shown(value: Any) -> str:
+    """The value as it is written on the command line."""
+    if isinstance(value, dict):
+        return str(value.get("type", value))
+    return json.dumps(value) if value is None or isinstance(value, bool) else str(value)

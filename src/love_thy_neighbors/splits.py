@@ -1,0 +1,114 @@
+"""Random partitions into training, validation and test images (section 4.1)."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from scipy import sparse
+from scipy.sparse.csgraph import connected_components
+
+from love_thy_neighbors.errors import UserError
+
+PARTS = ("train", "val", "test")
+
+
+@dataclass(frozen=True)
+class Split:
+    """Row numbers of one split, each array sorted.
+
+    ``rows[part]`` are the labelled images that are trained on or scored; ``neighbors[part]`` also holds the unlabelled
+    ones that may be their neighbours and nothing else.
+    """
+
+    rows: dict[str, np.ndarray]
+    neighbors: dict[str, np.ndarray]
+
+
+def make_split(
+    labels: sparse.csr_matrix,
+    sizes: Sequence[float],
+    split: int,
+    *,
+    sets: sparse.csr_matrix | None = None,
+    keep_unlabelled: bool = False,
+    discard: np.ndarray | None = None,
+) -> Split:
+    """Partition the images at random; the same arguments give the same split on every machine.
+
+    Images without any label are left out, or with ``keep_unlabelled`` dealt out too, as neighbours only. With ``sets``,
+    images that share a set (directly or through others) stay together, so that no album is in two parts; sizes are then
+    met as nearly as whole albums allow.
+
+    Args:
+        labels: [N, L] binary.
+        sizes: of training, validation and test: fractions that add up to at most 1, or counts of labelled images.
+        split: the number of the split, which seeds it.
+        sets: [N, S] binary, or None to deal out single images.
+        discard: boolean [N], images that take no part at all.
+
+    Raises:
+        UserError: sizes that are not three, negative, mixed, more than there are, or a part that comes out empty.
+    """
+    labelled = np.diff(labels.indptr) > 0
+    taking_part = labelled | keep_unlabelled
+    if discard is not None:
+        labelled, taking_part = labelled & ~discard, taking_part & ~discard
+    quotas = _quotas(sizes, int(labelled.sum()))
+    units = _units(sets, len(labelled))
+    order = np.random.default_rng([0x5EED, split]).permutation(units.max(initial=-1) + 1)
+    rank = np.empty_like(order)
+    rank[order] = np.arange(len(order))
+    shuffled = np.flatnonzero(taking_part)
+    shuffled = shuffled[np.lexsort((shuffled, rank[units[shuffled]]))]
+    part = _deal(rank[units[shuffled]], labelled[shuffled], quotas)
+    rows, neighbors = {}, {}
+    for number, name in enumerate(PARTS):
+        members = np.sort(shuffled[part == number])
+        neighbors[name] = members
+        rows[name] = members[labelled[members]]
+        if not len(rows[name]):
+            raise UserError(
+                f"data.split_sizes: the {name} part of split {split} is empty; there are {int(labelled.sum())} "
+                "labelled images, so give larger sizes, or split_by=image."
+            )
+    return Split(rows, neighbors)
+
+
+def _quotas(sizes: Sequence[float], labelled: int) -> np.ndarray:
+    """Cumulated numbers of labelled images at the end of each part."""
+    if len(sizes) != 3 or any(isinstance(s, bool) or not isinstance(s, int | float) or not s > 0 for s in sizes):
+        raise UserError(f"data.split_sizes: {list(sizes)} must be three positive numbers: training, validation, test.")
+    if all(isinstance(size, int) for size in sizes):
+        if sum(sizes) > labelled:
+            raise UserError(
+                f"data.split_sizes: {' + '.join(map(str, sizes))} = {sum(sizes)} images are asked for, but the collection "
+                f"has {labelled} labelled ones; give smaller counts, or fractions."
+            )
+        return np.cumsum(sizes)
+    if any(size > 1 for size in sizes) or sum(sizes) > 1 + 1e-9:
+        raise UserError(
+            f"data.split_sizes: fractions {list(sizes)} must add up to at most 1; counts must be whole numbers."
+        )
+    return np.rint(np.cumsum(sizes) * labelled).astype(np.int64)
+
+
+def _units(sets: sparse.csr_matrix | None, images: int) -> np.ndarray:
+    """The unit [N] that each image is dealt out with: itself, or everything it is linked to through sets."""
+    if sets is None:
+        return np.arange(images)
+    # Bipartite graph of images and sets; its components are the albums that must stay whole.
+    graph = sparse.bmat([[None, sets], [sets.T, None]], format="csr")
+    return connected_components(graph, directed=False)[1][:images]
+
+
+def _deal(units: np.ndarray, labelled: np.ndarray, quotas: np.ndarray) -> np.ndarray:
+    """Part [n] of every image in dealing order, -1 past the last quota.
+
+    A unit goes whole to the part in which its middle labelled image falls.
+    """
+    first = np.flatnonzero(np.diff(units, prepend=-1))
+    count = np.add.reduceat(labelled, first, dtype=np.int64) if len(first) else np.zeros(0, dtype=np.int64)
+    middle = np.cumsum(count) - count / 2
+    part = np.searchsorted(quotas, middle, side="left")
+    part[part == len(quotas)] = -1
+    return np.repeat(part, np.diff(first, append=len(units)))

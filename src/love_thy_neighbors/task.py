@@ -1,0 +1,109 @@
+"""Training and evaluation of one model on one split: loss, optimiser and metrics (sections 3.2, 3.4, 4.2)."""
+
+from functools import partial
+from typing import Any
+
+import pytorch_lightning as pl
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import binary_cross_entropy_with_logits
+
+from love_thy_neighbors.data import EXACT, Batch, hash_seed
+from love_thy_neighbors.errors import UserError
+from love_thy_neighbors.metrics import AnnotationMetrics
+from love_thy_neighbors.model import Pool
+from love_thy_neighbors.neighborhoods import expected_max, mean_of_max
+
+
+class AnnotationTask(pl.LightningModule):
+    """Fit label scores s(x) to labels y with independent logistic losses, and rank labels by score.
+
+        loss = mean over images of  sum over labels of  log(1 + exp(-(2y - 1) s))           (section 3.4)
+
+    Args:
+        model: scores from (x) or (x, z, mask, pool); see `model.NeighborhoodModel`.
+        labels: |Y|, the number of labels.
+        m: neighborhood size.
+        train, test: neighborhoods an image and pass, or 'exact' (see `neighborhoods`).
+        lr: learning rate of RMSProp.
+        decay: RMSProp's decay of the running mean of squared gradients.
+        l2: strength of L2 on the weight matrices; the gradient of ``l2 / 2 * |W|^2`` is added to the loss's.
+        n: labels assigned to an image for precision and recall.
+        seed: of dropout.
+    """
+
+    def __init__(
+        self,
+        model: nn.Module,
+        *,
+        labels: int,
+        m: int,
+        train: int | str,
+        test: int | str,
+        lr: float,
+        decay: float,
+        l2: float,
+        n: int,
+        seed: int,
+    ) -> None:
+        super().__init__()
+        self.model = model
+        self.lr, self.decay, self.l2, self.seed = lr, decay, l2, seed
+        self.train_pool, self.test_pool = _pool(m, train), _pool(m, test)
+        self.metrics = nn.ModuleDict({part: AnnotationMetrics(labels, n=n) for part in ("val", "test")})
+
+    def forward(self, batch: Batch) -> Tensor:
+        """Scores [B, L]: sampled neighborhoods in training mode, those of the test setting otherwise."""
+        if batch.z is None:
+            return self.model(batch.x)
+        pool = self.train_pool if self.training else self.test_pool
+        return self.model(batch.x, batch.z, batch.mask, pool)
+
+    def on_train_epoch_start(self) -> None:
+        # Dropout depends on (seed, epoch) alone, so that a run continued after a kill ends like one that was not cut.
+        torch.manual_seed(hash_seed(self.seed, self.current_epoch, self.global_rank))
+
+    def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
+        scores = self(batch)
+        loss = binary_cross_entropy_with_logits(scores, batch.y, reduction="sum") / len(scores)
+        self.log("train/loss", loss, on_step=False, on_epoch=True, batch_size=len(scores), sync_dist=True)
+        return loss
+
+    def validation_step(self, batch: Batch, batch_idx: int) -> None:
+        self.metrics["val"].update(self(batch), batch.y, batch.index)
+
+    def test_step(self, batch: Batch, batch_idx: int) -> None:
+        self.metrics["test"].update(self(batch), batch.y, batch.index)
+
+    def on_validation_epoch_end(self) -> None:
+        self._report("val")
+
+    def on_test_epoch_end(self) -> None:
+        self._report("test")
+
+    def _report(self, part: str) -> None:
+        try:
+            figures = self.metrics[part].compute()
+        except ValueError as error:
+            raise UserError(
+                f"training diverged: {error}; lower lr (now {self.lr}) or raise l2 (now {self.l2})."
+            ) from None
+        # Every process has computed the same figures from all images, so there is nothing to average.
+        self.log_dict({f"{part}/{key}": value for key, value in figures.items()}, rank_zero_only=True)
+        self.figures = figures
+        self.index, self.scores = self.metrics[part].gathered()
+        self.metrics[part].reset()
+
+    def configure_optimizers(self) -> torch.optim.Optimizer:
+        matrices = [p for p in self.model.parameters() if p.ndim > 1]
+        biases = [p for p in self.model.parameters() if p.ndim == 1]
+        groups: list[dict[str, Any]] = [
+            {"params": matrices, "weight_decay": self.l2},
+            {"params": biases, "weight_decay": 0.0},
+        ]
+        return torch.optim.RMSprop(groups, lr=self.lr, alpha=self.decay)
+
+
+def _pool(m: int, samples: int | str) -> Pool:
+    """How v_z is pooled: over all neighborhoods exactly, or over the sampled ones."""
+    return partial(expected_max if samples == EXACT else mean_of_max, m=m)

@@ -1,0 +1,75 @@
+"""Collections that tests make up, and train.py as a person runs it."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pytest
+
+from love_thy_neighbors.collection import write_collection
+from love_thy_neighbors.entry import plain, register_resolvers
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+def made_up_table(images: int = 240, labels: int = 5, seed: int = 0) -> tuple[pa.Table, np.ndarray]:
+    """Records whose tags, sets and groups go with a hidden topic, and features [N, 16] that show it through noise."""
+    rng = np.random.default_rng(seed)
+    topic = rng.integers(0, labels, images)
+    features = np.eye(labels, 16)[topic] + rng.normal(0, 0.8, (images, 16))
+    second = rng.integers(0, labels, images)
+    lists = {
+        "labels": [
+            sorted({f"label{a}", f"label{b}"} if i % 3 == 0 else {f"label{a}"})
+            for i, (a, b) in enumerate(zip(topic, second, strict=True))
+        ],
+        "tags": [[f"tag{t}_{v}" for v in sorted(rng.choice(6, 2, replace=False))] for t in topic],
+        "sets": [[f"set{i // 4}"] if i % 2 else [] for i in range(images)],
+        "groups": [[f"group{t}"] for t in topic],
+    }
+    columns = {
+        "id": [f"image{i}" for i in range(images)],
+        "file": [f"{i}.jpg" for i in range(images)],
+        "owner": ["someone"] * images,
+    }
+    schema = {name: pa.string() for name in columns} | {name: pa.list_(pa.string()) for name in lists}
+    table = pa.table({name: pa.array(values, schema[name]) for name, values in (columns | lists).items()})
+    return table, features.astype(np.float16)
+
+
+def write_made_up(folder: Path, table: pa.Table, features: np.ndarray) -> Path:
+    names = sorted({name for row in table["labels"].to_pylist() for name in row})
+    write_collection(folder, table, {"name": "made-up", "labels": {"names": names}}, {"made_up": features})
+    return folder
+
+
+@pytest.fixture(scope="session")
+def made_up(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A collection of 240 images, to be read only."""
+    return write_made_up(tmp_path_factory.mktemp("made-up") / "collection", *made_up_table())
+
+
+def run_program(program: str, *arguments: str, cwd: Path, **environment: str) -> subprocess.CompletedProcess[str]:
+    """Run a program of the project as a subprocess, from any folder."""
+    return subprocess.run(
+        [sys.executable, str(ROOT / program), *arguments],
+        cwd=cwd,
+        env=os.environ | {"COLUMNS": "200"} | environment,
+        capture_output=True,
+        text=True,
+        timeout=400,
+        stdin=subprocess.DEVNULL,
+    )
+
+
+def settings(*overrides: str) -> dict[str, Any]:
+    """The resolved config that a command line gives."""
+    from hydra import compose, initialize_config_dir
+
+    register_resolvers()
+    with initialize_config_dir(str(ROOT / "configs"), version_base="1.3"):
+        return plain(compose("train", overrides=list(overrides)))

@@ -1,0 +1,117 @@
+"""Eq. 1 in closed form against all subsets; sampling without replacement."""
+
+from functools import partial
+from itertools import combinations
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import Tensor
+
+from love_thy_neighbors.neighborhoods import expected_max, mean_of_max, sample
+
+
+def average_over_subsets(values: np.ndarray, m: int) -> np.ndarray:
+    """Mean over all min(m, r)-subsets of the rows [r, h] of their maximum: Eq. 1 spelled out."""
+    r = len(values)
+    if r == 0:
+        return np.zeros(values.shape[1])
+    return np.mean([values[list(z)].max(axis=0) for z in combinations(range(r), min(m, r))], axis=0)
+
+
+@st.composite
+def neighbourhoods(draw: st.DrawFn) -> tuple[Tensor, Tensor, int]:
+    M = draw(st.integers(1, 10))
+    B, h = draw(st.integers(1, 3)), draw(st.integers(1, 3))
+    # Few distinct values, zeros among them: ties are what relu and clip art produce.
+    value = st.one_of(st.sampled_from([0.0, 0.5, 1.0]), st.floats(0, 100, width=32))
+    v = torch.tensor(draw(st.lists(value, min_size=B * M * h, max_size=B * M * h)), dtype=torch.float64)
+    mask = torch.tensor(draw(st.lists(st.booleans(), min_size=B * M, max_size=B * M)))
+    return v.view(B, M, h), mask.view(B, M), draw(st.integers(1, M))
+
+
+@given(neighbourhoods())
+@settings(max_examples=200, deadline=None)
+def test_closed_form_is_the_average_over_all_subsets(case: tuple[Tensor, Tensor, int]) -> None:
+    v, mask, m = case
+    expected = [average_over_subsets(row[there].numpy(), m) for row, there in zip(v, mask, strict=True)]
+    np.testing.assert_allclose(expected_max(v, mask, m).numpy(), np.array(expected), rtol=1e-12, atol=1e-12)
+
+
+@given(neighbourhoods())
+@settings(max_examples=50, deadline=None)
+def test_closed_form_has_the_gradient_of_finite_differences(
+    case: tuple[Tensor, Tensor, int],
+) -> None:
+    v, mask, m = case
+    # At ties the maximum has no derivative; distinct values are what finite differences can be held against.
+    spread = torch.randperm(v.numel(), generator=torch.Generator().manual_seed(0)).view_as(v).double().requires_grad_()
+    assert torch.autograd.gradcheck(lambda t: expected_max(t, mask, m), spread, eps=1e-4)
+
+
+@given(neighbourhoods(), st.integers(0, 9))
+@settings(max_examples=50, deadline=None)
+def test_closed_form_ignores_the_order_of_neighbours(case: tuple[Tensor, Tensor, int], seed: int) -> None:
+    v, mask, m = case
+    order = torch.randperm(v.shape[1], generator=torch.Generator().manual_seed(seed))
+    torch.testing.assert_close(expected_max(v[:, order], mask[:, order], m), expected_max(v, mask, m))
+
+
+def test_weights_of_the_paper_s_setting() -> None:
+    v = torch.eye(6).unsqueeze(
+        0
+    )  # unit j is 1 for neighbour j alone, so it is sorted last: only ordering by value counts
+    ranks = torch.arange(1.0, 7.0).view(1, 6, 1)
+    weights = torch.tensor([0, 0, 1, 3, 6, 10]) / 20
+    assert expected_max(ranks, torch.ones(1, 6, dtype=torch.bool), 3).item() == pytest.approx(
+        (weights * ranks.flatten()).sum().item()
+    )
+    torch.testing.assert_close(expected_max(v, torch.ones(1, 6, dtype=torch.bool), 3), torch.full((1, 6), 0.5))
+
+
+@pytest.mark.parametrize("pool", [expected_max, mean_of_max])
+def test_an_empty_neighborhood_is_zero(pool: object) -> None:
+    v, mask = torch.rand(2, 3, 4), torch.zeros(2, 3, dtype=torch.bool)
+    assert torch.equal(partial(pool, m=3)(v, mask), torch.zeros(2, 4))  # type: ignore[arg-type]
+
+
+@given(st.integers(1, 8), st.integers(1, 4), st.data())
+@settings(max_examples=100, deadline=None)
+def test_sampling_takes_distinct_neighbours(M: int, samples: int, data: st.DataObject) -> None:
+    m = data.draw(st.integers(1, M))
+    present = data.draw(st.lists(st.integers(0, M), min_size=1, max_size=5))
+    lists = torch.full((len(present), M), -1)
+    for row, r in enumerate(present):
+        lists[row, :r] = torch.arange(r) + 100 * row
+    drawn = sample(lists, m, samples, torch.Generator().manual_seed(1)).view(len(present), samples, m)
+    for row, r in enumerate(present):
+        for neighborhood in drawn[row].tolist():
+            there = [z for z in neighborhood if z >= 0]
+            assert len(there) == len(set(there)) == min(m, r)
+            assert set(there) <= set(lists[row, :r].tolist())
+
+
+def test_every_subset_is_equally_likely() -> None:
+    lists = torch.arange(6).expand(60_000, 6)
+    drawn = sample(lists, 3, 1, torch.Generator().manual_seed(0)).sort(dim=1).values
+    counts = drawn.unique(dim=0, return_counts=True)[1].double()
+    assert len(counts) == 20
+    chi_square = ((counts - 3000) ** 2 / 3000).sum().item()
+    assert chi_square < 43.8  # 19 degrees of freedom, p = 0.001
+
+
+def test_sampling_is_seeded() -> None:
+    lists = torch.arange(40).view(4, 10)
+    first, second, third = (sample(lists, 3, 2, torch.Generator().manual_seed(seed)) for seed in (1, 1, 2))
+    assert torch.equal(first, second)
+    assert not torch.equal(first, third)
+
+
+def test_many_samples_approach_the_closed_form() -> None:
+    v = torch.rand(5, 6, 7)
+    lists = torch.arange(6).expand(5, 6)
+    drawn = sample(lists, 3, 4000, torch.Generator().manual_seed(0))
+    sampled = mean_of_max(v.gather(1, drawn.unsqueeze(-1).expand(-1, -1, 7)), drawn >= 0, 3)
+    torch.testing.assert_close(sampled, expected_max(v, torch.ones(5, 6, dtype=torch.bool), 3), atol=0.02, rtol=0)

@@ -1,0 +1,91 @@
+"""Partitions: sizes, seeds, whole albums, unlabelled images, discards."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy import sparse
+
+from love_thy_neighbors.errors import UserError
+from love_thy_neighbors.splits import PARTS, make_split
+
+
+def matrix(images: int, columns: int, density: float, seed: int) -> sparse.csr_matrix:
+    return sparse.csr_matrix((np.random.default_rng(seed).random((images, columns)) < density).astype(np.uint8))
+
+
+@given(st.integers(30, 300), st.integers(0, 5), st.booleans(), st.booleans(), st.booleans())
+@settings(max_examples=60, deadline=None)
+def test_parts_are_disjoint_and_obey_the_rules(
+    images: int, split: int, by_set: bool, keep: bool, discarding: bool
+) -> None:
+    labels, sets = matrix(images, 4, 0.4, 1), matrix(images, images, 1 / images, 2)
+    discard = np.random.default_rng(3).random(images) < 0.2 if discarding else None
+    parts = make_split(
+        labels,
+        (0.5, 0.25, 0.25),
+        split,
+        sets=sets if by_set else None,
+        keep_unlabelled=keep,
+        discard=discard,
+    )
+    labelled = np.diff(labels.indptr) > 0
+    all_neighbors = np.concatenate([parts.neighbors[name] for name in PARTS])
+    assert len(np.unique(all_neighbors)) == len(all_neighbors)
+    if discarding:
+        assert not discard[all_neighbors].any()
+    for name in PARTS:
+        rows, neighbors = parts.rows[name], parts.neighbors[name]
+        assert (np.diff(rows) > 0).all()
+        assert labelled[rows].all()
+        assert np.array_equal(rows, neighbors[labelled[neighbors]])
+        assert keep or len(rows) == len(neighbors)
+    expected = labelled if not keep else np.ones(images, dtype=bool)
+    taking_part = expected if discard is None else expected & ~discard
+    assert np.array_equal(np.sort(all_neighbors), np.flatnonzero(taking_part))  # fractions that add up to 1 use all
+    if by_set:
+        part = np.full(images, -1)
+        for number, name in enumerate(PARTS):
+            part[parts.neighbors[name]] = number
+        for column in sets.T.tocsr():
+            inside = part[column.indices]
+            assert len(set(inside[inside >= 0])) <= 1
+
+
+def test_counts_are_met_exactly() -> None:
+    parts = make_split(matrix(400, 3, 0.9, 0), (200, 60, 40), 0)
+    assert [len(parts.rows[name]) for name in PARTS] == [200, 60, 40]
+
+
+def test_splits_are_seeded_and_differ() -> None:
+    labels = matrix(200, 3, 0.9, 0)
+    first, again, other = (make_split(labels, (0.5, 0.2, 0.3), split).rows["train"] for split in (0, 0, 1))
+    assert np.array_equal(first, again)
+    assert not np.array_equal(first, other)
+
+
+def test_a_split_does_not_depend_on_the_labels_values() -> None:
+    labels = matrix(200, 3, 0.9, 0)
+    some = np.diff(labels.indptr) > 0
+    others = sparse.csr_matrix(np.where(some[:, None], 1, 0).astype(np.uint8))
+    for name in PARTS:
+        assert np.array_equal(
+            make_split(labels, (0.5, 0.2, 0.3), 0).rows[name],
+            make_split(others, (0.5, 0.2, 0.3), 0).rows[name],
+        )
+
+
+@pytest.mark.parametrize(
+    ("sizes", "message"),
+    [
+        ((0.5, 0.5), "must be three positive numbers"),
+        ((0.5, 0.3, 0), "must be three positive numbers"),
+        ((0.6, 0.3, 0.2), "must add up to at most 1"),
+        ((100, 0.5, 0.5), "counts must be whole numbers"),
+        ((300, 300, 300), "900 images are asked for, but the collection has"),
+        ((0.99, 0.005, 0.001), "part of split 0 is empty"),
+    ],
+)
+def test_sizes_that_cannot_be(sizes: tuple[float, ...], message: str) -> None:
+    with pytest.raises(UserError, match=message):
+        make_split(matrix(200, 3, 0.9, 0), sizes, 0)

@@ -1,0 +1,35 @@
+"""Train a model on one split of a collection and compare it with visual-only: python train.py metadata=tags m=3 M=6"""
+
+from pathlib import Path
+
+import hydra
+from hydra.core.hydra_config import HydraConfig
+from omegaconf import DictConfig
+
+from love_thy_neighbors.entry import baseline_config, job, plain, register_resolvers, run
+
+register_resolvers()
+
+
+def work(config: DictConfig) -> float:
+    """Do one job; returns its validation mAP_L, which a hyperparameter search may maximise."""
+    from love_thy_neighbors.settings import check_config
+
+    settings = plain(config)
+    check_config(settings)
+    from love_thy_neighbors.job import (
+        train_and_compare,
+    )  # torch and Lightning: late, so that mistakes are told at once
+
+    folder = Path(HydraConfig.get().runtime.output_dir)
+    return train_and_compare(settings, folder, baseline_config(settings))
+
+
+@hydra.main(version_base="1.3", config_path="configs", config_name="train")
+def main(config: DictConfig) -> float | None:
+    """Hydra's way in."""
+    return job(work, config)
+
+
+if __name__ == "__main__":
+    run(main)
