@@ -1,0 +1,2 @@
+"""Where collections come from: one module a source, each ending in
+`collection.write_collection`."""

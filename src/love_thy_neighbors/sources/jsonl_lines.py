@@ -1,0 +1,127 @@
+"""One line of a records file: a `Record`, or the reason why it is not one.
+
+    {"id": "...", "file": "a/b.jpg", "labels": [...], "tags": [...], "sets": [...], "groups": [...],
+    "owner": "..."}
+
+Nothing is guessed: a wrong type is refused and not converted, an unknown key is taken for a
+misspelt one, and a key without a value is left out of the line, not null. A byte order mark at the
+start of the file is allowed, a blank line is not.
+"""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from love_thy_neighbors.collection import LIST_COLUMNS, TEXT_COLUMNS
+from love_thy_neighbors.sources.records import Record
+
+KEYS = ("id", "file", *LIST_COLUMNS, "owner")
+_BOM = b"\xef\xbb\xbf"
+_JSON_NAMES = {
+    dict: "an object",
+    list: "a list",
+    str: "a string",
+    bool: "a boolean",
+    int: "a number",
+    float: "a number",
+    type(None): "null",
+}
+
+
+class LineError(Exception):
+    """Why a line is not a record; the message completes "line 3 ..."."""
+
+
+def raw_lines(path: Path, max_bytes: int) -> Iterator[tuple[int, bytes | None]]:
+    """Number (from 1) and bytes of each line; None in place of one over ``max_bytes``, which is
+    never held in memory."""
+    with path.open("rb") as file:
+        number = 0
+        while line := file.readline(max_bytes + 2):  # a line of max_bytes may end in \r\n
+            number += 1
+            content = line.removesuffix(b"\n").removesuffix(b"\r")
+            too_long = len(content) > max_bytes
+            while not line.endswith(b"\n") and (line := file.readline(1 << 16)):
+                too_long = True
+            if number == 1:
+                content = content.removeprefix(_BOM)
+            yield number, None if too_long else content
+
+
+def parse_line(line: bytes, file_required: bool) -> Record:
+    """The record that ``line`` holds; raises `LineError`."""
+    if not line.strip():
+        raise LineError("is blank")
+    try:
+        value = json.loads(line.decode("utf-8"), parse_constant=_refuse_constant, object_pairs_hook=_object)
+    except UnicodeDecodeError as error:
+        raise LineError(f"is not UTF-8 (byte {error.start + 1})") from None
+    except json.JSONDecodeError as error:
+        raise LineError(f"is not valid JSON ({error.msg}, column {error.colno})") from None
+    except (
+        RecursionError,
+        ValueError,
+    ) as error:  # nested too deep; a number of thousands of digits
+        raise LineError(f"is not valid JSON ({str(error).split(';')[0]})") from None
+    if not isinstance(value, dict):
+        raise LineError(f"holds {_kind(value)}, not an object")
+    for key in value:
+        if key not in KEYS:
+            raise LineError(f"has the unknown key '{_shown(key)}'; the keys are {', '.join(KEYS)}")
+    for key in ("id", "file") if file_required else ("id",):
+        if key not in value:
+            raise LineError(f"has no '{key}'")
+    fields: dict[str, Any] = {}
+    for key, found in value.items():
+        fields[key] = _text(key, found) if key in TEXT_COLUMNS else _texts(key, found)
+    return Record(**fields)
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    value = dict(pairs)
+    if len(value) < len(pairs):
+        keys = [key for key, _ in pairs]
+        twice = next(key for key in keys if keys.count(key) > 1)
+        raise LineError(f"has the key '{_shown(twice)}' twice")
+    return value
+
+
+def _refuse_constant(name: str) -> None:
+    raise LineError(f"is not valid JSON ({name} is not a JSON number)")
+
+
+def _text(key: str, value: Any) -> str:
+    if not isinstance(value, str):
+        raise LineError(f"has {_kind(value)} as '{key}', which must be a string")
+    _check(key, value, f"has an empty '{key}'")
+    return value
+
+
+def _texts(key: str, values: Any) -> tuple[str, ...]:
+    if not isinstance(values, list):
+        raise LineError(f"has {_kind(values)} as '{key}', which must be a list of strings")
+    for value in values:
+        if not isinstance(value, str):
+            raise LineError(f"has {_kind(value)} in '{key}', which must be a list of strings")
+        _check(key, value, f"has an empty string in '{key}'")
+    return tuple(dict.fromkeys(values))  # a value named twice counts once
+
+
+def _check(key: str, value: str, if_empty: str) -> None:
+    if not value.strip():
+        raise LineError(if_empty)
+    try:
+        value.encode("utf-8")
+    except UnicodeEncodeError:
+        raise LineError(f"has half a surrogate pair in '{key}', which is not text") from None
+
+
+def _kind(value: Any) -> str:
+    return _JSON_NAMES[type(value)]
+
+
+def _shown(text: str) -> str:
+    """``text`` short and printable, for a message."""
+    clean = text.encode("ascii", "backslashreplace").decode() if not text.isprintable() else text
+    return clean if len(clean) <= 60 else clean[:57] + "..."

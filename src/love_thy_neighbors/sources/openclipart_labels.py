@@ -1,0 +1,160 @@
+"""What counts as a label in the Open Clip Art collection: a table to be read, and nothing learned.
+
+An image has a label if one of its keywords, or a word of one, is among the label's words
+(inflections included), or if it is filed in one of the folders or below. All these words are held
+out of the tags.
+"""
+
+import re
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Rule:
+    """The words and folders that give one label."""
+
+    words: tuple[str, ...]
+    folders: tuple[str, ...] = ()
+
+
+def _rule(words: str, folders: str = "") -> Rule:
+    """Words separated by commas (underscores of the keywords written as spaces), folders by
+    spaces."""
+    return Rule(tuple(word.strip() for word in words.split(",")), tuple(folders.split()))
+
+
+_THEMES = "computer/icons/{0}-theme/"
+_FLAT, _LEMON, _ETIQUETTE = (_THEMES.format(name) for name in ("flat", "lemon", "etiquette"))
+_FLAGS = "signs_and_symbols/flags"
+
+LABELS: dict[str, Rule] = {
+    # computers and their icons
+    "computer": _rule("computer, pc, laptop, workstation", "computer"),
+    "icon": _rule("icon, theme, appicon, mimeicon, iconset", "computer/icons"),
+    "action icon": _rule("action, activity", f"{_FLAT}action {_LEMON}actions {_ETIQUETTE}actions"),
+    "application": _rule(
+        "application, app, program, software",
+        f"computer/icons/applications {_FLAT}applications {_LEMON}apps {_ETIQUETTE}apps",
+    ),
+    "file type": _rule("mimetype, mime type, mime", f"{_LEMON}mimetypes {_ETIQUETTE}mimetypes"),
+    "folder": _rule(
+        "filesystem, folder, directory",
+        f"computer/folders {_LEMON}filesystems {_ETIQUETTE}filesystems",
+    ),
+    "device": _rule(
+        "device, hardware",
+        f"computer/hardware {_FLAT}device {_LEMON}devices {_ETIQUETTE}devices",
+    ),
+    "button": _rule("button", "buttons computer/buttons"),
+    "network": _rule("network, networksym, internet, net", "computer/network"),
+    "electronics": _rule("electronics, electronic, electricity, electric", "electronics"),
+    # signs, symbols, flags, places
+    "sign or symbol": _rule("sign, symbol, signs and symbols, logo, emblem", "signs_and_symbols logos"),
+    "flag": _rule("flag, signalflag, international flag", _FLAGS),
+    "signal flag": _rule("semaphore, signalflag, signal", f"{_FLAGS}/semaphore"),
+    "road sign": _rule("roadsign, road sign, traffic", "transportation/roadsigns"),
+    "map symbol": _rule("mapsym, map symbol", "signs_and_symbols/map_symbols"),
+    "map": _rule("map, geography, coastline", "geography"),
+    "europe": _rule("europe, european", f"{_FLAGS}/europe"),
+    "africa": _rule("africa, african", f"{_FLAGS}/africa"),
+    "asia": _rule("asia, asian", f"{_FLAGS}/asia"),
+    "america": _rule("america, american, northamerica, latinamerica", f"{_FLAGS}/america"),
+    "oceania": _rule("oceania, australia, australian, polynesia, micronesia, melanesia", f"{_FLAGS}/oceania"),
+    "led display": _rule("led", "signs_and_symbols/led"),
+    # nature
+    "animal": _rule("animal, wildlife, animali, animale", "animals"),
+    "mammal": _rule("mammal", "animals/mammals"),
+    "bird": _rule("bird", "animals/birds"),
+    "insect": _rule("insect, bug", "animals/bugs"),
+    "plant": _rule("plant, tree, evergreen", "plants"),
+    "flower": _rule("flower", "plants/flowers"),
+    "weather": _rule("weather, weathersym", "signs_and_symbols/weather"),
+    "astronomy": _rule("astronomy, space, planet, lunar, moon", "geography/astronomy science/astronomy"),
+    # food
+    "food": _rule("food, menu", "food"),
+    "drink": _rule("beverage, drink", "food/beverages"),
+    "dessert": _rule("dessert, icecream, ice cream", "food/desserts"),
+    "fruit": _rule("fruit", "food/fruit"),
+    # people and what they do
+    "people": _rule("people, person, human", "people"),
+    "clothing": _rule("clothing, clothes, hat", "people/clothing"),
+    "smiley": _rule("smiley, smily, face", "people/smilies"),
+    "stickman": _rule("stickmen, stickman", "people/stickmen"),
+    "sport": _rule("sport", "recreation/sports"),
+    "game": _rule("game, chess", "recreation/games computer/games"),
+    "card": _rule("card", "recreation/games/cards"),
+    "toy": _rule("toy", "recreation/toys tools/toys"),
+    "music": _rule("music, musicstuff, musicsym, musical, musician", "recreation/music"),
+    "holiday": _rule("holiday, religholiday, usholiday", "recreation/holiday"),
+    "party": _rule("party, festive, fest", "recreation/party"),
+    "religion": _rule("religion, religious, christianity, christian", "recreation/religion"),
+    "education": _rule("education, study, school, skewl", "education"),
+    "office": _rule("office", "office"),
+    # things
+    "building": _rule("building, house, home, architecture, architettura", "buildings"),
+    "transport": _rule("transport, transportation", "transportation"),
+    "vehicle": _rule("vehicle, car, automobile, truck, bus", "transportation/vehicles"),
+    "boat": _rule("boat, boating, sailing, ship", "transportation/boating"),
+    "tool": _rule("tool", "tools"),
+    "weapon": _rule("weapon, gun", "tools/weapons"),
+    # forms
+    "shape": _rule("shape, geometry, geometric", "shapes"),
+    "arrow": _rule("arrow, arrowshape", "shapes/arrows"),
+    "callout": _rule("callout, thought", "shapes/callouts"),
+    "flowchart": _rule("flowchart", "shapes/flowchart"),
+    "jigsaw": _rule("jigsaw", "shapes/jigsaw"),
+    "decoration": _rule("decoration, decorative, ornament, flourish", "decorations"),
+}
+
+
+def stem(word: str) -> str:
+    """``word`` without its English inflection, crudely: two words with one stem are taken for the
+    same.
+
+    >>> [stem(word) for word in ("boats", "boating", "ladies", "flagged", "glass", "user", "using")]
+    ['boat', 'boat', 'lady', 'flag', 'glass', 'us', 'us']
+    """
+    for suffix, instead in (
+        ("ies", "y"),
+        ("ing", ""),
+        ("ers", ""),
+        ("ed", ""),
+        ("er", ""),
+        ("es", ""),
+        ("s", ""),
+    ):
+        rest = word.removesuffix(suffix)
+        if rest == word or len(rest) < 2 or word.endswith(("ss", "us", "eed")):
+            continue
+        word = rest + instead
+        break
+    word = re.sub(r"([bdgmnpt])\1$", r"\1", word)
+    return word.removesuffix("e") if len(word) > 3 else word
+
+
+def phrase(text: str) -> tuple[str, ...]:
+    """The stems of the words of ``text``, which is how keywords are compared."""
+    return tuple(stem(word) for word in re.findall(r"[^\W_]+", text.lower()))
+
+
+# Words of a label's name or of a phrase in its rule that say nothing by themselves.
+_FREE = {stem(word) for word in ("or", "and", "type", "ice", "display")}
+HELD_OUT = {part for name, rule in LABELS.items() for text in (name, *rule.words) for part in phrase(text)} - _FREE
+_PHRASES = {name: {phrase(word) for word in rule.words} for name, rule in LABELS.items()}
+
+
+def labels_of(keywords: set[str], folders: set[str]) -> set[str]:
+    """The labels of an image with these ``keywords`` that is filed in these ``folders``."""
+    said = {phrase(keyword) for keyword in keywords}
+    said |= {(part,) for words in said for part in words}
+    return {
+        name
+        for name, rule in LABELS.items()
+        if said & _PHRASES[name]
+        or any(f"{folder}/".startswith(f"{filed}/") for folder in folders for filed in rule.folders)
+    }
+
+
+def held_out(text: str) -> bool:
+    """Whether a tag would name a label: a word of it is an inflection of a word in the table."""
+    return not HELD_OUT.isdisjoint(phrase(text))

@@ -1,0 +1,104 @@
+"""What every source does at its end: hold the output folder, write the collection whole, and show
+what is in it."""
+
+import os
+import shutil
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+from filelock import FileLock, Timeout
+from rich.console import Console
+from rich.table import Table
+
+from love_thy_neighbors.atomic import folder_written_whole
+from love_thy_neighbors.collection import write_collection
+from love_thy_neighbors.errors import UserError
+
+
+def check_out(out: Path, overwrite: bool) -> None:
+    """Raise `UserError` if ``out`` may not be written: it exists, or is something other than a
+    collection."""
+    if not out.exists() and not out.is_symlink():
+        return
+    if not out.is_dir():
+        raise UserError(f"out: {out} is a file; give a new folder.")
+    if not overwrite:
+        raise UserError(f"out: {out} exists; give a new folder, or overwrite=true to replace it.")
+    if any(out.iterdir()) and not (out / "card.json").is_file():
+        raise UserError(f"out: {out} is not a collection (it has no card.json) and is not replaced; give a new folder.")
+
+
+@contextmanager
+def partial_folder(out: Path) -> Iterator[Path]:
+    """Yield ``<out>.partial``, where unfinished work stands; it is removed on success and kept for
+    the next try otherwise.
+
+    Raises `UserError` if another process is preparing the same ``out``.
+    """
+    out = out.absolute()
+    partial = out.with_name(f"{out.name}.partial")
+    out.parent.mkdir(parents=True, exist_ok=True)
+    lock = FileLock(out.with_name(f".{out.name}.lock"))
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        raise UserError(f"out: another process is preparing {out}; wait until it ends.") from None
+    try:
+        yield partial
+        shutil.rmtree(partial, ignore_errors=True)
+    finally:
+        Path(lock.lock_file).unlink(missing_ok=True)
+        lock.release()
+
+
+def write(
+    out: Path,
+    partial: Path,
+    table: pa.Table,
+    card: dict[str, Any],
+    features: dict[str, np.ndarray],
+    thumbnails: Path | None = None,
+    texts: Mapping[str, str] | None = None,
+) -> None:
+    """`write_collection` with further text files beside the card, all of it whole or not at all."""
+    built = partial / "collection"
+    shutil.rmtree(built, ignore_errors=True)
+    write_collection(built, table, card, features, thumbnails)
+    for name, text in (texts or {}).items():
+        (built / name).write_text(text, encoding="utf-8")
+    with folder_written_whole(out) as temporary:
+        for child in sorted(built.iterdir()):
+            child.rename(temporary / child.name)
+
+
+def kept_thumbnails(thumbnails: Path, rows: list[int], partial: Path) -> Path:
+    """A folder with the thumbnails of ``rows`` under their new numbers; hard links, so the old ones
+    stay as they are."""
+    kept = partial / "kept_thumbnails"
+    shutil.rmtree(kept, ignore_errors=True)
+    kept.mkdir()
+    for new, old in enumerate(rows):
+        try:
+            os.link(thumbnails / f"{old}.webp", kept / f"{new}.webp")
+        except OSError:  # a file system without hard links
+            shutil.copyfile(thumbnails / f"{old}.webp", kept / f"{new}.webp")
+    return kept
+
+
+def show(out: Path, images: int, statistics: dict[str, dict[str, Any]]) -> None:
+    """Print where the collection is, and its statistics as in the paper's Table 1."""
+    shown = Table(title=f"{images:,} images in {out}", title_justify="left")
+    for heading in ("", "values", "images per value", "values per image", "images with any"):
+        shown.add_column(heading, justify="right" if heading else "left")
+    for name, numbers in statistics.items():
+        cells = [
+            f"{numbers[key]['mean']:g} / {numbers[key]['median']:g}" for key in ("images_per_value", "values_per_image")
+        ]
+        shown.add_row(name, f"{numbers['values']:,}", *cells, f"{numbers['images_with_any']:,}")
+    console = Console()
+    console.print(shown)
+    console.print("per value and per image: mean / median", style="dim")
