@@ -1,0 +1,148 @@
+"""Visual neighbours: images with the smallest Euclidean distance between their features (section 5.2, Table 3).
+
+Distances are first computed in float32, as matrix products of blocks, and only choose candidates; the candidates are
+then ranked by distances summed up in float64 from differences, which do not cancel. A bound on the rounding of the
+products says for which queries the candidates may not be enough, and those are compared with the whole pool.
+"""
+
+from collections.abc import Callable
+
+import numpy as np
+
+QUERY_BLOCK = 1024
+POOL_BLOCK = 8192
+SPARE = 32  # candidates beyond ``depth``: enough that hardly any query is compared with the whole pool
+_EXACT_BYTES = 64 << 20  # how much is looked at in one go where distances are exact
+
+
+def nearest_by_euclidean(
+    table: np.ndarray,
+    scale: float,
+    queries: np.ndarray,
+    pool: np.ndarray,
+    depth: int,
+    progress: Callable[[int], None] | None = None,
+) -> np.ndarray:
+    """The ``depth`` images of the pool with the smallest |phi(x) - phi(x')| to each query, phi(x) = scale * table[x].
+
+    The image itself is never its own neighbour; ties go to the lower row number. One scale for the whole table leaves
+    the order as it is, so it is only checked and the distances are those of the table.
+
+    Shapes: ``table`` [N, d], float16 or int8, may be memory-mapped; ``queries`` [Q] and ``pool`` [P] row numbers, in
+    any order, a row named twice in the pool counting once; returns int32 [Q, depth] row numbers of ``table``, -1 where
+    the pool is too small. ``progress`` is called with the number of queries finished since the last call. Memory
+    beyond the result is that of a few blocks, whatever N is.
+
+    Raises `ValueError` if depth is below 1, the scale is not positive, or a row number is not one of the table.
+
+    >>> table = np.array([[0, 0], [3, 4], [0, 1], [1, 0]], dtype=np.int8)  # distances to row 0: 5, 1, 1
+    >>> nearest_by_euclidean(table, 0.5, queries=np.array([0]), pool=np.arange(4), depth=4)
+    array([[ 2,  3,  1, -1]], dtype=int32)
+    """
+    if depth < 1:
+        raise ValueError(f"depth = {depth}: a list must have room for at least one neighbour.")
+    if not (np.isfinite(scale) and scale > 0):
+        raise ValueError(f"scale = {scale}: the scale of a feature table must be a positive number.")
+    queries, pool = _rows(queries, table, "queries"), np.unique(_rows(pool, table, "pool"))
+    neighbours = np.full((len(queries), depth), -1, dtype=np.int32)
+    lengths = _squared_lengths(table, pool)
+    for start in range(0, len(queries), QUERY_BLOCK):
+        block = queries[start : start + QUERY_BLOCK]
+        neighbours[start : start + QUERY_BLOCK] = _search(table, lengths, block, pool, depth)
+        if progress is not None:
+            progress(len(block))
+    return neighbours
+
+
+def _rows(rows: np.ndarray, table: np.ndarray, name: str) -> np.ndarray:
+    rows = np.asarray(rows, dtype=np.int64)
+    if rows.ndim != 1 or (len(rows) and not 0 <= rows.min() <= rows.max() < len(table)):
+        raise ValueError(f"{name} must be a list of row numbers from 0 to {len(table) - 1}.")
+    return rows
+
+
+def _squared_lengths(table: np.ndarray, rows: np.ndarray) -> np.ndarray:
+    """|x|^2 of each row, float64."""
+    lengths = np.empty(len(rows))
+    for start in range(0, len(rows), POOL_BLOCK):
+        features = table[rows[start : start + POOL_BLOCK]].astype(np.float32)
+        lengths[start : start + POOL_BLOCK] = np.einsum("nd,nd->n", features, features, dtype=np.float64)
+    return lengths
+
+
+def _search(table: np.ndarray, lengths: np.ndarray, queries: np.ndarray, pool: np.ndarray, depth: int) -> np.ndarray:
+    """The lists [B, depth] of one block of queries; ``lengths`` [P] are the squared lengths of the pool's features."""
+    candidates, bound = _candidates(table, lengths, queries, pool, depth + 1 + SPARE)
+    neighbours = np.full((len(queries), depth), -1, dtype=np.int32)
+    width = max(1, _EXACT_BYTES // max(1, 8 * table.shape[1] * candidates.shape[1]))
+    for start in range(0, len(queries), width):
+        some = slice(start, start + width)
+        found, farthest = _rank_exactly(table, queries[some], candidates[some], depth)
+        neighbours[some, : found.shape[1]] = found
+        # What was left out, if anything, is at least ``bound`` away: a list that ends nearer than that is safe.
+        for q in start + np.flatnonzero(np.isfinite(bound[some]) & (farthest >= bound[some])):
+            everything, _ = _rank_exactly(table, queries[q : q + 1], pool[None, :], depth)
+            neighbours[q, : everything.shape[1]] = everything[0]
+    return neighbours
+
+
+def _candidates(
+    table: np.ndarray, lengths: np.ndarray, queries: np.ndarray, pool: np.ndarray, count: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """The ``count`` pool images nearest to each query in float32, and a bound on how near the others can be.
+
+    |x - y|^2 = |x|^2 + |y|^2 - 2 x.y, of which |x|^2 is the same for all y and is added only to the bound.
+
+    Returns rows [B, min(count, P)], and the squared distance [B] that no other pool image is nearer than, infinite if
+    there is no other.
+    """
+    x = table[queries].astype(np.float32)
+    near: np.ndarray = np.empty((len(queries), 0), dtype=np.float32)
+    rows: np.ndarray = np.empty((len(queries), 0), dtype=np.int64)
+    for start in range(0, len(pool), POOL_BLOCK):
+        block = pool[start : start + POOL_BLOCK]
+        distance = x @ table[block].astype(np.float32).T
+        distance *= -2
+        distance += lengths[start : start + POOL_BLOCK].astype(np.float32)
+        chosen = _smallest(distance, count)
+        near = np.hstack((near, np.take_along_axis(distance, chosen, axis=1)))
+        rows = np.hstack((rows, block[chosen]))
+        chosen = _smallest(near, count)
+        near, rows = (np.take_along_axis(values, chosen, axis=1) for values in (near, rows))
+    if len(pool) <= count:
+        return rows, np.full(len(queries), np.inf)
+    # A float32 dot product of d terms, summed in any order, is off by at most d * eps * |x| |y| with eps = 2^-24, and
+    # the three operations around it by a few eps more (Higham, Accuracy and Stability, section 3.1).
+    squared = _squared_lengths(table, queries)
+    longest = np.sqrt(lengths.max())
+    rounding = 1.01 * (table.shape[1] + 8) * 2.0**-24 * (2 * np.sqrt(squared) * longest + longest**2)
+    return rows, squared + near.max(axis=1) - rounding
+
+
+def _smallest(distance: np.ndarray, count: int) -> np.ndarray:
+    """Columns of the ``count`` smallest entries of each row, in no order."""
+    if distance.shape[1] <= count:
+        return np.broadcast_to(np.arange(distance.shape[1]), distance.shape)
+    return np.argpartition(distance, count - 1, axis=1)[:, :count]
+
+
+def _rank_exactly(
+    table: np.ndarray, queries: np.ndarray, candidates: np.ndarray, depth: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """The ``depth`` nearest of the candidates [B, K] by (distance, row), without the query itself.
+
+    Returns rows [B, min(depth, K)], -1 where there are no more, and the squared distance [B] of the last, infinite
+    where there is none.
+    """
+    x = table[queries].astype(np.float64)[:, None, :]
+    distance: np.ndarray = np.empty(candidates.shape)
+    width = max(1, _EXACT_BYTES // max(1, 8 * table.shape[1] * len(queries)))
+    for start in range(0, candidates.shape[1], width):
+        difference = table[candidates[:, start : start + width]] - x
+        distance[:, start : start + width] = np.einsum("bkd,bkd->bk", difference, difference)
+    distance[candidates == queries[:, None]] = np.inf
+    order: np.ndarray = np.asarray(np.lexsort((candidates, distance), axis=1))[:, :depth]
+    distance, rows = (np.take_along_axis(values, order, axis=1) for values in (distance, candidates))
+    rows = np.where(np.isinf(distance), -1, rows)
+    full = distance.shape[1] == depth
+    return rows, distance[:, -1] if full else np.full(len(queries), np.inf)

@@ -1,0 +1,251 @@
+"""Average precision, and precision and recall at n (paper, section 4.2).
+
+Everything is exact and vectorised over images and labels, on any device. ``scores`` [N, L] are real numbers, larger
+for labels that the model holds more likely; ``labels`` [N, L] are 0 or 1. Ties in the scores of a ranking take the
+worst rank, so that a constant score earns no more than the frequency of the label.
+
+The paper's ``Prec_I`` and ``Rec_I`` are means of per-image values. With n labels for every image the ratio of overall
+recall to overall precision is n / (mean labels per image), the same for every method; in Table 2 it varies. The
+overall values, which Gong et al. report, are ``Prec_O`` and ``Rec_O``.
+"""
+
+from typing import Any
+
+import torch
+from torch import Tensor
+from torchmetrics import Metric
+
+
+def average_precision_per_label(scores: Tensor, labels: Tensor) -> Tensor:
+    """Average precision of each label's ranking of the images, AP_l; mAP_L is its mean (section 4.2).
+
+        AP_l = 1 / |P_l| * sum over x in P_l of |{y in P_l: s_l(y) >= s_l(x)}| / |{y: s_l(y) >= s_l(x)}|
+
+    with P_l the images that have the label.
+
+    Shapes: ``scores`` and ``labels`` [N, L]; returns [L], float64, fractions of 1, NaN where no image has the label.
+    Raises `ValueError` for shapes that differ and for scores that are NaN.
+
+    >>> scores = torch.tensor([[0.9, 0.5], [0.8, 0.5], [0.7, 0.5], [0.6, 0.5]])
+    >>> labels = torch.tensor([[1, 1], [0, 0], [1, 0], [0, 0]])
+    >>> average_precision_per_label(scores, labels)  # (1/1 + 2/3) / 2, and 1/4 since all four tie
+    tensor([0.8333, 0.2500], dtype=torch.float64)
+    """
+    _check(scores, labels)
+    ranked, order = scores.t().contiguous().sort(dim=1, descending=True)
+    return _average_precision(ranked, labels.t().gather(1, order))
+
+
+def average_precision_per_image(scores: Tensor, labels: Tensor) -> Tensor:
+    """Average precision of each image's ranking of the labels, AP_x; mAP_I is its mean (section 4.2).
+
+    The equation is that of `average_precision_per_label`, with images and labels exchanged.
+
+    Shapes: ``scores`` and ``labels`` [N, L]; returns [N], float64, fractions of 1, NaN where the image has no label.
+    Raises `ValueError` for shapes that differ and for scores that are NaN.
+
+    >>> scores = torch.tensor([[0.9, 0.5, 0.1], [0.2, 0.8, 0.4]])
+    >>> average_precision_per_image(scores, torch.tensor([[0, 1, 0], [0, 1, 1]]))
+    tensor([0.5000, 1.0000], dtype=torch.float64)
+    """
+    _check(scores, labels)
+    ranked, order = scores.sort(dim=1, descending=True)
+    return _average_precision(ranked, labels.gather(1, order))
+
+
+def precision_recall_at_n(scores: Tensor, labels: Tensor, n: int = 3) -> dict[str, float]:
+    """Precision and recall when every image is given its n best-scored labels (section 4.2, n = 3 in Table 2).
+
+    With A the assigned and T the true image-label pairs, A_l and T_l those of a label, A_x and T_x those of an image:
+
+        Prec_L, Rec_L = mean over labels with T_l > 0 of |A_l & T_l| / |A_l|  and  |A_l & T_l| / |T_l|
+        Prec_I, Rec_I = mean over images with T_x > 0 of |A_x & T_x| / |A_x|  and  |A_x & T_x| / |T_x|
+        Prec_O, Rec_O = |A & T| / |A|  and  |A & T| / |T|
+
+    A label that is never assigned has precision 0. Where scores tie, the label with the lower index is assigned, on
+    every device. If n exceeds L, all L labels are assigned.
+
+    Shapes: ``scores`` and ``labels`` [N, L]. Returns fractions of 1, NaN where nothing is left to take the mean of.
+    Raises `ValueError` for n below 1, shapes that differ and scores that are NaN.
+
+    >>> scores = torch.tensor([[0.9, 0.8, 0.1], [0.2, 0.7, 0.6]])
+    >>> labels = torch.tensor([[1, 0, 0], [1, 1, 0]])
+    >>> {key: round(value, 3) for key, value in precision_recall_at_n(scores, labels, n=1).items()}
+    {'Prec_L': 1.0, 'Rec_L': 0.75, 'Prec_I': 1.0, 'Rec_I': 0.75, 'Prec_O': 1.0, 'Rec_O': 0.667}
+    """
+    _check(scores, labels)
+    return _precision_recall(_rank_labels(scores)[1], labels, n)
+
+
+def annotation_metrics(scores: Tensor, labels: Tensor, n: int = 3) -> dict[str, float]:
+    """The columns of Table 2 in percent, the overall values, and what was left out of the means (section 4.2).
+
+    Shapes: ``scores`` and ``labels`` [N, L]. Keys: ``mAP_L mAP_I Prec_L Rec_L Prec_I Rec_I Prec_O Rec_O`` in percent;
+    ``labels_without_positives`` and ``images_without_labels`` are counts of labels and images that the per-label and
+    per-image means leave out.
+    Raises `ValueError` for n below 1, shapes that differ and scores that are NaN.
+
+    >>> scores = torch.tensor([[0.9, 0.8, 0.1], [0.2, 0.7, 0.6]])
+    >>> result = annotation_metrics(scores, torch.tensor([[1, 0, 0], [1, 1, 0]]), n=1)
+    >>> round(result["mAP_L"], 2), round(result["mAP_I"], 2), result["labels_without_positives"]
+    (75.0, 91.67, 1)
+    """
+    _check(scores, labels)
+    per_label = average_precision_per_label(scores, labels)
+    ranked, order = _rank_labels(scores)  # one sort serves both per-image metrics
+    per_image = _average_precision(ranked, labels.gather(1, order))
+    fractions = {"mAP_L": per_label.nanmean().item(), "mAP_I": per_image.nanmean().item()}
+    fractions |= _precision_recall(order, labels, n)
+    percent = {key: 100 * value for key, value in fractions.items()}
+    return percent | {
+        "labels_without_positives": int(per_label.isnan().sum()),
+        "images_without_labels": int(per_image.isnan().sum()),
+    }
+
+
+class AnnotationMetrics(Metric):
+    """`annotation_metrics` over all batches of an epoch and all processes of a distributed run.
+
+    A distributed sampler pads its shards with images that another process has too, so every row comes with the index
+    of its image and counts once. Processes may see different numbers of batches, or none.
+
+    ``num_labels`` is L: a process that saw no batch must still know the shape of what it sends.
+
+    >>> metric = AnnotationMetrics(num_labels=2, n=1)
+    >>> scores, labels = torch.tensor([[0.9, 0.1], [0.3, 0.6]]), torch.tensor([[1, 0], [1, 0]])
+    >>> metric.update(scores, labels, index=torch.tensor([7, 4]))
+    >>> metric.update(scores[:1], labels[:1], index=torch.tensor([7]))  # padding: no effect
+    >>> metric.compute()["Prec_O"]
+    50.0
+    >>> metric.gathered()[0]
+    tensor([4, 7])
+    """
+
+    is_differentiable = False
+    higher_is_better = True
+    full_state_update = False
+
+    scores: list[Tensor]
+    labels: list[Tensor]
+    index: list[Tensor]
+
+    def __init__(self, num_labels: int, n: int = 3, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.num_labels = num_labels
+        self.n = n
+        for state in ("scores", "labels", "index"):
+            self.add_state(state, default=[], dist_reduce_fx="cat")
+
+    def update(self, scores: Tensor, labels: Tensor, index: Tensor) -> None:
+        """Take in a batch. Shapes: ``scores`` and ``labels`` [B, L], ``index`` [B] row numbers of the collection."""
+        expected = (len(index), self.num_labels)
+        if scores.shape != expected or labels.shape != expected:
+            raise ValueError(
+                f"scores {tuple(scores.shape)} and labels {tuple(labels.shape)} must both be {expected}: "
+                "one row an index, one column a label."
+            )
+        self._append(scores, labels, index)
+
+    def sync(self, *args: Any, **kwargs: Any) -> None:
+        """Gather the states of all processes.
+
+        For a process without a batch torchmetrics would send a one-dimensional float tensor whatever the state, which
+        ends in a crash or a hang; an empty batch of the right shape and dtype is gathered like any other.
+        """
+        self._append_empty_batch_if_none()
+        super().sync(*args, **kwargs)
+
+    def compute(self) -> dict[str, float]:
+        """`annotation_metrics` of every image once, in percent; the same in every process."""
+        _, scores, labels = self._images_once()
+        return annotation_metrics(scores, labels, self.n)
+
+    def gathered(self) -> tuple[Tensor, Tensor]:
+        """Row numbers [N] in ascending order and their scores [N, L], gathered from all processes.
+
+        Every process has to call it, also when only one of them writes the scores.
+        """
+        with self.sync_context(dist_sync_fn=self.dist_sync_fn):
+            index, scores, _ = self._images_once()
+        return index, scores
+
+    def _append(self, scores: Tensor, labels: Tensor, index: Tensor) -> None:
+        # One dtype in every process, since what is gathered is read back with the receiver's dtype.
+        self.scores.append(scores.detach().to(torch.float32))
+        self.labels.append(labels.detach().to(torch.uint8))
+        self.index.append(index.detach().to(torch.int64))
+
+    def _append_empty_batch_if_none(self) -> None:
+        if isinstance(self.index, list) and not self.index:
+            empty = torch.empty(0, self.num_labels, device=self.device)
+            self._append(empty, empty, empty[:, 0])
+
+    def _images_once(self) -> tuple[Tensor, Tensor, Tensor]:
+        self._append_empty_batch_if_none()
+        index, scores, labels = (
+            torch.cat(state) if isinstance(state, list) else state for state in (self.index, self.scores, self.labels)
+        )
+        index, order = index.sort(stable=True)
+        first = torch.ones_like(index, dtype=torch.bool)
+        first[1:] = index[1:] != index[:-1]
+        kept = order[first]
+        return index[first], scores[kept], labels[kept]
+
+
+def _check(scores: Tensor, labels: Tensor) -> None:
+    if scores.ndim != 2 or scores.shape != labels.shape:
+        raise ValueError(f"scores {tuple(scores.shape)} and labels {tuple(labels.shape)} must have one shape [N, L].")
+    if scores.isnan().any():
+        rows = int(scores.isnan().any(dim=1).sum())
+        raise ValueError(
+            f"The scores of {rows} of {len(scores)} images are NaN: the model has diverged, or its features hold NaN."
+        )
+
+
+def _rank_labels(scores: Tensor) -> tuple[Tensor, Tensor]:
+    """Each image's scores in descending order [N, L] and the labels that they belong to, lower index first in ties."""
+    # Adding zero turns -0.0 into 0.0, which a radix sort on a GPU might rank apart.
+    return (scores + 0.0).sort(dim=1, descending=True, stable=True)
+
+
+def _average_precision(ranked: Tensor, hits: Tensor) -> Tensor:
+    """Average precision of each row. Shapes: ``ranked`` [R, K] descending scores, ``hits`` [R, K] 0/1; returns [R].
+
+    The sum over positives is taken tie by tie: at the last place of each run of equal scores the precision is
+    (positives so far) / (places so far), and it counts once for every positive of the run.
+    """
+    R, K = ranked.shape
+    if K == 0:
+        return ranked.new_full((R,), torch.nan, dtype=torch.float64)
+    last_of_tie = torch.ones(R, K, dtype=torch.bool, device=ranked.device)
+    torch.ne(ranked[:, 1:], ranked[:, :-1], out=last_of_tie[:, :-1])
+    # One running count over all rows: the end of a row is the end of a tie, so no run of ties crosses it.
+    running = (hits != 0).flatten().cumsum(0)
+    before_row = torch.cat((running.new_zeros(1), running[K - 1 :: K]))
+    ends = last_of_tie.flatten().nonzero().squeeze(1)
+    at_end = running[ends]
+    in_tie = at_end.diff(prepend=at_end.new_zeros(1))
+    ends, at_end, in_tie = (values[in_tie > 0] for values in (ends, at_end, in_tie))
+    row = ends // K
+    precision = (at_end - before_row[row]).double() / (ends - row * K + 1)
+    # Scattered and then summed along the row, not added atomically: the same figures on every run of a GPU.
+    summed = torch.zeros(R * K, dtype=torch.float64, device=ranked.device)
+    summed[ends] = in_tie * precision
+    return summed.view(R, K).sum(dim=1) / before_row.diff()
+
+
+def _precision_recall(order: Tensor, labels: Tensor, n: int) -> dict[str, float]:
+    """`precision_recall_at_n` from each image's labels in the order of their scores, ``order`` [N, L]."""
+    if n < 1:
+        raise ValueError(f"n = {n}: at least one label must be assigned to every image.")
+    true = labels != 0
+    assigned = torch.zeros_like(true).scatter_(1, order[:, :n], True)
+    hit = assigned & true
+    # Per-label, per-image and overall are the same two fractions, summed over images, over labels, over both.
+    result = {}
+    for suffix, dims in (("L", (0,)), ("I", (1,)), ("O", (0, 1))):
+        hits, given, truth = (pairs.sum(dim=dims).double() for pairs in (hit, assigned, true))
+        counted = truth > 0
+        result[f"Prec_{suffix}"] = (hits / given.clamp(min=1))[counted].mean().item()
+        result[f"Rec_{suffix}"] = (hits / truth)[counted].mean().item()
+    return result
