@@ -11,7 +11,8 @@ from love_thy_neighbors.task import AnnotationTask
 def scores_in_numpy(model: NeighborhoodModel, x: np.ndarray, z: np.ndarray) -> np.ndarray:
     W = {name: parameter.detach().numpy() for name, parameter in model.named_parameters()}
     v_x = np.maximum(0, W["W_x.weight"] @ x + W["W_x.bias"])
-    v_z = np.max([np.maximum(0, W["W_z.weight"] @ z_i + W["W_z.bias"]) for z_i in z], axis=0, initial=0)
+    v_zi = [np.maximum(0, W["W_z.weight"] @ z_i + W["W_z.bias"]) for z_i in z]
+    v_z = np.max(v_zi, axis=0) if v_zi else np.zeros_like(v_x)
     return W["W_y.weight"] @ np.concatenate([v_x, v_z]) + W["W_y.bias"]
 
 

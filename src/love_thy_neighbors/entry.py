@@ -7,7 +7,7 @@ import os
 import re
 import shutil
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +19,7 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from love_thy_neighbors.errors import UserError
-from love_thy_neighbors.identity import run_name
+from love_thy_neighbors.identity import PRESENTATION, run_name
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -31,12 +31,13 @@ def register_resolvers() -> None:
 
 
 def _run_name(*, _root_: DictConfig) -> str:
-    return run_name(plain(_root_))
+    # What the result does not depend on is left out before resolving: a logger may ask for the run's name itself.
+    return run_name(plain(_root_, without=PRESENTATION))
 
 
-def plain(config: DictConfig) -> dict[str, Any]:
+def plain(config: DictConfig, without: Sequence[str] = ()) -> dict[str, Any]:
     """The config without Hydra's own node, every interpolation resolved, as plain Python types."""
-    own = OmegaConf.masked_copy(config, [key for key in config if key != "hydra"])
+    own = OmegaConf.masked_copy(config, [key for key in config if key not in ("hydra", *without)])
     resolved = OmegaConf.to_container(own, resolve=True)
     assert isinstance(resolved, dict)
     return {str(key): value for key, value in resolved.items()}

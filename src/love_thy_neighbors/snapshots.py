@@ -13,6 +13,7 @@ from love_thy_neighbors.task import AnnotationTask
 
 CHECKPOINT = "last.ckpt"
 CURVES = "metrics.csv"
+_STATE = ("best_epoch", "best_score", "best_weights", "curves", "seconds")
 
 
 class Snapshots(pl.Callback):
@@ -61,7 +62,7 @@ class Snapshots(pl.Callback):
             writer.writerows(self.curves)
 
     def state_dict(self) -> dict[str, Any]:
-        return {key: value for key, value in vars(self).items() if key not in ("folder", "_since")}
+        return {key: getattr(self, key) for key in _STATE}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        vars(self).update(state)
+        vars(self).update({key: state[key] for key in _STATE})
