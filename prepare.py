@@ -1,5 +1,4 @@
-"""Make a collection: python prepare.py source=openclipart|jsonl ... out=FOLDER (keys:
-configs/prepare.yaml)."""
+"""Make a collection: python prepare.py source=openclipart|jsonl ... out=FOLDER (keys: configs/prepare.yaml)."""
 
 from pathlib import Path
 
@@ -7,27 +6,35 @@ import hydra
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig
 
-from love_thy_neighbors.entry import run
+from love_thy_neighbors.entry import job, run
 from love_thy_neighbors.errors import UserError
 
 
-@hydra.main(version_base="1.3", config_path="configs", config_name="prepare")
-def main(config: DictConfig) -> None:
+def work(config: DictConfig) -> None:
+    """Make the collection that ``config`` describes."""
     if config.out is None:
         raise UserError("out: give the folder to write (out=data/mine).")
-    from love_thy_neighbors.features import Extraction  # late: --help needs no torch
+    if not isinstance(config.overwrite, bool):
+        raise UserError(f"overwrite: must be true or false, not {config.overwrite}.")
+    from love_thy_neighbors.extraction import Extraction  # late, like the sources, so that --help is quick
 
     how = Extraction(**{key: config[key] for key in Extraction.__dataclass_fields__ if key in config})
-    out, overwrite = Path(str(config.out)), bool(config.overwrite)
+    out = Path(str(config.out))
     if HydraConfig.get().runtime.choices["source"] == "openclipart":
         from love_thy_neighbors.sources import openclipart
 
-        openclipart.prepare(config.root, out, overwrite, how)
+        openclipart.prepare(config.root, out, config.overwrite, how)
     else:
         from love_thy_neighbors.sources import jsonl
 
         keys = ("records", "images", "features", "min_positives", "on_error", "max_line_bytes")
-        jsonl.prepare(jsonl.Options(**{key: config[key] for key in keys}), out, overwrite, how)
+        jsonl.prepare(jsonl.Options(**{key: config[key] for key in keys}), out, config.overwrite, how)
+
+
+@hydra.main(version_base="1.3", config_path="configs", config_name="prepare")
+def main(config: DictConfig) -> None:
+    """Hydra's way in."""
+    job(work, config)
 
 
 if __name__ == "__main__":

@@ -11,7 +11,8 @@ from PIL import Image
 
 from love_thy_neighbors import features
 from love_thy_neighbors.errors import UserError
-from love_thy_neighbors.features import Backbone, Extraction, choose_device, extract_features, load_backbone
+from love_thy_neighbors.extraction import Extraction
+from love_thy_neighbors.features import Backbone, choose_device, extract_features, load_backbone
 from love_thy_neighbors.images import read_image, to_square
 
 HOW = Extraction(size=32, batch_size=4, workers=2, device="cpu", thumbnail=16)

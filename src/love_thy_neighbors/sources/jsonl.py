@@ -18,8 +18,8 @@ from rich.console import Console
 
 from love_thy_neighbors.collection import METADATA_TYPES, open_npy
 from love_thy_neighbors.errors import UserError
+from love_thy_neighbors.extraction import Extraction
 from love_thy_neighbors.feature_tables import to_float16
-from love_thy_neighbors.features import Extraction, extract_features
 from love_thy_neighbors.images import ImageError, image_size
 from love_thy_neighbors.sources.jsonl_lines import LineError, parse_line, raw_lines
 from love_thy_neighbors.sources.records import Record, drop_rare_labels, records_table, statistics
@@ -96,7 +96,7 @@ def prepare(options: Options, out: Path, overwrite: bool, how: Extraction) -> No
     `UserError`."""
     check_out(out, overwrite)
     lines = _read(options, how)
-    _refuse_nothing(lines)
+    _refuse_if_empty(lines)
     with partial_folder(out) as partial:
         partial.mkdir(exist_ok=True)
         take = _take_features if options.features else _take_images
@@ -162,11 +162,14 @@ def _check_image(images: Path, file: str, max_pixels: int) -> None:
         )
 
 
-def _refuse_nothing(lines: _Lines) -> None:
-    if not lines.records:
-        bad = f" ({len(lines.rejected)} bad lines, the first: line {next(iter(lines.rejected))} "
-        bad = bad + f"{next(iter(lines.rejected.values()))})" if lines.rejected else ""
-        raise UserError(f"{lines.options.records}: holds no usable record{bad}; give one a line.")
+def _refuse_if_empty(lines: _Lines) -> None:
+    if lines.records:
+        return
+    bad = ""
+    if lines.rejected:
+        first = min(lines.rejected)
+        bad = f" ({len(lines.rejected)} bad lines, the first: line {first} {lines.rejected[first]})"
+    raise UserError(f"{lines.options.records}: holds no usable record{bad}; give one a line.")
 
 
 _Taken = tuple[str, np.ndarray, dict[str, Any], Path | None]
@@ -174,6 +177,8 @@ _Taken = tuple[str, np.ndarray, dict[str, Any], Path | None]
 
 def _take_images(lines: _Lines, how: Extraction, partial: Path) -> _Taken:
     """Features and thumbnails of the images; lines whose image cannot be read are refused."""
+    from love_thy_neighbors.features import extract_features  # torch: late, so that mistakes are told at once
+
     images = Path(str(lines.options.images)).resolve()
     files = [images / str(record.file) for record in lines.records]
 
@@ -189,7 +194,7 @@ def _take_images(lines: _Lines, how: Extraction, partial: Path) -> _Taken:
     rows = [row for row in range(len(files)) if row not in found.rejected]
     table, _ = to_float16(found.table, rows, partial / "float16.npy")
     lines.keep(rows)
-    _refuse_nothing(lines)
+    _refuse_if_empty(lines)
     thumbnails = kept_thumbnails(found.thumbnails, rows, partial) if found.thumbnails else None
     about = {
         **found.backbone.about,
@@ -215,7 +220,7 @@ def _take_features(lines: _Lines, how: Extraction, partial: Path) -> _Taken:
     for place, reason in bad.items():
         lines.refuse(lines.numbers[place], f"has the feature row {rows[place]} of {path}, which {reason}")
     lines.keep([place for place in range(len(rows)) if place not in bad])
-    _refuse_nothing(lines)
+    _refuse_if_empty(lines)
     return GIVEN, table, {"source": path.name, "dtype_given": str(given.dtype)}, None
 
 

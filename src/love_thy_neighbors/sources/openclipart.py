@@ -6,11 +6,11 @@ same on one machine; another processor or Pillow version may differ in the last 
 
 from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from love_thy_neighbors.errors import UserError
+from love_thy_neighbors.extraction import Extraction
 from love_thy_neighbors.feature_tables import quantise
-from love_thy_neighbors.features import Backbone, Extraction, extract_features
 from love_thy_neighbors.sources.openclipart_drawings import (
     MAX_PIXELS,
     SHARED_TITLE,
@@ -22,6 +22,9 @@ from love_thy_neighbors.sources.openclipart_drawings import (
 from love_thy_neighbors.sources.openclipart_labels import LABELS
 from love_thy_neighbors.sources.records import drop_rare_labels, records_table, statistics
 from love_thy_neighbors.sources.writing import check_out, partial_folder, show, write
+
+if TYPE_CHECKING:
+    from love_thy_neighbors.features import Backbone
 
 FLOOR = 25  # a label with fewer images than this has too few in a test split to be measured
 _README = Path(__file__).with_name("openclipart_readme.md")
@@ -44,6 +47,8 @@ def prepare(root: str | None, out: Path, overwrite: bool, how: Extraction, floor
     records, names, dropped = drop_rare_labels(make_records(pictures), floor)
     table = records_table(records)
     with partial_folder(out) as partial:
+        from love_thy_neighbors.features import extract_features  # torch: late, so that mistakes are told at once
+
         files = [same[0].png.resolve() for same in pictures]
 
         def refuse(row: int, reason: str) -> Exception:
@@ -65,7 +70,7 @@ def prepare(root: str | None, out: Path, overwrite: bool, how: Extraction, floor
 
 
 def _card(
-    names: list[str], counts: dict[str, int], how: Extraction, backbone: Backbone, scale: float
+    names: list[str], counts: dict[str, int], how: Extraction, backbone: "Backbone", scale: float
 ) -> dict[str, Any]:
     return {
         "name": "Open Clip Art Library 0.18",
@@ -86,8 +91,9 @@ def _card(
         "metadata": {
             "tags": {
                 "how": "The remaining keywords, and the words of the title (of the file name where "
-                f"{SHARED_TITLE} or more images share the title). Left out: every inflection of a label's words, the "
-                "creator's name, addresses, stop words, title words under three letters, the script artefact 'hash'."
+                f"{SHARED_TITLE} or more images share the title). Left out: every inflection of a label's words and "
+                "compounds that end in one, the creator's name, addresses, stop words, title words under three "
+                "letters, the script artefact 'hash'."
             },
             "sets": {"how": "Creator and title without the number it ends in, where two or more images share both."},
             "groups": {

@@ -7,11 +7,12 @@ SVG files carry the metadata, the PNG files the pixels.
 """
 
 import hashlib
+import html
 import re
 import unicodedata
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from xml.etree.ElementTree import Element, ParseError
 
@@ -38,7 +39,9 @@ _STOP_WORDS = """
 STOP_WORDS = frozenset(_STOP_WORDS.split())
 _DC = "{http://purl.org/dc/elements/1.1/}"
 _RDF = "{http://www.w3.org/1999/02/22-rdf-syntax-ns#}"
-_EMAIL = re.compile(r"\S+@\S+|\S+AT\S+DOT\S+")
+_EMAIL = re.compile(r"\S+@\S+|\S+AT\S+DOT\S+|<\S+\.\S+>")
+# A script printed addresses in memory: "hash", "HASH(0x8a07724)", "0x8a07724".
+_ARTEFACT = re.compile(r"(hash)?\(?(0x[0-9a-f]+)?\)?", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -59,7 +62,7 @@ def normalised(text: str) -> str:
     >>> normalised("  United_Nations  member ")
     'united nations member'
     """
-    text = unicodedata.normalize("NFKC", text).lower().replace("_", " ")
+    text = unicodedata.normalize("NFKC", html.unescape(text)).lower().replace("_", " ")
     return " ".join(text.split()).strip(" .,;:-'\"")
 
 
@@ -73,12 +76,14 @@ def series(title: str) -> str:
 
 
 def person(text: str) -> str:
-    """A creator's name without an address; of a bare address, the part before the at sign.
+    """A creator's name without an address; of a bare address, the part before the at sign; nobody is the empty string.
 
     >>> person("Jakob [jakob@example.org]"), person("ralf@example.org")
     ('Jakob', 'ralf')
     """
     text = " ".join(unicodedata.normalize("NFKC", text).split()).removeprefix("mailto:")
+    if _ARTEFACT.fullmatch(text) or text.lower() == "anonymous" or not re.search(r"\w{2}", text):
+        return ""
     name = re.sub(r"[\s<(\[{,-]+$", "", _EMAIL.split(text)[0].strip(" <([{"))
     return name or re.split(r"@|AT", text)[0].strip(" <([{")
 
@@ -110,7 +115,16 @@ def read_drawings(root: Path) -> tuple[list[Drawing], dict[str, int]]:
             counts[f"left_out: {result}"] += 1
         else:
             drawings.append(result)
-    return drawings, dict(sorted(counts.items()))
+    return _one_spelling(drawings), dict(sorted(counts.items()))
+
+
+def _one_spelling(drawings: list[Drawing]) -> list[Drawing]:
+    """Creators whose names differ in capitals alone are one, in their most frequent (then first) spelling."""
+    spellings: dict[str, Counter[str]] = defaultdict(Counter)
+    for drawing in drawings:
+        spellings[drawing.creator.casefold()][drawing.creator] += 1
+    chosen = {key: max(sorted(found), key=found.__getitem__) for key, found in spellings.items()}
+    return [replace(drawing, creator=chosen[drawing.creator.casefold()]) for drawing in drawings]
 
 
 def _drawing(root: Path, inside: Path, svg: Path) -> Drawing | str:
@@ -148,10 +162,9 @@ def _keywords(elements: Iterable[Element]) -> Iterator[str]:
     if subject is None:
         return
     texts = [item.text or "" for item in subject.iter(f"{_RDF}li")]
-    texts += re.split("[,;]", subject.text or "")
-    for text in texts:
-        # "hash" and "hash(0x8a07724)" are a script's artefacts; an address is nobody's keyword.
-        if not re.match(r"hash(\(|$)", text.strip().lower()) and "@" not in text:
+    texts.append(subject.text or "")
+    for text in (part.strip() for item in texts for part in re.split("[,;]", html.unescape(item))):
+        if not _ARTEFACT.fullmatch(text) and "@" not in text and "://" not in text:
             yield normalised(text)
 
 

@@ -107,46 +107,54 @@ LABELS: dict[str, Rule] = {
 }
 
 
-def stem(word: str) -> str:
-    """``word`` without its English inflection, crudely: two words with one stem are taken for the
-    same.
+def singular(word: str) -> str:
+    """``word`` without an English plural ending.
 
-    >>> [stem(word) for word in ("boats", "boating", "ladies", "flagged", "glass", "user", "using")]
-    ['boat', 'boat', 'lady', 'flag', 'glass', 'us', 'us']
+    >>> [singular(word) for word in ("boats", "ladies", "boxes", "glass", "bus")]
+    ['boat', 'lady', 'box', 'glass', 'bus']
     """
-    for suffix, instead in (
-        ("ies", "y"),
-        ("ing", ""),
-        ("ers", ""),
-        ("ed", ""),
-        ("er", ""),
-        ("es", ""),
-        ("s", ""),
-    ):
-        rest = word.removesuffix(suffix)
-        if rest == word or len(rest) < 2 or word.endswith(("ss", "us", "eed")):
-            continue
-        word = rest + instead
-        break
-    word = re.sub(r"([bdgmnpt])\1$", r"\1", word)
+    if word.endswith("ies") and len(word) > 4:
+        return word[:-3] + "y"
+    if word.endswith(("xes", "ches", "shes", "sses", "uses")):
+        return word[:-2]
+    return word[:-1] if word.endswith("s") and not word.endswith(("ss", "us")) and len(word) > 3 else word
+
+
+def stem(word: str) -> str:
+    """``word`` without its English inflection, crudely: two words with one stem are taken for the same.
+
+    >>> [stem(word) for word in ("boats", "boating", "buildings", "flagged", "houses", "house")]
+    ['boat', 'boat', 'build', 'flag', 'hous', 'hous']
+    """
+    word = singular(word)
+    for suffix in ("ing", "ed", "er"):
+        if word.endswith(suffix) and len(word) > len(suffix) + 1 and not word.endswith("eed"):
+            word = re.sub(r"([bdgmnpt])\1$", r"\1", word.removesuffix(suffix))
+            break
     return word.removesuffix("e") if len(word) > 3 else word
+
+
+def words_of(text: str) -> list[str]:
+    """The words of ``text`` in lower case: letters and digits, whatever stands between them."""
+    return re.findall(r"[^\W_]+", text.lower())
 
 
 def phrase(text: str) -> tuple[str, ...]:
     """The stems of the words of ``text``, which is how keywords are compared."""
-    return tuple(stem(word) for word in re.findall(r"[^\W_]+", text.lower()))
+    return tuple(stem(word) for word in words_of(text))
 
 
-# Words of a label's name or of a phrase in its rule that say nothing by themselves.
-_FREE = {stem(word) for word in ("or", "and", "type", "ice", "display")}
-HELD_OUT = {part for name, rule in LABELS.items() for text in (name, *rule.words) for part in phrase(text)} - _FREE
-_PHRASES = {name: {phrase(word) for word in rule.words} for name, rule in LABELS.items()}
+_PHRASES = {name: {phrase(text) for text in rule.words} for name, rule in LABELS.items()}
+_WORDS = {word for name, rule in LABELS.items() for text in (name, *rule.words) for word in words_of(text)}
+_STEMS = {stem(word) for word in _WORDS}
+_HEADS = tuple(word for word in _WORDS if len(word) >= 4)
 
 
 def labels_of(keywords: set[str], folders: set[str]) -> set[str]:
     """The labels of an image with these ``keywords`` that is filed in these ``folders``."""
-    said = {phrase(keyword) for keyword in keywords}
-    said |= {(part,) for words in said for part in words}
+    said = {
+        words[i:j] for words in map(phrase, keywords) for i in range(len(words)) for j in range(i + 1, len(words) + 1)
+    }
     return {
         name
         for name, rule in LABELS.items()
@@ -156,5 +164,9 @@ def labels_of(keywords: set[str], folders: set[str]) -> set[str]:
 
 
 def held_out(text: str) -> bool:
-    """Whether a tag would name a label: a word of it is an inflection of a word in the table."""
-    return not HELD_OUT.isdisjoint(phrase(text))
+    """Whether a tag would name a label: a word of it inflects a word in the table, or is a compound that ends in one.
+
+    >>> held_out("fishing boats"), held_out("sailboat"), held_out("harbour")
+    (True, True, False)
+    """
+    return any(stem(word) in _STEMS or singular(word).endswith(_HEADS) for word in words_of(text))
