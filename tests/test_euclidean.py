@@ -1,5 +1,6 @@
 """Visual neighbours against brute force, where float32 is enough and where it is not."""
 
+import doctest
 from fractions import Fraction
 
 import numpy as np
@@ -108,3 +109,7 @@ def test_what_cannot_be_searched_is_refused(changed: dict, message: str) -> None
     arguments = {"scale": 1.0, "queries": np.arange(3), "pool": np.arange(3), "depth": 1} | changed
     with pytest.raises(ValueError, match=message):
         nearest_by_euclidean(np.zeros((3, 2), np.int8), **arguments)
+
+
+def test_the_examples_in_the_docstrings_run() -> None:
+    assert doctest.testmod(euclidean).failed == 0

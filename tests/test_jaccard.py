@@ -1,5 +1,6 @@
 """Eq. 3: the neighbour lists against brute force with fractions, and against usearch's exact Tanimoto."""
 
+import doctest
 from fractions import Fraction
 from pathlib import Path
 
@@ -193,3 +194,7 @@ def test_top_vocabulary_by_hand() -> None:
 def test_jaccard_needs_numpy_scipy_and_numba_alone() -> None:
     source = Path(jaccard.__file__).read_text(encoding="utf-8")
     assert not any(name in source for name in ("import torch", "lightning", "hydra"))
+
+
+def test_the_examples_in_the_docstrings_run() -> None:
+    assert doctest.testmod(jaccard).failed == 0

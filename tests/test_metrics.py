@@ -1,5 +1,6 @@
 """Section 4.2's metrics: against scikit-learn and torchmetrics, by hand, by their laws, and over two processes."""
 
+import doctest
 import math
 import socket
 from pathlib import Path
@@ -16,6 +17,7 @@ from sklearn.metrics import average_precision_score, precision_recall_fscore_sup
 from torch import Tensor
 from torchmetrics.classification import MultilabelAveragePrecision
 
+from love_thy_neighbors import metrics
 from love_thy_neighbors.metrics import (
     AnnotationMetrics,
     annotation_metrics,
@@ -258,3 +260,7 @@ def test_two_processes_give_the_value_of_one(tmp_path: Path) -> None:
             torch.testing.assert_close(index, torch.arange(images))
             torch.testing.assert_close(gathered, scores[:images])
             assert batches == max(1, len(shards[rank]))  # what was gathered does not stay in the process
+
+
+def test_the_examples_in_the_docstrings_run() -> None:
+    assert doctest.testmod(metrics).failed == 0
