@@ -10,8 +10,8 @@ import numpy as np
 import pyarrow as pa
 import pytest
 import torch
-from conftest import made_up_table, settings, write_made_up
 
+from conftest import made_up_table, settings, write_made_up
 from love_thy_neighbors.checkpoints import load_model
 from love_thy_neighbors.collection import load_collection
 from love_thy_neighbors.errors import UserError
@@ -44,7 +44,8 @@ def comparable(results: dict[str, Any]) -> dict[str, Any]:
 def test_a_job_leaves_everything_and_its_figures_are_those_of_its_scores(made_up: Path, tmp_path: Path) -> None:
     results = do(quick(made_up), tmp_path)
     assert {path.name for path in tmp_path.iterdir()} == {
-        "config.yaml", "last.ckpt", "metrics.csv", "model.ckpt", "scores.npy", "rows.npy", "results.json", ".lock"
+        "config.yaml", "last.ckpt", "metrics.csv", "model.ckpt", "scores.npy", "rows.npy", "neighbors.npy",
+        "results.json", ".lock",
     }  # fmt: skip
     collection = load_collection(made_up)
     scores, rows = np.load(tmp_path / "scores.npy"), np.load(tmp_path / "rows.npy")

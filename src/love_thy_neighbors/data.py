@@ -18,19 +18,19 @@ EXACT = "exact"
 
 
 class IndexBatch(NamedTuple):
-    """What travels from the loader: row numbers only. Shapes: index [B], neighbors [B, K] with -1 for none, or None."""
+    """What travels from the loader: row numbers only. Shapes: rows [B], neighbors [B, K] with -1 for none, or None."""
 
-    index: Tensor
+    rows: Tensor
     neighbors: Tensor | None
 
 
 class Batch(NamedTuple):
     """What the task sees.
 
-    Shapes: index [B]; x [B, d]; z [B, K, d] and mask [B, K], or None for a model without neighbours; y [B, L].
+    Shapes: rows [B]; x [B, d]; z [B, K, d] and mask [B, K], or None for a model without neighbours; y [B, L].
     """
 
-    index: Tensor
+    rows: Tensor
     x: Tensor
     z: Tensor | None
     mask: Tensor | None
@@ -228,11 +228,11 @@ class NeighborhoodData(pl.LightningDataModule):
 
     def on_after_batch_transfer(self, batch: Any, dataloader_idx: int) -> Batch:
         """Gather features and labels for the whole batch, on the device where the table lives."""
-        index, neighbors = batch
-        device = index.device
+        rows, neighbors = batch
+        device = rows.device
         self.features.to(device)
-        y = self.labels.index_select(0, index.to(self.labels.device)).to(device).float()
-        x = self.features.gather(index, device)
+        y = self.labels[rows.cpu()].to(device).float()
+        x = self.features.gather(rows, device)
         if neighbors is None:
-            return Batch(index, x, None, None, y)
-        return Batch(index, x, self.features.gather(neighbors, device), neighbors >= 0, y)
+            return Batch(rows, x, None, None, y)
+        return Batch(rows, x, self.features.gather(neighbors, device), neighbors >= 0, y)

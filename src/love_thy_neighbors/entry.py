@@ -37,7 +37,7 @@ def _run_name(*, _root_: DictConfig) -> str:
 
 def plain(config: DictConfig, without: Sequence[str] = ()) -> dict[str, Any]:
     """The config without Hydra's own node, every interpolation resolved, as plain Python types."""
-    own = OmegaConf.masked_copy(config, [key for key in config if key not in ("hydra", *without)])
+    own = OmegaConf.masked_copy(config, [str(key) for key in config if key not in ("hydra", *without)])
     resolved = OmegaConf.to_container(own, resolve=True)
     assert isinstance(resolved, dict)
     return {str(key): value for key, value in resolved.items()}

@@ -8,6 +8,7 @@ A run folder holds
     model.ckpt      the best epoch's model; `checkpoints.load_model` reads it
     scores.npy      float32 [N_test, L], label scores of the test images
     rows.npy        int64 [N_test], their row numbers in the collection
+    neighbors.npy   int32 [N_test, M], row numbers of their nearest neighbours, -1 for none (not of visual baselines)
     results.json    figures for val and test in percent, config, wall time, versions; written last, so its presence
                     says that the job is finished
 """
@@ -21,6 +22,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytorch_lightning as pl
 import torch
 from filelock import FileLock, Timeout
@@ -28,7 +30,6 @@ from hydra.utils import instantiate
 from omegaconf import OmegaConf
 from pytorch_lightning.callbacks import Callback, RichProgressBar
 from pytorch_lightning.utilities.exceptions import MisconfigurationException
-from pytorch_lightning.utilities.rank_zero import rank_zero_only
 
 from love_thy_neighbors import tables
 from love_thy_neighbors.atomic import write_json, write_npy, written_whole
@@ -38,6 +39,7 @@ from love_thy_neighbors.errors import UserError
 from love_thy_neighbors.identity import identity, run_name
 from love_thy_neighbors.loggers import log_result, make_loggers
 from love_thy_neighbors.neighbor_lists import NeighborQuery
+from love_thy_neighbors.processes import is_main_process
 from love_thy_neighbors.snapshots import CHECKPOINT, CURVES, Snapshots
 from love_thy_neighbors.task import AnnotationTask
 
@@ -45,6 +47,7 @@ RESULTS = "results.json"
 MODEL = "model.ckpt"
 SCORES = "scores.npy"
 ROWS = "rows.npy"
+NEIGHBORS = "neighbors.npy"
 PACKAGES = (
     "love-thy-neighbors",
     "torch",
@@ -59,15 +62,14 @@ PACKAGES = (
 def train_and_compare(config: dict[str, Any], folder: Path, baseline: dict[str, Any] | None) -> float:
     """Do a job and, if need be, its baseline's; print config, table and places. Returns validation mAP_L."""
     _quieten()
-    main_process = rank_zero_only.rank == 0
-    if main_process:
+    if is_main_process():
         tables.print_config(config)
     results = finish(config, folder, overwrite=config["overwrite"], resume=config["resume"], wait=False)
     compared = None
     if baseline is not None:
         place = Path(baseline["logs"]) / run_name(baseline)
         compared = finish(baseline, place, overwrite=False, resume=True, wait=True)
-    if main_process:
+    if is_main_process():
         tables.print_results(results, compared)
         tables.print_places(folder)
     return results["val"]["mAP_L"]
@@ -76,16 +78,16 @@ def train_and_compare(config: dict[str, Any], folder: Path, baseline: dict[str, 
 def finish(config: dict[str, Any], folder: Path, *, overwrite: bool, resume: bool, wait: bool) -> dict[str, Any]:
     """The results of a job: read if it has finished, else computed.
 
-    A lock on the folder keeps two processes from doing the same job at once; with ``wait`` the second one waits and then
-    finds it finished. The lock is the operating system's, so that of a killed process is free again.
+    A lock on the folder keeps two processes from doing the same job at once; with ``wait`` the second one waits and
+    then finds it finished. The lock is the operating system's, so that of a killed process is free again.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    lock = FileLock(folder / ".lock", timeout=-1 if wait else 0) if rank_zero_only.rank == 0 else nullcontext()
+    lock = FileLock(folder / ".lock", timeout=-1 if wait else 0) if is_main_process() else nullcontext()
     try:
         with lock:
             if _must_train(folder, overwrite):
                 _train(config, folder, resume)
-            elif rank_zero_only.rank == 0:
+            elif is_main_process():
                 tables.print_skipped(folder)
             return _read_results(folder / RESULTS)
     except Timeout:
@@ -123,7 +125,7 @@ def _train(config: dict[str, Any], folder: Path, resume: bool) -> None:
     torch.manual_seed(hash_seed(config["seed"]))
     task = make_task(config, arguments)
     checkpoint = _checkpoint(config, folder, resume, task)
-    if rank_zero_only.rank == 0:
+    if is_main_process():
         _clear(folder, keep_checkpoint=checkpoint == folder / CHECKPOINT)
         with written_whole(folder / "config.yaml") as path:
             OmegaConf.save(OmegaConf.create(identity(config)), path)
@@ -142,7 +144,10 @@ def _train(config: dict[str, Any], folder: Path, resume: bool) -> None:
         about = {"labels": list(data.collection.label_names), "config": identity(config)}
         save_model(folder / MODEL, config["model"]["name"], arguments, snapshots.best_weights, about)
         write_npy(folder / SCORES, task.scores.cpu().numpy())
-        write_npy(folder / ROWS, task.index.cpu().numpy())
+        write_npy(folder / ROWS, task.rows.cpu().numpy())
+        lists = data.lists("test")
+        if lists is not None:
+            write_npy(folder / NEIGHBORS, np.asarray(lists))
         results = _results(config, figures, snapshots)
         write_json(folder / RESULTS, results)
         log_result(loggers, results)
@@ -237,7 +242,7 @@ def _checkpoint(config: dict[str, Any], folder: Path, resume: bool, task: Annota
 
 def _clear(folder: Path, keep_checkpoint: bool) -> None:
     """Remove what an earlier attempt left, results first, so that nothing in the folder is of another run."""
-    for name in (RESULTS, MODEL, SCORES, ROWS):
+    for name in (RESULTS, MODEL, SCORES, ROWS, NEIGHBORS):
         (folder / name).unlink(missing_ok=True)
     if not keep_checkpoint:
         (folder / CHECKPOINT).unlink(missing_ok=True)

@@ -11,9 +11,9 @@ from urllib.parse import urlparse
 
 from hydra.utils import instantiate
 from pytorch_lightning.loggers import Logger
-from pytorch_lightning.utilities.rank_zero import rank_zero_only
 
 from love_thy_neighbors.identity import identity
+from love_thy_neighbors.processes import is_main_process
 from love_thy_neighbors.tables import METRICS
 
 log = logging.getLogger(__name__)
@@ -32,8 +32,10 @@ def make_loggers(config: dict[str, Any], folder: Path) -> list[Logger]:
         settings["offline"] = wandb_is_offline()
     try:
         logger = instantiate(settings)
-        if rank_zero_only.rank == 0:
-            _ = logger.experiment  # connects now, so that a failure is told here and not in the middle of training
+        if is_main_process():
+            _ = getattr(
+                logger, "experiment", None
+            )  # connects now, so that a failure is told here and not in the middle of training
             logger.log_hyperparams(identity(config))
     except Exception as error:  # whatever a logging service throws, the training matters more
         reason = str(error.__cause__ or error).splitlines()[0]

@@ -50,7 +50,7 @@ class AnnotationTask(pl.LightningModule):
         self.model = model
         self.lr, self.decay, self.l2, self.seed = lr, decay, l2, seed
         self.train_pool, self.test_pool = _pool(m, train), _pool(m, test)
-        self.metrics = nn.ModuleDict({part: AnnotationMetrics(labels, n=n) for part in ("val", "test")})
+        self.val_metrics, self.test_metrics = AnnotationMetrics(labels, n=n), AnnotationMetrics(labels, n=n)
 
     def forward(self, batch: Batch) -> Tensor:
         """Scores [B, L]: sampled neighborhoods in training mode, those of the test setting otherwise."""
@@ -70,20 +70,20 @@ class AnnotationTask(pl.LightningModule):
         return loss
 
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
-        self.metrics["val"].update(self(batch), batch.y, batch.index)
+        self.val_metrics.update(self(batch), batch.y, batch.rows)
 
     def test_step(self, batch: Batch, batch_idx: int) -> None:
-        self.metrics["test"].update(self(batch), batch.y, batch.index)
+        self.test_metrics.update(self(batch), batch.y, batch.rows)
 
     def on_validation_epoch_end(self) -> None:
-        self._report("val")
+        self._report("val", self.val_metrics)
 
     def on_test_epoch_end(self) -> None:
-        self._report("test")
+        self._report("test", self.test_metrics)
 
-    def _report(self, part: str) -> None:
+    def _report(self, part: str, metrics: AnnotationMetrics) -> None:
         try:
-            figures = self.metrics[part].compute()
+            figures = metrics.compute()
         except ValueError as error:
             raise UserError(
                 f"training diverged: {error}; lower lr (now {self.lr}) or raise l2 (now {self.l2})."
@@ -91,8 +91,8 @@ class AnnotationTask(pl.LightningModule):
         # Every process has computed the same figures from all images, so there is nothing to average.
         self.log_dict({f"{part}/{key}": value for key, value in figures.items()}, rank_zero_only=True)
         self.figures = figures
-        self.index, self.scores = self.metrics[part].gathered()
-        self.metrics[part].reset()
+        self.rows, self.scores = metrics.gathered()
+        metrics.reset()
 
     def configure_optimizers(self) -> torch.optim.Optimizer:
         matrices = [p for p in self.model.parameters() if p.ndim > 1]
