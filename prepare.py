@@ -6,7 +6,7 @@ import hydra
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig
 
-from love_thy_neighbors.entry import job, run
+from love_thy_neighbors.entry import fail, job, run
 from love_thy_neighbors.errors import UserError
 
 
@@ -34,7 +34,10 @@ def work(config: DictConfig) -> None:
 @hydra.main(version_base="1.3", config_path="configs", config_name="prepare")
 def main(config: DictConfig) -> None:
     """Hydra's way in."""
-    job(work, config)
+    try:
+        job(work, config)
+    except KeyboardInterrupt:
+        fail("interrupted; the same command continues where it stopped.")
 
 
 if __name__ == "__main__":

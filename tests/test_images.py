@@ -1,5 +1,6 @@
 """images.py: sizes before pixels, colour modes, damaged files, and the squares that the backbone sees."""
 
+import io
 import struct
 import zlib
 from pathlib import Path
@@ -56,6 +57,36 @@ def test_damaged_files_are_refused(tmp_path: Path, kind: str) -> None:
         path.write_bytes({"text": b"hello", "empty": b"", "eps": b"%!PS-Adobe-3.0 EPSF-3.0\n"}[kind])
     with pytest.raises(ImageError):
         read_image(path, 10**6)
+
+
+@given(
+    kind=st.sampled_from(["PNG", "JPEG", "GIF", "WEBP", "TIFF", "BMP"]),
+    damage=st.lists(st.tuples(st.integers(0, 2000), st.integers(0, 255)), min_size=1, max_size=6),
+    cut=st.integers(1, 4000),
+)
+@settings(max_examples=150, deadline=None)
+def test_damage_gives_an_image_or_an_image_error(
+    kind: str, damage: list[tuple[int, int]], cut: int, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    buffer = io.BytesIO()
+    noise = np.random.default_rng(0).integers(0, 256, (16, 16, 3), dtype=np.uint8)
+    Image.fromarray(noise).save(buffer, kind)
+    content = bytearray(buffer.getvalue())
+    for place, value in damage:
+        content[place % len(content)] = value
+    path = tmp_path_factory.mktemp("damaged") / "image"
+    path.write_bytes(content[:cut])
+    try:
+        image = read_image(path, 10_000)
+    except ImageError:
+        return
+    assert image.mode == "RGB"
+    assert image.width * image.height <= 10_000
+
+
+def test_damaged_exif_does_not_cost_the_picture(tmp_path: Path) -> None:
+    path = saved(Image.new("RGB", (20, 10), "white"), tmp_path / "a.jpg", exif=b"Exif\0\0MM\0*\0\0\0\x08\0\x05\x01")
+    assert read_image(path, 1000).size == (20, 10)
 
 
 def test_exif_rotation_is_applied(tmp_path: Path) -> None:

@@ -38,14 +38,11 @@ def read_image(path: Path, max_pixels: int) -> Image.Image:
             if width * height > max_pixels:
                 raise ImageError(f"has {width} x {height} pixels, more than max_pixels={max_pixels}")
             image.load()
-            return _as_rgb(ImageOps.exif_transpose(image))
-    except FileNotFoundError:
-        raise ImageError("does not exist") from None
-    except UnidentifiedImageError:
-        raise ImageError(f"is not in a format that is read ({', '.join(FORMATS)})") from None
-    except (OSError, SyntaxError, ValueError, EOFError, MemoryError, TypeError) as error:
-        # What Pillow's decoders raise on damaged files is no narrower than this.
-        raise ImageError(f"cannot be decoded ({error})") from None
+            return _as_rgb(_upright(image))
+    except ImageError:
+        raise
+    except Exception as error:
+        raise _why(error) from None
 
 
 def image_size(path: Path) -> tuple[int, int]:
@@ -53,8 +50,24 @@ def image_size(path: Path) -> tuple[int, int]:
     try:
         with Image.open(path, formats=FORMATS) as image:
             return image.size
-    except (OSError, SyntaxError, ValueError, EOFError, TypeError) as error:
-        raise ImageError(f"cannot be opened ({error})") from None
+    except Exception as error:
+        raise _why(error) from None
+
+
+def _why(error: Exception) -> ImageError:
+    """The reason for any exception: what Pillow's decoders raise on damaged files has no common class."""
+    if isinstance(error, FileNotFoundError):
+        return ImageError("does not exist")
+    if isinstance(error, UnidentifiedImageError):
+        return ImageError(f"is not in a format that is read ({', '.join(FORMATS)})")
+    return ImageError(f"cannot be decoded ({error or type(error).__name__})")
+
+
+def _upright(image: Image.Image) -> Image.Image:
+    try:
+        return ImageOps.exif_transpose(image)
+    except Exception:  # a damaged EXIF block says nothing of the orientation, and the pixels are sound
+        return image
 
 
 def _as_rgb(image: Image.Image) -> Image.Image:

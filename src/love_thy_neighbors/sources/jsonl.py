@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 from rich.console import Console
+from rich.progress import track
 
 from love_thy_neighbors.collection import METADATA_TYPES, open_npy
 from love_thy_neighbors.errors import UserError
@@ -120,7 +121,8 @@ def _read(options: Options, how: Extraction) -> _Lines:
     lines = _Lines(options)
     line_of: dict[str, int] = {}
     images = Path(options.images) if options.images else None
-    for number, raw in raw_lines(Path(str(options.records)), options.max_line_bytes):
+    all_lines = raw_lines(Path(str(options.records)), options.max_line_bytes)
+    for number, raw in track(all_lines, "checking lines", transient=True):
         lines.total = number
         try:
             if raw is None:
