@@ -15,8 +15,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import torch
-from conftest import settings
 
+from conftest import settings
 from love_thy_neighbors.checkpoints import load_model
 from love_thy_neighbors.collection import load_collection
 from love_thy_neighbors.errors import UserError

@@ -5,10 +5,10 @@ from pathlib import Path
 import pytest
 import pytorch_lightning as pl
 import torch
-from conftest import ROOT, settings
 from hydra.utils import instantiate
 from pytorch_lightning.loggers import Logger
 
+from conftest import ROOT, settings
 from love_thy_neighbors.identity import run_name
 from love_thy_neighbors.job import make_task, make_trainer
 from love_thy_neighbors.settings import RULES, check_config

@@ -14,8 +14,8 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from conftest import ROOT, run_program
 
+from conftest import ROOT, run_program
 from love_thy_neighbors.collection import load_collection
 from love_thy_neighbors.metrics import annotation_metrics
 

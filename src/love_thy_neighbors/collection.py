@@ -236,36 +236,31 @@ def _binary_matrix(
 
 
 def _load_features(folder: Path, card: dict[str, Any], backbone: str | None, rows: int) -> Features:
-    cards = card["features"]
+    cards, card_path = card["features"], folder / "card.json"
     if backbone is None:
         if len(cards) != 1:
-            raise UserError(
-                f"{folder / 'card.json'}: lists {len(cards)} feature tables ({', '.join(cards)}); set data.backbone."
-            )
+            listed = ", ".join(cards)
+            raise UserError(f"{card_path}: lists {len(cards)} feature tables ({listed}); set data.backbone.")
         backbone = next(iter(cards))
     if backbone not in cards:
-        raise UserError(f"data.backbone: '{backbone}' is not in {folder / 'card.json'}; it has {', '.join(cards)}.")
-    declared = cards[backbone]
-    path = folder / "features" / f"{backbone}.npy"
+        raise UserError(f"data.backbone: '{backbone}' is not in {card_path}; it has {', '.join(cards)}.")
+    key = f"{card_path}: features.{backbone}"
     if Path(backbone).name != backbone:
-        raise UserError(f"{folder / 'card.json'}: features.{backbone} is not a plain name; run prepare.py again.")
+        raise UserError(f"{key} is not a plain name; run prepare.py again.")
+    path = folder / "features" / f"{backbone}.npy"
     table = open_npy(path)
     if table.ndim != 2 or table.dtype not in (np.float16, np.int8):
-        raise UserError(
-            f"{path}: {table.dtype} {list(table.shape)}, not a float16 or int8 table [N, d]; run prepare.py again."
-        )
+        found = f"{table.dtype} {list(table.shape)}"
+        raise UserError(f"{path}: {found}, not a float16 or int8 table [N, d]; run prepare.py again.")
     if len(table) != rows:
         raise UserError(f"{path}: {len(table)} rows, but images.parquet has {rows}; run prepare.py again.")
-    for key, found in (("dim", table.shape[1]), ("dtype", str(table.dtype))):
-        if declared.get(key) != found:
-            raise UserError(
-                f"{folder / 'card.json'}: features.{backbone}.{key} is {declared.get(key)}, but the table has {found}; run prepare.py again."
-            )
+    declared = cards[backbone] if isinstance(cards[backbone], dict) else {}
+    for name, found in (("dim", table.shape[1]), ("dtype", str(table.dtype))):
+        if declared.get(name) != found:
+            raise UserError(f"{key}.{name} is {declared.get(name)}, but the table has {found}; run prepare.py again.")
     scale = declared.get("scale")
     if not isinstance(scale, int | float) or not np.isfinite(scale) or scale <= 0:
-        raise UserError(
-            f"{folder / 'card.json'}: features.{backbone}.scale must be a positive number, not {scale}; run prepare.py again."
-        )
+        raise UserError(f"{key}.scale must be a positive number, not {scale}; run prepare.py again.")
     refuse_non_finite(path, table)
     return Features(backbone=backbone, table=table, scale=float(scale))
 
@@ -310,10 +305,11 @@ def write_collection(
 ) -> None:
     """Write a collection whole or not at all; an existing one of that name is replaced at the end.
 
-    ``table`` has the columns of ``images.parquet``, ``features[backbone]`` the rows of a feature table (float16 or int8;
-    a memory map is copied block by block). ``card`` needs ``labels.names``, and ``features.<backbone>.scale`` per
-    table; the counts (``format``, ``images``, ``labels.count``, ``metadata.*.values``, ``features.*.dim/dtype``) and hashes are filled in here, so that
-    they cannot disagree. ``thumbnails`` is a folder that is moved in.
+    ``table`` has the columns of ``images.parquet``; ``features[backbone]`` are the rows of a feature table, float16 or
+    int8 (a memory map is copied block by block). ``card`` needs ``labels.names``, and ``features.<backbone>.scale`` for
+    int8. Counts and hashes (``format``, ``images``, ``labels.count``, ``metadata.*.values``, ``features.*.dim`` and
+    ``dtype``, the sha256 of each file) are filled in here, so that they cannot disagree. ``thumbnails`` is a folder
+    that is moved in.
     """
     card = {"format": FORMAT, **card, "images": table.num_rows}
     card["labels"] = {**card["labels"], "count": len(card["labels"]["names"])}

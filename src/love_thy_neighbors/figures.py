@@ -26,7 +26,7 @@ TOP = 3  # labels shown per model
 
 
 def choose_examples(labels: np.ndarray, scores: np.ndarray, before: np.ndarray, neighbors: np.ndarray) -> list[int]:
-    """Places [4] of examples to show: the three with the largest gain in average precision over labels, and the largest loss.
+    """Places [4] of examples to show: the three largest gains in average precision over labels, and the largest loss.
 
     Only images with six neighbours and two labels or more count, and no two examples share their label set, so that the
     picture shows different things. The loss is there because neighbours sometimes hurt.

@@ -87,6 +87,6 @@ def log_result(loggers: list[Logger], results: dict[str, Any]) -> None:
                 logger.log_table("final/table", columns=["part", *METRICS], data=rows)
             logger.finalize("success")
             if type(logger).__name__ == "WandbLogger":
-                logger.experiment.finish()  # so that the next job of a sweep gets a run of its own
+                logger.experiment.finish()  # type: ignore[attr-defined]  # so that the next job of a sweep gets a run of its own
         except Exception as error:
             log.warning("logger: %s did not take the final figures (%s).", type(logger).__name__, error)

@@ -81,8 +81,8 @@ def _quotas(sizes: Sequence[float], labelled: int) -> np.ndarray:
     if all(isinstance(size, int) for size in sizes):
         if sum(sizes) > labelled:
             raise UserError(
-                f"data.split_sizes: {' + '.join(map(str, sizes))} = {sum(sizes)} images are asked for, but the collection "
-                f"has {labelled} labelled ones; give smaller counts, or fractions."
+                f"data.split_sizes: {' + '.join(map(str, sizes))} = {sum(sizes)} images are asked for, but the "
+                f"collection has {labelled} labelled ones; give smaller counts, or fractions."
             )
         return np.cumsum(sizes)
     if any(size > 1 for size in sizes) or sum(sizes) > 1 + 1e-9:
