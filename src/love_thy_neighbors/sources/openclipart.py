@@ -28,6 +28,25 @@ if TYPE_CHECKING:
 
 FLOOR = 25  # a label with fewer images than this has too few in a test split to be measured
 _README = Path(__file__).with_name("openclipart_readme.md")
+_LABELS = (
+    "An image has a label if a keyword, or a word of one, is among the label's words (near-synonyms merged, inflections "
+    "included), or if it is filed in one of the label's folders. The table is LABELS in "
+    f"sources/openclipart_labels.py. A label needs at least {FLOOR} images. Nobody checked the pictures."
+)
+_METADATA = {
+    "tags": "The remaining keywords, and the words of the title (of the file name where "
+    f"{SHARED_TITLE} or more images share the title). Left out: every inflection of a label's words and "
+    "compounds that end in one, the creator's name, addresses, stop words, title words under three "
+    "letters, the script artefact 'hash'.",
+    "sets": "Creator and title without the number it ends in, where two or more images share both.",
+    "groups": "The creator's whole upload, of two images or more. There are no community pools here, and "
+    "folders would give the labels away.",
+}
+_CLEAN_UP = (
+    "Left out: stars, gradients, patterns and duplicates, files without keywords or with XML entities, "
+    f"and pictures over {MAX_PIXELS:,} pixels. Byte-identical pictures are one image, with the keywords and "
+    "folders of all its files, so that none is in two splits."
+)
 
 
 def prepare(root: str | None, out: Path, overwrite: bool, how: Extraction, floor: int = FLOOR) -> None:
@@ -82,32 +101,13 @@ def _card(
         "licence": "public domain (Creative Commons Public Domain Dedication by the uploaders)",
         "labels": {
             "names": names,
-            "how": "An image has a label if a keyword, or a word of one, is among the label's words (near-synonyms "
-            "merged, inflections included), or if it is filed in one of the label's folders. The table is LABELS in "
-            f"sources/openclipart_labels.py. A label needs at least {FLOOR} images. Nobody checked the pictures.",
+            "how": _LABELS,
             "rules": {name: asdict(LABELS[name]) for name in names},
             "images_without": "stay in the collection with an empty list",
         },
-        "metadata": {
-            "tags": {
-                "how": "The remaining keywords, and the words of the title (of the file name where "
-                f"{SHARED_TITLE} or more images share the title). Left out: every inflection of a label's words and "
-                "compounds that end in one, the creator's name, addresses, stop words, title words under three "
-                "letters, the script artefact 'hash'."
-            },
-            "sets": {"how": "Creator and title without the number it ends in, where two or more images share both."},
-            "groups": {
-                "how": "The creator's whole upload, of two images or more. There are no community pools here, and "
-                "folders would give the labels away."
-            },
-        },
+        "metadata": {kind: {"how": text} for kind, text in _METADATA.items()},
         "owner": "the creator; mail addresses removed",
-        "clean_up": {
-            **counts,
-            "how": "Left out: stars, gradients, patterns and duplicates, files without keywords or with XML entities, "
-            f"and pictures over {MAX_PIXELS:,} pixels. Byte-identical pictures are one image, with the keywords and "
-            "folders of all its files, so that none is in two splits.",
-        },
+        "clean_up": {**counts, "how": _CLEAN_UP},
         "features": {
             backbone.name: {
                 **backbone.about,
