@@ -29,8 +29,8 @@ if TYPE_CHECKING:
 FLOOR = 25  # a label with fewer images than this has too few in a test split to be measured
 _README = Path(__file__).with_name("openclipart_readme.md")
 _LABELS = (
-    "An image has a label if a keyword, or a word of one, is among the label's words (near-synonyms merged, inflections "
-    "included), or if it is filed in one of the label's folders. The table is LABELS in "
+    "An image has a label if a keyword, or a word of one, is among the label's words (near-synonyms merged, "
+    "inflections included), or if it is filed in one of the label's folders. The table is LABELS in "
     f"sources/openclipart_labels.py. A label needs at least {FLOOR} images. Nobody checked the pictures."
 )
 _METADATA = {
