@@ -19,19 +19,12 @@ from pathlib import Path
 import numpy as np
 import torch
 from PIL import Image
-from rich.progress import (
-    BarColumn,
-    MofNCompleteColumn,
-    Progress,
-    TextColumn,
-    TimeElapsedColumn,
-    TimeRemainingColumn,
-)
 
 from love_thy_neighbors.atomic import write_json
 from love_thy_neighbors.errors import UserError
 from love_thy_neighbors.extraction import Extraction
 from love_thy_neighbors.images import ImageError, read_image, to_square, write_thumbnail
+from love_thy_neighbors.progress import progress_bar
 
 
 @dataclass(frozen=True)
@@ -118,16 +111,8 @@ def extract_features(
     device = choose_device(how.device)
     backbone = backbone or load_backbone(how.backbone, device)
     state = _Partial.open(partial, _key(files, how, backbone), len(files), backbone.dim)
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TextColumn("{task.fields[rate]}"),
-        TimeElapsedColumn(),
-        TimeRemainingColumn(),
-    )
-    with Progress(*columns) as bar, torch.inference_mode(), _exact_cudnn():
-        shown = bar.add_task(f"features ({device.type})", total=len(files), completed=state.done, rate="")
+    bar = progress_bar(f"images ({device.type})", len(files), done=state.done)
+    with bar as advance, torch.inference_mode(), _exact_cudnn():
         for rows, pixels, reasons in _batches(files, how, state):
             if stop and reasons:
                 raise stop(*min(reasons.items()))
@@ -135,8 +120,7 @@ def extract_features(
             values = backbone.forward(batch).cpu().numpy()
             values[[row - rows.start for row in reasons]] = 0
             state.add(rows, values, reasons)
-            speed = bar.tasks[shown].speed
-            bar.update(shown, completed=state.done, rate=f"{speed:.0f} images/s" if speed else "")
+            advance(len(rows))
     thumbnails = state.thumbnails if how.thumbnail else None
     return Extracted(state.table, thumbnails, state.rejected, backbone)
 

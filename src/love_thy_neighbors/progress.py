@@ -23,8 +23,11 @@ class _Rate(ProgressColumn):
 
 
 @contextmanager
-def progress_bar(description: str, total: int) -> Iterator[Callable[[int], None]]:
-    """Show a bar on standard error; the function it yields advances the bar by that many items."""
+def progress_bar(description: str, total: int, done: int = 0) -> Iterator[Callable[[int], None]]:
+    """Show a bar on standard error; the function it yields advances the bar by that many items.
+
+    ``done`` is how many an earlier, interrupted run has left finished.
+    """
     columns = (
         TextColumn("{task.description}"),
         BarColumn(),
@@ -33,5 +36,5 @@ def progress_bar(description: str, total: int) -> Iterator[Callable[[int], None]
         TimeRemainingColumn(),
     )
     with Progress(*columns, console=Console(stderr=True)) as progress:
-        task = progress.add_task(description, total=total)
+        task = progress.add_task(description, total=total, completed=done)
         yield lambda count: progress.advance(task, count)

@@ -6,7 +6,7 @@ from math import isfinite
 from pathlib import Path
 from typing import Any
 
-from love_thy_neighbors.collection import metadata_types
+from love_thy_neighbors.card import metadata_types
 from love_thy_neighbors.errors import UserError
 
 Rule = tuple[str, Callable[[Any], bool]]

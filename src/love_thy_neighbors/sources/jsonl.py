@@ -17,7 +17,8 @@ import numpy as np
 from rich.console import Console
 from rich.progress import track
 
-from love_thy_neighbors.collection import METADATA_TYPES, open_npy
+from love_thy_neighbors.card import METADATA_TYPES
+from love_thy_neighbors.collection import open_npy
 from love_thy_neighbors.errors import UserError
 from love_thy_neighbors.extraction import Extraction
 from love_thy_neighbors.feature_tables import to_float16

@@ -8,7 +8,8 @@ from typing import Any
 
 import pyarrow as pa
 
-from love_thy_neighbors.collection import LIST_COLUMNS, METADATA_TYPES, TEXT_COLUMNS
+from love_thy_neighbors.card import METADATA_TYPES
+from love_thy_neighbors.collection import LIST_COLUMNS, TEXT_COLUMNS
 
 
 @dataclass(frozen=True)
