@@ -1,6 +1,7 @@
 """How the entry points meet Hydra: one sentence for a user's mistake, and where a job's folder is.
 
-Only this module and the programs at the root know Hydra. It imports nothing heavy, so that ``--help`` is quick.
+Only this module and the programs at the root know Hydra, but for `job` and `loggers`, which let it build a Trainer and a
+logger from their configs. It imports nothing heavy, so that ``--help`` is quick.
 """
 
 import os
@@ -102,7 +103,7 @@ def sentence(error: Exception) -> str:
 
 
 # What a command tunes for its own model; the baseline keeps the values chosen for it.
-_TUNED = ("model", "lr", "l2", "dropout", "h", "ckpt_path", "baseline", "logger")
+_TUNED = ("model", "lr", "l2", "dropout", "h", "ckpt_path", "baseline")
 
 
 def baseline_config(config: dict[str, Any]) -> dict[str, Any] | None:

@@ -63,7 +63,7 @@ def print_places(folder: Path) -> None:
         ("results.json", "figures, config, versions"),
         ("metrics.csv", "curves"),
         ("model.ckpt", "the best epoch's model"),
-        ("scores.npy", "label scores of the test images (rows.npy: which; neighbors.npy: their neighbours)"),
+        ("scores.npy", "label scores of the test images, whose rows are in rows.npy"),
         ("last.ckpt", "everything needed to train on"),
     ):
         console.print(f"  {name:13} {meaning}")
