@@ -54,7 +54,7 @@ def test_the_commands_are_found() -> None:
 
 @pytest.mark.parametrize("command", programs())
 def test_every_command_runs(command: str, folder: Path) -> None:
-    words = shlex.split(command.removeprefix(".venv/bin/"))
+    words = shlex.split(command.removeprefix(".venv/bin/").replace("split=0,1,2,3,4", "split=0,1"))
     assert words[0] == "python"
     if words[1] == "-m":
         return  # the summary of runs, in test_summary

@@ -1,7 +1,7 @@
 """How the entry points meet Hydra: one sentence for a user's mistake, and where a job's folder is.
 
-Only this module and the programs at the root know Hydra, but for `job` and `loggers`, which let it build a Trainer and a
-logger from their configs. It imports nothing heavy, so that ``--help`` is quick.
+Only this module and the programs at the root know Hydra, but for `job` and `loggers`, which let it build a Trainer
+and a logger from their configs. It imports nothing heavy, so that ``--help`` is quick.
 """
 
 import os
