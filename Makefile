@@ -1,7 +1,8 @@
 # make train [ARGS="metadata=sets split=2"]   set up, then train on the embedded collection
 # make test                                   set up, then linters, types and the whole quick test suite
 # make test-slow                              the checks that take minutes
-# make table                                  the README's table: every model on splits 0-4 (about an hour on 2 cores)
+# make table                                  the README's table: every model on splits 0-4 (half an hour on 2 cores)
+# make picture                                the README's picture, from runs that are trained if need be
 PYTHON ?= python3
 ARGS ?=
 BIN := .venv/bin
@@ -16,6 +17,18 @@ test: .venv/installed-dev
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/pytest -n 2 $(ARGS)
+
+SPLITS := split=0,1,2,3,4 cluster=joblib resume=true
+
+table: .venv/installed-dev
+	$(BIN)/python train.py -m $(SPLITS) model=visual_only,visual_mlp
+	$(BIN)/python train.py -m $(SPLITS) metadata=tags,sets,groups,visual
+	$(BIN)/python train.py -m $(SPLITS) metadata=tags,sets,groups pool=all
+	$(BIN)/python -m love_thy_neighbors.summary logs/runs
+
+picture: train
+	$(BIN)/python -m love_thy_neighbors.figures logs/runs/openclipart-neighborhood-tags-m3-M6-pool-split-split0-* \
+		logs/runs/openclipart-visual_only-split0-* data/openclipart docs/neighborhoods.png
 
 test-slow: .venv/installed-dev
 	$(BIN)/pytest -m slow $(ARGS)
