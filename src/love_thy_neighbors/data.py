@@ -231,7 +231,8 @@ class NeighborhoodData(pl.LightningDataModule):
         rows, neighbors = batch
         device = rows.device
         self.features.to(device)
-        y = self.labels[rows.cpu()].to(device).float()
+        self.labels = self.labels.to(device)  # a byte a label: always fits, and stays there
+        y = self.labels.index_select(0, rows).float()
         x = self.features.gather(rows, device)
         if neighbors is None:
             return Batch(rows, x, None, None, y)
