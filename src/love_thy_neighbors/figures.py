@@ -68,10 +68,17 @@ def neighborhood_figure(
         for axis, neighbor in zip(axes[3:], neighbors[line], strict=False):
             _show(axis, collection, int(neighbor))
         if line == 0:
-            for axis, title in ((axes[0], "image"), (axes[1], "image alone"), (axes[2], "with neighbours")):
-                axis.set_title(title, fontsize=10, color=MUTED)
-            axes[3 + NEIGHBORS // 2].set_title("nearest by metadata", fontsize=10, color=MUTED, loc="center")
+            for axis, title in zip(axes, ("image", "image alone", "with neighbours"), strict=False):
+                axis.set_title(title, fontsize=10, color=MUTED, loc="left")
+            axes[3].set_title("the six nearest by metadata", fontsize=10, color=MUTED, loc="left")
+        elif average_precision(scores[line], truth) < average_precision(before[line], truth):
+            axes[2].set_title("misled", fontsize=10, color=WRONG, loc="left")
     return figure
+
+
+def average_precision(scores: np.ndarray, truth: np.ndarray) -> float:
+    """Average precision over labels of one image. Shapes: scores and truth [L]."""
+    return float(average_precision_per_image(torch.from_numpy(scores[None]), torch.from_numpy(truth[None]))[0])
 
 
 def _show(axis: Axes, collection: Collection, row: int) -> None:
