@@ -18,7 +18,14 @@ from love_thy_neighbors.job import make_data
 def batches(n: int, size: int, *, shuffle: bool = True, lists: bool = True, **how: int) -> IndexBatches:
     neighbors = torch.arange(n * 6).view(n, 6) if lists else None
     made = IndexBatches(
-        torch.arange(100, 100 + n), neighbors, m=3, samples=1, batch_size=size, seed=how.get("seed", 0), shuffle=shuffle
+        torch.arange(100, 100 + n),
+        neighbors,
+        m=3,
+        samples=1,
+        drop=how.get("drop", 0),
+        batch_size=size,
+        seed=how.get("seed", 0),
+        shuffle=shuffle,
     )
     made.rank, made.world = how.get("rank", 0), how.get("world", 1)
     made.epoch = lambda: how.get("epoch", 0)

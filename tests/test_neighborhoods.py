@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from love_thy_neighbors.neighborhoods import expected_max, mean_of_max, sample
+from love_thy_neighbors.neighborhoods import drop, expected_max, mean_of_max, sample
 
 
 def average_over_subsets(values: np.ndarray, m: int) -> np.ndarray:
@@ -115,3 +115,14 @@ def test_many_samples_approach_the_closed_form() -> None:
     drawn = sample(lists, 3, 4000, torch.Generator().manual_seed(0))
     sampled = mean_of_max(v.gather(1, drawn.unsqueeze(-1).expand(-1, -1, 7)), drawn >= 0, 3)
     torch.testing.assert_close(sampled, expected_max(v, torch.ones(5, 6, dtype=torch.bool), 3), atol=0.02, rtol=0)
+
+
+@given(st.floats(0, 0.9), st.integers(0, 5))
+@settings(max_examples=30, deadline=None)
+def test_dropping_empties_whole_neighborhoods_and_touches_no_other(probability: float, seed: int) -> None:
+    neighborhoods = torch.arange(4000 * 3).view(4000, 3)
+    left = drop(neighborhoods, probability, torch.Generator().manual_seed(seed))
+    emptied = (left < 0).any(dim=1)
+    assert (left[emptied] == -1).all()
+    assert torch.equal(left[~emptied], neighborhoods[~emptied])
+    assert abs(emptied.double().mean().item() - probability) < 0.04

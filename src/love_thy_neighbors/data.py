@@ -11,7 +11,7 @@ from torch import Tensor
 
 from love_thy_neighbors.collection import Collection, load_collection
 from love_thy_neighbors.neighbor_lists import NeighborQuery, fill_random, neighbor_lists
-from love_thy_neighbors.neighborhoods import sample
+from love_thy_neighbors.neighborhoods import drop, sample
 from love_thy_neighbors.splits import PARTS, Split, make_split
 
 EXACT = "exact"
@@ -52,12 +52,13 @@ class IndexBatches:
         *,
         m: int,
         samples: int | str,
+        drop: float,
         batch_size: int,
         seed: int,
         shuffle: bool,
     ) -> None:
         self.rows, self.lists = rows, lists
-        self.m, self.samples = m, samples
+        self.m, self.samples, self.drop = m, samples, drop
         self.batch_size, self.seed, self.shuffle = batch_size, seed, shuffle
         self.epoch: Callable[[], int] = lambda: 0
         self.rank, self.world = 0, 1
@@ -73,6 +74,7 @@ class IndexBatches:
             neighbors = self.lists[order]
             if self.samples != EXACT:
                 neighbors = sample(neighbors, self.m, int(self.samples), generator)
+            neighbors = drop(neighbors, self.drop, generator)
         for start in range(0, len(order), self.batch_size):
             places = torch.arange(start, min(start + self.batch_size, len(order)))
             places = places.repeat(self.world)[: -(-len(places) // self.world) * self.world][self.rank :: self.world]
@@ -121,6 +123,7 @@ class NeighborhoodData(pl.LightningDataModule):
         m, M: neighborhood size and max rank (section 3.1).
         train, test: sampled neighborhoods an image and pass, or 'exact' for Eq. 1 over all of them.
         fill: 'random' fills up lists shorter than M with random images; 'none' leaves them short.
+        drop: probability that a training image's whole neighborhood is left out, each epoch anew.
         batch_size: images a step in training, over all processes together.
         cache: folder of neighbour lists.
     """
@@ -142,6 +145,7 @@ class NeighborhoodData(pl.LightningDataModule):
         train: int | str,
         test: int | str,
         fill: str,
+        drop: float,
         batch_size: int,
         seed: int,
         cache: Path,
@@ -152,6 +156,7 @@ class NeighborhoodData(pl.LightningDataModule):
         self.queries = {"train": query, "val": query, "test": test_query}
         self.m, self.M, self.fill, self.seed, self.cache = m, M, fill, seed, cache
         self.samples = {"train": train, "val": test, "test": test}
+        self.drop = {"train": drop, "val": 0.0, "test": 0.0}
         self.batch_size = {"train": batch_size, "val": 512, "test": 512}
         self.features = FeatureTable(self.collection)
         self.labels = torch.from_numpy(self.collection.labels.toarray())
@@ -204,6 +209,7 @@ class NeighborhoodData(pl.LightningDataModule):
             None if lists is None else torch.from_numpy(lists.astype(np.int64)),
             m=self.m,
             samples=self.samples[part],
+            drop=self.drop[part],
             batch_size=self.batch_size[part],
             seed=hash_seed(self.seed, PARTS.index(part)),
             shuffle=part == "train",

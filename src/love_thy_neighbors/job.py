@@ -178,6 +178,7 @@ def make_data(config: dict[str, Any]) -> NeighborhoodData:
         train=config["neighborhoods"]["train"],
         test=config["neighborhoods"]["test"],
         fill=config["neighborhoods"]["fill"],
+        drop=config["neighborhoods"]["drop"],
         batch_size=config["batch_size"],
         seed=config["seed"],
         cache=Path(config["cache"]),

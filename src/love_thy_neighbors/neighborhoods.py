@@ -26,6 +26,19 @@ def sample(neighbors: Tensor, m: int, samples: int, generator: torch.Generator) 
     return neighbors.unsqueeze(1).expand(-1, samples, -1).gather(2, chosen).flatten(1)
 
 
+def drop(neighborhoods: Tensor, probability: float, generator: torch.Generator) -> Tensor:
+    """Empty each row's neighborhood with ``probability``, as if the image had no neighbours. Not in the paper.
+
+    Where many images have no neighbours, a model trained mostly with them scores the others on another scale: the image
+    tower, fitted to training images, is never made to be right alone. Labels are ranked across all images, so this
+    costs more than the neighbours bring on a small collection.
+
+    Shapes: neighborhoods [N, K] int with -1 for none -> [N, K].
+    """
+    emptied = torch.rand(len(neighborhoods), 1, generator=generator) < probability
+    return neighborhoods.masked_fill(emptied, -1)
+
+
 def mean_of_max(v: Tensor, mask: Tensor, m: int) -> Tensor:
     """v_z averaged over sampled neighborhoods: the paper's approximation of Eq. 1.
 

@@ -59,6 +59,7 @@ RULES: dict[str, Rule] = {
     "neighborhoods.train": _SAMPLES,
     "neighborhoods.test": _SAMPLES,
     "neighborhoods.fill": _choice("none", "random"),
+    "neighborhoods.drop": _number(0, 1),
     "data.dir": (
         "must be given: data.dir=FOLDER, as prepare.py made it",
         lambda v: v not in ("", "???"),
