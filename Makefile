@@ -24,6 +24,7 @@ table: .venv/installed-dev
 	$(BIN)/python train.py -m $(SPLITS) model=visual_only,visual_mlp
 	$(BIN)/python train.py -m $(SPLITS) metadata=tags,sets,groups,visual
 	$(BIN)/python train.py -m $(SPLITS) metadata=tags,sets,groups pool=all
+	$(BIN)/python train.py -m $(SPLITS) metadata=tags neighborhoods.drop=0
 	$(BIN)/python -m love_thy_neighbors.summary logs/runs
 
 picture: train

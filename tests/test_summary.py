@@ -22,7 +22,14 @@ def run(model: str, split: int, mAP_L: float, **config: Any) -> dict[str, Any]:
     }
 
 
-NEIGHBORS = {"metadata": {"type": "tags"}, "test_metadata": {"type": "sets"}, "pool": "all", "m": 3, "M": 6}
+NEIGHBORS = {
+    "metadata": {"type": "tags"},
+    "test_metadata": {"type": "sets"},
+    "pool": "all",
+    "m": 3,
+    "M": 6,
+    "neighborhoods": {"drop": 0},
+}
 
 
 def test_figures_are_averaged_and_paired() -> None:
@@ -32,7 +39,7 @@ def test_figures_are_averaged_and_paired() -> None:
     assert table[0].startswith("| model | splits | mAP_L |")
     assert table[2].startswith("| visual_only | 3 | 62.00 ± 2.00 | 50.00 ± 0.00 |")
     gains = statistics.mean((1.0, 4.0)), statistics.stdev((1.0, 4.0))
-    assert table[3].startswith("| neighborhood, tags -> sets, pool=all, m=3, M=6 | 2 | 63.50 ± 3.54 |")
+    assert table[3].startswith("| neighborhood, tags -> sets, pool=all, m=3, M=6, drop=0 | 2 | 63.50 ± 3.54 |")
     assert table[3].endswith(f"| {gains[0]:.2f} ± {gains[1]:.2f} |")
     assert len(table) == 4
 

@@ -47,7 +47,8 @@ def describe(run: Results) -> str:
     if "metadata" not in config:
         return run["model"]
     kinds = " -> ".join(dict.fromkeys((config["metadata"]["type"], config["test_metadata"]["type"])))
-    return f"{run['model']}, {kinds}, pool={config['pool']}, m={config['m']}, M={config['M']}"
+    chosen = {key: config[key] for key in ("pool", "m", "M")} | {"drop": config["neighborhoods"]["drop"]}
+    return ", ".join([run["model"], kinds, *(f"{key}={value}" for key, value in chosen.items())])
 
 
 def summary(results: list[Results], collection: str) -> str:
