@@ -1,5 +1,5 @@
 # make train [ARGS="metadata=sets split=2"]   set up, then train on the embedded collection
-# make test                                   set up, then linters, types and the whole quick test suite
+# make test                                   set up, then linters, types and the test suite, but for the slow checks
 # make test-slow                              the checks that take minutes
 # make table                                  the README's table: every model on splits 0-4 (half an hour on 2 cores)
 # make picture                                the README's picture, from runs that are trained if need be
@@ -27,9 +27,10 @@ table: .venv/installed-dev
 	$(BIN)/python train.py -m $(SPLITS) metadata=tags neighborhoods.drop=0
 	$(BIN)/python -m love_thy_neighbors.summary logs/runs
 
-picture: train
-	$(BIN)/python -m love_thy_neighbors.figures logs/runs/openclipart-neighborhood-tags-m3-M6-pool-split-split0-* \
-		logs/runs/openclipart-visual_only-split0-* data/openclipart docs/neighborhoods.png
+picture: .venv/installed
+	$(BIN)/python train.py metadata=tags m=3 M=6 logs=logs/picture
+	$(BIN)/python -m love_thy_neighbors.figures logs/picture/*-neighborhood-* logs/picture/*-visual_only-* \
+		data/openclipart docs/neighborhoods.png
 
 test-slow: .venv/installed-dev
 	$(BIN)/pytest -m slow $(ARGS)

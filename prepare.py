@@ -20,15 +20,23 @@ def work(config: DictConfig) -> None:
 
     how = Extraction(**{key: config[key] for key in Extraction.__dataclass_fields__ if key in config})
     out = Path(str(config.out))
+    if out.is_symlink():  # the folder is replaced, not the link to it
+        out = out.resolve()
     if HydraConfig.get().runtime.choices["source"] == "openclipart":
         from love_thy_neighbors.sources import openclipart
 
-        openclipart.prepare(config.root, out, config.overwrite, how)
+        openclipart.prepare(text(config.root), out, config.overwrite, how)
     else:
         from love_thy_neighbors.sources import jsonl
 
         keys = ("records", "images", "features", "min_positives", "on_error", "max_line_bytes")
-        jsonl.prepare(jsonl.Options(**{key: config[key] for key in keys}), out, config.overwrite, how)
+        paths = {key: text(config[key]) for key in ("records", "images", "features")}
+        jsonl.prepare(jsonl.Options(**{key: config[key] for key in keys} | paths), out, config.overwrite, how)
+
+
+def text(value: object) -> str | None:
+    """A path as text: Hydra takes a folder named 2019 for a number."""
+    return None if value is None else str(value)
 
 
 @hydra.main(version_base="1.3", config_path="configs", config_name="prepare")

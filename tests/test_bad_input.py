@@ -155,6 +155,14 @@ BROKEN_COLLECTIONS: dict[str, tuple[Callable[[Path], None], str]] = {
     "features are flat": (change_features(np.ravel), "float16 [3840], not a float16 or int8 table [N, d]"),
     "a feature row is missing": (change_features(lambda table: table[1:]), "made_up.npy: 239 rows, but images.parquet has 240"),
     "a feature is NaN": (change_features(lambda table: put(table, 17, np.nan)), "made_up.npy: row 17 holds NaN or infinity"),
+    "labels were changed": (
+        replace("labels", lambda rows: rows[::-1]),
+        "images.parquet: has been changed, its hash is not images_sha256 of {folder}/card.json",
+    ),
+    "a feature was changed": (
+        change_features(lambda table: put(table, 17, 0.5)),
+        "made_up.npy: has been changed, its hash is not features.made_up.sha256 of {folder}/card.json",
+    ),
     "a feature is infinite": (change_features(lambda table: put(table, 239, -np.inf)), "row 239 holds NaN or infinity"),
 }  # fmt: skip
 
@@ -197,6 +205,13 @@ BROKEN_SETTINGS = {
     ("ckpt_path=/nowhere/last.ckpt",): "ckpt_path=/nowhere/last.ckpt: there is no such file",
     ("data.split_sizes=0.5",): "data.split_sizes must be a list: training, validation, test",
     ("data=collection",): "data.dir must be given: data.dir=FOLDER",
+    ("data.dir=null",): "data.dir=null: data.dir must be given: data.dir=FOLDER",
+    ("data.dir=2019",): "data.dir: 2019 is not a folder",
+    ("ckpt_path=3",): "ckpt_path=3: there is no such file",
+    ("neighborhoods=exact",): "neighborhoods=exact: neighborhoods holds several keys, neighborhoods.train among them",
+    ("model.arguments=null",): "model.arguments=null: model.arguments must be keys and values",
+    ("trainer.limit_val_batches=0",): "trainer.limit_val_batches must be a number, more than 0",
+    ("neighborhoods.drop=1",): "neighborhoods.drop=1: neighborhoods.drop must be a number, 0 or more and less than 1",
     ("data.dir=/nowhere",): "data.dir: /nowhere is not a folder",
 }  # fmt: skip
 
@@ -283,6 +298,33 @@ def test_a_checkpoint_of_another_model(made_up: Path, finished: Path, tmp_path: 
         resume_from(finished / "last.ckpt", made_up, tmp_path, "h=9")
     with pytest.raises(UserError, match="not the last.ckpt of a run, which holds more than a model"):
         resume_from(finished / "model.ckpt", made_up, tmp_path)
+
+
+def test_a_checkpoint_of_other_images_or_with_more_epochs(made_up: Path, finished: Path, tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="that run's settings differ in split; give"):
+        resume_from(finished / "last.ckpt", made_up, tmp_path, "split=1", "epochs=2")
+    with pytest.raises(UserError, match="that run's settings differ in metadata, pool, test_metadata; give"):
+        resume_from(finished / "last.ckpt", made_up, tmp_path, "pool=all", "metadata=sets", "epochs=2")
+    resume_from(finished / "last.ckpt", made_up, tmp_path, "epochs=2")
+    with pytest.raises(UserError, match="has 2 epochs already; give epochs=2 or more"):
+        finish(
+            quick(made_up, tmp_path, f"ckpt_path={tmp_path}/resumed/last.ckpt"),
+            tmp_path / "again",
+            overwrite=False,
+            resume=False,
+            wait=False,
+        )
+
+
+def test_too_few_batches_for_a_limit(made_up: Path, tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"trainer: .*0.1 \* 3 < 1"):
+        finish(
+            quick(made_up, tmp_path, "trainer.limit_train_batches=0.1"),
+            tmp_path,
+            overwrite=False,
+            resume=False,
+            wait=False,
+        )
 
 
 def test_a_model_whose_weights_do_not_fit(finished: Path, tmp_path: Path) -> None:

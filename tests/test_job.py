@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pytest
+import pytorch_lightning as pl
 import torch
 
 from conftest import made_up_table, settings, write_made_up
@@ -150,6 +151,51 @@ def test_ckpt_path_goes_on_from_another_run(made_up: Path, tmp_path: Path) -> No
     results = do(longer, tmp_path / "longer")
     assert results["test"] == do(quick(made_up, "epochs=4"), tmp_path / "whole")["test"]
     assert (tmp_path / "short" / "results.json").exists()
+
+
+def test_settings_of_the_optimiser_are_the_config_s_not_the_checkpoint_s(made_up: Path, tmp_path: Path) -> None:
+    do(quick(made_up, "epochs=2"), tmp_path / "short")
+    still = quick(made_up, "epochs=3", "lr=1e-12", "l2=0", f"ckpt_path={tmp_path}/short/last.ckpt")
+    do(still, tmp_path / "still")
+    before, after = (torch.load(tmp_path / run / "last.ckpt", weights_only=True) for run in ("short", "still"))
+    assert [group["lr"] for group in after["optimizer_states"][0]["param_groups"]] == [1e-12, 1e-12]
+    for key, value in before["state_dict"].items():
+        torch.testing.assert_close(after["state_dict"][key], value)
+
+
+def test_a_damaged_checkpoint_in_the_run_s_own_folder_is_no_obstacle(
+    made_up: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    (tmp_path / "last.ckpt").write_bytes(b"half a checkp")
+    results = do(quick(made_up, "epochs=1"), tmp_path, resume=True)
+    assert results["best_epoch"] == 0
+    assert "damaged, or not a plain checkpoint" in caplog.text
+    assert "Starting from the first epoch" in caplog.text
+
+
+def test_the_checkpoint_is_renamed_into_place_whatever_the_system_s_temporary_folder(
+    made_up: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    written: list[Path] = []
+    save = pl.Trainer.save_checkpoint
+
+    def recording(self: pl.Trainer, filepath: Path, *arguments: Any, **options: Any) -> None:
+        written.append(Path(filepath))
+        save(self, filepath, *arguments, **options)
+
+    monkeypatch.setattr(pl.Trainer, "save_checkpoint", recording)
+    do(quick(made_up, "epochs=2"), tmp_path)
+    assert {path.parent for path in written} == {tmp_path}
+    assert "last.ckpt" not in {path.name for path in written}
+    assert (tmp_path / "last.ckpt").exists()
+    assert not list(tmp_path.glob("*.tmp"))
+
+
+def test_overfitting_sees_the_same_batches_again(made_up: Path, tmp_path: Path) -> None:
+    config = quick(made_up, "debug=overfit", "epochs=150", "h=32")
+    do(config, tmp_path)
+    losses = [float(line["train/loss"]) for line in csv.DictReader((tmp_path / "metrics.csv").open())]
+    assert losses[-1] < 0.1 * losses[0]
 
 
 def test_a_second_process_does_not_do_the_same_job(made_up: Path, tmp_path: Path) -> None:

@@ -5,10 +5,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from pytorch_lightning.loggers import CSVLogger
 
 from conftest import settings
 from love_thy_neighbors import loggers
-from love_thy_neighbors.loggers import log_result, make_loggers, wandb_is_offline
+from love_thy_neighbors.loggers import close_loggers, log_result, make_loggers, wandb_is_offline
 
 
 @pytest.fixture
@@ -40,7 +41,7 @@ def test_a_key_and_a_server_mean_online(no_account: pytest.MonkeyPatch) -> None:
         assert not wandb_is_offline()
 
 
-@pytest.mark.parametrize(("mode", "offline"), [("offline", True), ("online", False), ("disabled", True)])
+@pytest.mark.parametrize(("mode", "offline"), [("offline", True), ("online", False), ("disabled", False)])
 def test_the_mode_decides_first(no_account: pytest.MonkeyPatch, mode: str, offline: bool) -> None:
     no_account.setenv("WANDB_MODE", mode)
     assert wandb_is_offline() is offline
@@ -58,14 +59,25 @@ def test_a_logger_that_fails_to_start_is_left_out(
     assert "failed to start (the service is down); going on with metrics.csv alone" in caplog.text
 
 
-def test_a_logger_that_fails_at_the_end_is_told_of(caplog: pytest.LogCaptureFixture) -> None:
-    class Failing:
-        def log_metrics(self, metrics: dict[str, float]) -> None:
+def test_a_logger_that_fails_in_the_middle_is_told_of_once(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    class Failing(CSVLogger):
+        calls = 0
+
+        def log_metrics(self, *_: Any, **__: Any) -> None:
+            self.calls += 1
             raise OSError("disk full")
 
+    failing = Failing(tmp_path)
+    monkeypatch.setattr(loggers, "instantiate", lambda _: failing)
+    (logger,) = made = make_loggers(settings("logger=tensorboard"), tmp_path)
+    logger.log_metrics({"val/mAP_L": 1.0}, step=0)
     figures = dict.fromkeys(loggers.METRICS, 1.0)
-    log_result([Failing()], {"val": figures, "test": figures})  # type: ignore[list-item]
-    assert "Failing did not take the final figures (disk full)" in caplog.text
+    log_result(made, {"val": figures, "test": figures})
+    close_loggers(made)
+    assert failing.calls == 2
+    assert caplog.text.count("Failing failed (disk full); metrics.csv has everything") == 1
 
 
 def test_without_a_logger_there_is_none(tmp_path: Path) -> None:

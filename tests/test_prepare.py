@@ -77,6 +77,12 @@ JSONL = ("source=jsonl", "records=photos.jsonl", "out=mine")
             (*JSONL, "features=feats.npy", "out=photos"),
             "out: photos exists; give a new folder, or overwrite=true to replace it.",
         ),
+        ((*JSONL, "features=feats.npy", "out=feats.npy/x"), "out: feats.npy/x cannot be made"),
+        ((*JSONL, "images=2019"), "images: 2019 is not a folder; give the one that 'file' is relative to."),
+        (
+            (*JSONL, "features=feats.npy", "out=.", "overwrite=true"),
+            "photos.jsonl lies inside ., which is to be written",
+        ),
         ((*JSONL, "features=feats.npy", "min_positive=2"), "min_positive"),
         (("source=flickr", "out=mine"), "flickr"),
     ],
@@ -89,3 +95,4 @@ def test_a_mistake_is_one_sentence(photos: Path, overrides: tuple[str, ...], mes
     assert "Traceback" not in done.stderr
     assert len(done.stderr.strip().splitlines()) == 1
     assert not (photos / "mine").exists()
+    assert not list(photos.glob("*.partial"))

@@ -59,4 +59,22 @@ def test_the_program_prints_what_it_finds(
     (tmp_path / "a").mkdir()
     (tmp_path / "a" / "results.json").write_text(json.dumps(run("visual_only", 0, 60.0)))
     summary.main()
-    assert "60.00 ± n/a" in capsys.readouterr().out
+    (tmp_path / "b").mkdir()
+    (tmp_path / "b" / "results.json").write_text('{"somebody": "else"}')
+    summary.main()
+    printed = capsys.readouterr()
+    assert "60.00 ± n/a" in printed.out
+    assert "b/results.json: not a result of train.py" in printed.err
+
+
+def test_differences_are_between_runs_on_the_same_images_alone() -> None:
+    by_image = [run("visual_only", 0, 60.0, split_by="image"), run("visual_mlp", 0, 61.0, split_by="image")]
+    by_set = [run("visual_only", 0, 40.0, split_by="set"), run("visual_mlp", 0, 42.0, split_by="set")]
+    table = summary.summary([*by_image, *by_set, run("visual_mlp", 1, 50.0, split_by="image", lr=2)], "c")
+    assert sorted(line.split("|")[-2].strip() for line in table.splitlines()[2:]) == [
+        "",
+        "",
+        "",
+        "1.00 ± n/a",
+        "2.00 ± n/a",
+    ]

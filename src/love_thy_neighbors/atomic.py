@@ -45,7 +45,11 @@ def folder_written_whole(folder: Path) -> Iterator[Path]:
             # Two renames: a folder cannot be replaced in one. Between them only the old name is gone.
             retired = temporary.with_suffix(".old")
             folder.rename(retired)
-            temporary.rename(folder)
+            try:
+                temporary.rename(folder)
+            except BaseException:
+                retired.rename(folder)
+                raise
             shutil.rmtree(retired)
         else:
             temporary.rename(folder)

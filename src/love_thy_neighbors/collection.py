@@ -111,6 +111,7 @@ def load_collection(folder: Path, backbone: str | None = None) -> Collection:
                 f"{folder / 'card.json'}: metadata.{kind}.values is {count}, but images.parquet has "
                 f"{len(values[kind])} distinct {kind}; run prepare.py again."
             )
+    _refuse_another_file(path, folder / "card.json", "images_sha256", card.get("images_sha256"))
     return Collection(
         folder=folder,
         card=card,
@@ -223,7 +224,14 @@ def _load_features(folder: Path, card: dict[str, Any], backbone: str | None, row
     if not isinstance(scale, int | float) or not np.isfinite(scale) or scale <= 0:
         raise UserError(f"{key}.scale must be a positive number, not {scale}; run prepare.py again.")
     refuse_non_finite(path, table)
+    _refuse_another_file(path, card_path, f"features.{backbone}.sha256", declared.get("sha256"))
     return Features(backbone=backbone, table=table, scale=float(scale))
+
+
+def _refuse_another_file(path: Path, card: Path, key: str, declared: str | None) -> None:
+    """Raise `UserError` if the card's hash of ``path`` is not its content's; results are named by these hashes."""
+    if declared is not None and declared != _sha256(path):
+        raise UserError(f"{path}: has been changed, its hash is not {key} of {card}; run prepare.py again.")
 
 
 def open_npy(path: Path) -> np.ndarray:

@@ -219,7 +219,9 @@ class NeighborhoodData(pl.LightningDataModule):
         batches, trainer = self.batches[part], self.trainer
         assert trainer is not None
         batches.rank, batches.world = trainer.global_rank, trainer.world_size
-        if part == "train":  # validation and test see the same neighborhoods every time
+        if getattr(trainer, "overfit_batches", 0):  # the same batches again and again
+            batches.shuffle = False
+        elif part == "train":  # validation and test see the same neighborhoods every time
             batches.epoch = lambda: trainer.current_epoch
         return batches
 

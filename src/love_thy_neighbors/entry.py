@@ -14,7 +14,7 @@ from typing import Any
 
 from hydra import compose
 from hydra.core.hydra_config import HydraConfig
-from hydra.errors import HydraException
+from hydra.errors import HydraException, OverrideParseException
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
@@ -69,7 +69,8 @@ def job(work: Callable[[DictConfig], Any], config: DictConfig) -> Any:
     try:
         return work(config)
     except UserError as error:
-        _remove_if_unused(Path(HydraConfig.get().runtime.output_dir))
+        if HydraConfig.get().output_subdir is not None:  # prepare.py has no run folder, but stands in yours
+            _remove_if_unused(Path(HydraConfig.get().runtime.output_dir))
         if HydraConfig.get().mode == RunMode.MULTIRUN:
             raise
         fail(str(error))
@@ -77,7 +78,7 @@ def job(work: Callable[[DictConfig], Any], config: DictConfig) -> Any:
 
 def _remove_if_unused(folder: Path) -> None:
     """Remove the folder that Hydra made for a job which left nothing in it but Hydra's own notes."""
-    if {path.name for path in folder.iterdir()} <= {"hydra", "train.log", ".lock"}:
+    if {path.name for path in folder.iterdir()} <= {"hydra", "train.log", ".lock", "train_ddp_process_1.log"}:
         shutil.rmtree(folder)
 
 
@@ -99,11 +100,14 @@ def sentence(error: Exception) -> str:
     if options:
         group, _, names = options.partition(":")
         lines = f"{lines}; available for {group.strip()}: {', '.join(names.split())}"
+    if isinstance(error, OverrideParseException):
+        lines += "; a value with special characters needs quotes, 'key=\"value\"', and $HOME instead of ~"
     return lines if lines.endswith(".") else f"{lines}."
 
 
-# What a command tunes for its own model; the baseline keeps the values chosen for it.
-_TUNED = ("model", "lr", "l2", "dropout", "h", "ckpt_path", "baseline")
+# What a command tunes for its own model; the baseline keeps the values chosen for it. `epochs` is not among them: a
+# short try is meant to be short in both.
+_TUNED = ("model", "lr", "l2", "rmsprop_decay", "dropout", "h", "ckpt_path", "baseline")
 
 
 def baseline_config(config: dict[str, Any]) -> dict[str, Any] | None:

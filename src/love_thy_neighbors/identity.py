@@ -10,38 +10,41 @@ from pathlib import Path
 from typing import Any
 
 # Where the work is shown, stored or run; none of it changes a number.
-PRESENTATION = (
-    "logger",
-    "cluster",
-    "resume",
-    "overwrite",
-    "baseline",
-    "logs",
-    "cache",
-    "experiment",
-)
+PRESENTATION = ("logger", "resume", "overwrite", "baseline", "logs", "cache")
+PRESENTATION_OF_TRAINER = ("enable_progress_bar", "enable_model_summary", "log_every_n_steps", "profiler")
+# Root keys that count where they are used, in model.arguments and metadata, if at all.
+ALIASES = ("h", "dropout", "tau")
+# A run may go on from another run's checkpoint if nothing but these differs between the two.
+CONTINUABLE = ("epochs", "lr", "l2", "rmsprop_decay", "batch_size", "trainer", "ckpt_path")
 # What only a model that looks at neighbours depends on.
 NEIGHBORHOOD = ("metadata", "test_metadata", "m", "M", "tau", "pool", "neighborhoods")
 
 
 def identity(config: dict[str, Any]) -> dict[str, Any]:
     """The part of a resolved config that its result depends on, with the collection's fingerprint."""
-    kept = {key: value for key, value in config.items() if key not in PRESENTATION}
-    if not kept["model"]["neighbors"]:
-        kept = {key: value for key, value in kept.items() if key not in NEIGHBORHOOD}
-    hidden = (
-        "dir",
-        "hyperparameters",
-    )  # the folder's content counts, not its place; hyperparameters count where used
-    kept["data"] = {key: value for key, value in kept["data"].items() if key not in hidden}
-    kept["data"]["fingerprint"] = fingerprint(Path(config["data"]["dir"]))
+    left_out = {*PRESENTATION, *ALIASES, *(() if config["model"]["neighbors"] else NEIGHBORHOOD)}
+    kept = {key: value for key, value in config.items() if key not in left_out}
+    kept["trainer"] = {key: value for key, value in config["trainer"].items() if key not in PRESENTATION_OF_TRAINER}
+    # The folder's content counts, not its place; hyperparameters count where they are used.
+    kept["data"] = {key: value for key, value in config["data"].items() if key not in ("dir", "hyperparameters")}
+    kept["data"]["fingerprint"] = fingerprint(Path(str(config["data"]["dir"])) / "card.json")
+    if config["ckpt_path"] is not None:
+        kept["ckpt_path"] = fingerprint(Path(str(config["ckpt_path"])))
     return kept
 
 
-def fingerprint(folder: Path) -> str:
-    """Hash of a collection's card, which holds hashes of its files; 'missing' where there is no card."""
-    card = folder / "card.json"
-    return hashlib.sha256(card.read_bytes()).hexdigest()[:16] if card.is_file() else "missing"
+def fingerprint(path: Path) -> str:
+    """Hash of a file, a collection's card (which holds hashes of its files) or a checkpoint; 'missing' without one."""
+    if not path.is_file():
+        return "missing"
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()[:16]
+
+
+def differences(ours: dict[str, Any], theirs: dict[str, Any]) -> list[str]:
+    """Keys that keep a run from going on from another's checkpoint: all that differ but `CONTINUABLE`."""
+    keys = (ours.keys() | theirs.keys()) - {*CONTINUABLE}
+    return sorted(key for key in keys if ours.get(key) != theirs.get(key))
 
 
 def run_name(config: dict[str, Any]) -> str:

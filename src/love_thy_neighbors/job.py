@@ -36,12 +36,14 @@ from love_thy_neighbors.atomic import write_json, write_npy, written_whole
 from love_thy_neighbors.checkpoints import MODELS, read_checkpoint, save_model
 from love_thy_neighbors.data import NeighborhoodData, hash_seed
 from love_thy_neighbors.errors import UserError
-from love_thy_neighbors.identity import identity, run_name
-from love_thy_neighbors.loggers import log_result, make_loggers
+from love_thy_neighbors.identity import differences, identity, run_name
+from love_thy_neighbors.loggers import close_loggers, log_result, make_loggers
 from love_thy_neighbors.neighbor_lists import NeighborQuery
 from love_thy_neighbors.processes import is_main_process
 from love_thy_neighbors.snapshots import CHECKPOINT, CURVES, Snapshots
 from love_thy_neighbors.task import AnnotationTask
+
+log = logging.getLogger(__name__)
 
 RESULTS = "results.json"
 MODEL = "model.ckpt"
@@ -129,29 +131,44 @@ def _train(config: dict[str, Any], folder: Path, resume: bool) -> None:
         _clear(folder, keep_checkpoint=checkpoint == folder / CHECKPOINT)
         with written_whole(folder / "config.yaml") as path:
             OmegaConf.save(OmegaConf.create(identity(config)), path)
-    snapshots = Snapshots(folder)
+    snapshots = Snapshots(folder, identity(config))
     loggers = make_loggers(config, folder)
     trainer = make_trainer(config, [snapshots], loggers, folder)
-    trainer.fit(task, datamodule=data, ckpt_path=checkpoint, weights_only=True)
-    if trainer.interrupted:
-        raise KeyboardInterrupt
-    task.model.load_state_dict(snapshots.best_weights)
-    trainer.validate(task, datamodule=data, verbose=False)
-    figures = {"val": task.figures}
-    trainer.test(task, datamodule=data, verbose=False)
-    figures["test"] = task.figures
-    if trainer.is_global_zero:
-        about = {"labels": list(data.collection.label_names), "config": identity(config)}
-        save_model(folder / MODEL, config["model"]["name"], arguments, snapshots.best_weights, about)
-        write_npy(folder / SCORES, task.scores.cpu().numpy())
-        write_npy(folder / ROWS, task.rows.cpu().numpy())
-        lists = data.lists("test")
-        if lists is not None:
-            write_npy(folder / NEIGHBORS, np.asarray(lists))
-        results = _results(config, figures, snapshots)
-        write_json(folder / RESULTS, results)
-        log_result(loggers, results)
-    trainer.strategy.barrier()  # no process reads results.json before it is there
+    try:
+        _fit(trainer, task, data, checkpoint)
+        task.model.load_state_dict(snapshots.best_weights)
+        trainer.validate(task, datamodule=data, verbose=False)
+        figures = {"val": task.figures}
+        trainer.test(task, datamodule=data, verbose=False)
+        figures["test"] = task.figures
+        if trainer.is_global_zero:
+            about = {"labels": list(data.collection.label_names), "config": identity(config)}
+            save_model(folder / MODEL, config["model"]["name"], arguments, snapshots.best_weights, about)
+            _write_results(folder, task, data.lists("test"), _results(config, figures, snapshots))
+            log_result(loggers, figures)
+        trainer.strategy.barrier()  # no process reads results.json before it is there
+    finally:
+        close_loggers(loggers)
+
+
+def _fit(trainer: pl.Trainer, task: AnnotationTask, data: NeighborhoodData, checkpoint: Path | None) -> None:
+    try:
+        trainer.fit(task, datamodule=data, ckpt_path=checkpoint, weights_only=True)
+    except MisconfigurationException as error:
+        raise UserError(f"trainer: {str(error).splitlines()[0]}") from None
+    except SystemExit:
+        if trainer.interrupted:  # Lightning leaves without a word on Ctrl-C
+            raise KeyboardInterrupt from None
+        raise
+
+
+def _write_results(folder: Path, task: AnnotationTask, lists: np.ndarray | None, results: dict[str, Any]) -> None:
+    """Write what a reader of the run relies on; results.json, which says that the run is finished, last."""
+    write_npy(folder / SCORES, task.scores.cpu().numpy())
+    write_npy(folder / ROWS, task.rows.cpu().numpy())
+    if lists is not None:
+        write_npy(folder / NEIGHBORS, np.asarray(lists))
+    write_json(folder / RESULTS, results)
 
 
 def make_data(config: dict[str, Any]) -> NeighborhoodData:
@@ -224,10 +241,15 @@ def make_trainer(config: dict[str, Any], callbacks: list[Callback], loggers: lis
 def _checkpoint(config: dict[str, Any], folder: Path, resume: bool, task: AnnotationTask) -> Path | None:
     """The checkpoint to go on from, checked against the model; None to start from scratch."""
     path = folder / CHECKPOINT
-    if not (resume and path.is_file()):
-        if config["ckpt_path"] is None:
-            return None
-        path = Path(config["ckpt_path"])
+    if resume and path.is_file():
+        try:
+            read_checkpoint(path)
+            return path
+        except UserError as error:  # nothing is lost by starting again but time
+            log.warning("%s Starting from the first epoch.", error)
+    if config["ckpt_path"] is None:
+        return None
+    path = Path(str(config["ckpt_path"]))
     saved = read_checkpoint(path)
     if not {"state_dict", "loops", "callbacks", "epoch"} <= saved.keys() or "Snapshots" not in saved["callbacks"]:
         raise UserError(f"{path}: not the last.ckpt of a run, which holds more than a model; give that one.")
@@ -238,11 +260,21 @@ def _checkpoint(config: dict[str, Any], folder: Path, resume: bool, task: Annota
                 f"{path}: {key} is {shapes.get(key, 'missing')} there and {tuple(value.shape)} in this model; give the "
                 "checkpoint of a run with the same collection, model and h."
             )
+    other = differences(identity(config), saved["callbacks"]["Snapshots"]["identity"])
+    if other:
+        raise UserError(
+            f"{path}: that run's settings differ in {', '.join(other)}; give a checkpoint of the same ones."
+        )
+    done = saved["epoch"] + 1
+    if done > config["epochs"]:
+        raise UserError(f"{path}: has {done} epochs already; give epochs={done} or more.")
     return path
 
 
 def _clear(folder: Path, keep_checkpoint: bool) -> None:
     """Remove what an earlier attempt left, results first, so that nothing in the folder is of another run."""
+    for unfinished in folder.glob(".*.tmp"):
+        unfinished.unlink()
     for name in (RESULTS, MODEL, SCORES, ROWS, NEIGHBORS):
         (folder / name).unlink(missing_ok=True)
     if not keep_checkpoint:

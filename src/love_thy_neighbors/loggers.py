@@ -5,6 +5,8 @@ import logging
 import netrc
 import os
 import socket
+from collections.abc import Callable
+from functools import wraps
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlparse
@@ -45,14 +47,33 @@ def make_loggers(config: dict[str, Any], folder: Path) -> list[Logger]:
             reason,
         )
         return []
+    for name in ("log_metrics", "log_table", "save", "finalize"):
+        if hasattr(logger, name):
+            setattr(logger, name, _guarded(logger, getattr(logger, name)))
     return [logger]
+
+
+def _guarded(logger: Logger, method: Callable[..., Any]) -> Callable[..., Any]:
+    """``method``, but what it raises is told once and the run goes on."""
+
+    @wraps(method)
+    def guarded(*arguments: Any, **options: Any) -> Any:
+        try:
+            return method(*arguments, **options)
+        except Exception as error:  # whatever a logging service throws, the training matters more
+            if not hasattr(logger, "told"):
+                log.warning("logger: %s failed (%s); metrics.csv has everything.", type(logger).__name__, error)
+                logger.told = True  # type: ignore[attr-defined]
+            return None
+
+    return guarded
 
 
 def wandb_is_offline() -> bool:
     """Whether to record locally: asked for by WANDB_MODE, or because there is no key, or no way to the server."""
     mode = os.environ.get("WANDB_MODE")
     if mode is not None:
-        return mode in ("offline", "dryrun", "disabled")
+        return mode in ("offline", "dryrun")  # 'disabled' is wandb's own affair: nothing is recorded at all
     server = urlparse(os.environ.get("WANDB_BASE_URL", "https://api.wandb.ai"))
     host = server.hostname or "api.wandb.ai"
     if not os.environ.get("WANDB_API_KEY") and not _netrc_has(host):
@@ -75,18 +96,18 @@ def _netrc_has(host: str) -> bool:
         return False
 
 
-def log_result(loggers: list[Logger], results: dict[str, Any]) -> None:
+def log_result(loggers: list[Logger], figures: dict[str, Any]) -> None:
     """Give the final figures to the loggers: as a summary, and to Weights & Biases also as a table."""
     for logger in loggers:
-        try:
-            logger.log_metrics(
-                {f"final/{part}/{key}": results[part][key] for part in ("val", "test") for key in METRICS}
-            )
-            if hasattr(logger, "log_table"):
-                rows = [[part, *(results[part][key] for key in METRICS)] for part in ("val", "test")]
-                logger.log_table("final/table", columns=["part", *METRICS], data=rows)
-            logger.finalize("success")
-            if type(logger).__name__ == "WandbLogger":
-                logger.experiment.finish()  # type: ignore[attr-defined]  # so that the next job of a sweep gets a run of its own
-        except Exception as error:
-            log.warning("logger: %s did not take the final figures (%s).", type(logger).__name__, error)
+        logger.log_metrics({f"final/{part}/{key}": figures[part][key] for part in ("val", "test") for key in METRICS})
+        if hasattr(logger, "log_table"):
+            rows = [[part, *(figures[part][key] for key in METRICS)] for part in ("val", "test")]
+            logger.log_table("final/table", columns=["part", *METRICS], data=rows)
+
+
+def close_loggers(loggers: list[Logger]) -> None:
+    """End the loggers' runs, also when training failed, so that the next job of a sweep gets a run of its own."""
+    for logger in loggers:
+        logger.finalize("success")
+        if type(logger).__name__ == "WandbLogger" and is_main_process():
+            _guarded(logger, logger.experiment.finish)()  # type: ignore[attr-defined]

@@ -185,6 +185,8 @@ class AnnotationMetrics(Metric):
         index, scores, labels = (
             torch.cat(state) if isinstance(state, list) else state for state in (self.index, self.scores, self.labels)
         )
+        if index.device.type == "mps":  # has no float64
+            index, scores, labels = index.cpu(), scores.cpu(), labels.cpu()
         index, order = index.sort(stable=True)
         first = torch.ones_like(index, dtype=torch.bool)
         first[1:] = index[1:] != index[:-1]

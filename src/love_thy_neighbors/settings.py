@@ -62,13 +62,15 @@ RULES: dict[str, Rule] = {
     "neighborhoods.drop": _number(0, 1),
     "data.dir": (
         "must be given: data.dir=FOLDER, as prepare.py made it",
-        lambda v: v not in ("", "???"),
+        lambda v: v not in ("", "???", None),
     ),
     "data.split_sizes": (
         "must be a list: training, validation, test",
         lambda v: isinstance(v, list),
     ),
     "data.discard_without_metadata": _FLAG,
+    "model.arguments": ("must be keys and values, as in configs/model", lambda v: isinstance(v, dict)),
+    **{f"trainer.limit_{part}_batches": _number(0, _INFINITY, open_low=True) for part in ("train", "val", "test")},
 }
 
 
@@ -88,13 +90,13 @@ def check_config(config: dict[str, Any]) -> None:
         )
     if config["resume"] and config["overwrite"]:
         raise UserError("resume=true and overwrite=true contradict each other; give one of them.")
-    if config["ckpt_path"] is not None and not Path(config["ckpt_path"]).is_file():
+    if config["ckpt_path"] is not None and not Path(str(config["ckpt_path"])).is_file():
         raise UserError(f"ckpt_path={config['ckpt_path']}: there is no such file; give the last.ckpt of a run.")
     _check_metadata(config)
 
 
 def _check_metadata(config: dict[str, Any]) -> None:
-    folder = Path(config["data"]["dir"])
+    folder = Path(str(config["data"]["dir"]))
     there = metadata_types(folder)
     listed = ", ".join(there) or "no metadata at all"
     wanted = {"split_by": "sets"} if config["split_by"] == "set" else {}
@@ -109,7 +111,11 @@ def _check_metadata(config: dict[str, Any]) -> None:
 
 def _get(config: dict[str, Any], key: str) -> Any:
     value: Any = config
-    for part in key.split("."):
+    parts = key.split(".")
+    for depth, part in enumerate(parts):
+        if not isinstance(value, dict) or part not in value:
+            parent = ".".join(parts[:depth])
+            raise UserError(f"{parent}={_shown(value)}: {parent} holds several keys, {key} among them; set that one.")
         value = value[part]
     return value
 

@@ -13,7 +13,7 @@ from love_thy_neighbors.task import AnnotationTask
 
 CHECKPOINT = "last.ckpt"
 CURVES = "metrics.csv"
-_STATE = ("best_epoch", "best_score", "best_weights", "curves", "seconds")
+_STATE = ("identity", "best_epoch", "best_score", "best_weights", "curves", "seconds")
 
 
 class Snapshots(pl.Callback):
@@ -23,8 +23,9 @@ class Snapshots(pl.Callback):
     the end of each epoch, is all that a killed run needs: there is never a best epoch that belongs to another history.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, identity: dict[str, Any]) -> None:
         self.folder = folder
+        self.identity = identity  # what the run's result depends on; a checkpoint of another run is told by it
         self.best_epoch = -1
         self.best_score = float("-inf")
         self.best_weights: dict[str, Tensor] = {}
@@ -50,7 +51,15 @@ class Snapshots(pl.Callback):
         # Curves first: if the run is killed between the two, the next attempt writes the same line again.
         if trainer.is_global_zero:
             self._write_curves()
-        trainer.save_checkpoint(self.folder / CHECKPOINT)
+        self._write_checkpoint(trainer)
+
+    def _write_checkpoint(self, trainer: pl.Trainer) -> None:
+        # Every process takes part in saving; Lightning writes by way of the system's temporary folder, which may be on
+        # another disk, so that only a rename within this folder makes it whole or not at all.
+        temporary = self.folder / f".{CHECKPOINT}.tmp"
+        trainer.save_checkpoint(temporary)
+        if trainer.is_global_zero:
+            temporary.replace(self.folder / CHECKPOINT)
 
     def _write_curves(self) -> None:
         with (
@@ -65,4 +74,4 @@ class Snapshots(pl.Callback):
         return {key: getattr(self, key) for key in _STATE}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        vars(self).update({key: state[key] for key in _STATE})
+        vars(self).update({key: state[key] for key in _STATE if key != "identity"})

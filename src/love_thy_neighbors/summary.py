@@ -1,7 +1,7 @@
 """Mean and standard deviation over splits of finished runs: python -m love_thy_neighbors.summary [FOLDER]
 
 Prints one Markdown table a collection: a row for every setting, its splits averaged, beside the paired difference to
-the visual-only runs on the same splits. FOLDER (default logs/runs) is searched for results.json.
+the visual-only runs on the same images, where there are any. FOLDER (default logs/runs) is searched for results.json.
 """
 
 import json
@@ -18,8 +18,23 @@ BASELINE = "visual_only"
 
 
 def find_results(folder: Path) -> list[Results]:
-    """Every readable ``results.json`` below ``folder``, in the order of their paths."""
-    return [json.loads(path.read_text(encoding="utf-8")) for path in sorted(folder.rglob("results.json"))]
+    """Every result of this project below ``folder``, in the order of their paths; other such files are told of."""
+    found = []
+    for path in sorted(folder.rglob("results.json")):
+        try:
+            results = json.loads(path.read_text(encoding="utf-8"))
+            describe(results), results["collection"], results["split"], results["test"]["mAP_L"]
+        except (ValueError, KeyError, TypeError, OSError) as error:
+            print(f"{path}: not a result of train.py ({error!r}), left out.", file=sys.stderr)
+            continue
+        found.append(results)
+    return found
+
+
+def comparable(run: Results) -> str:
+    """What two runs must share for their difference to mean anything: data, split and what is measured."""
+    keys = ("data", "split", "split_by", "keep_unlabelled", "seed", "top_n")
+    return json.dumps({key: run["config"].get(key) for key in keys}, sort_keys=True)
 
 
 def by_setting(results: list[Results]) -> dict[str, dict[int, Results]]:
@@ -54,15 +69,14 @@ def describe(run: Results) -> str:
 def summary(results: list[Results], collection: str) -> str:
     """The Markdown table of one collection's runs (test figures in percent)."""
     groups = by_setting([run for run in results if run["collection"] == collection])
-    baselines = [runs for runs in groups.values() if next(iter(runs.values()))["model"] == BASELINE]
-    baseline = max(baselines, key=len) if baselines else {}
+    baseline = {comparable(run): run for runs in groups.values() for run in runs.values() if run["model"] == BASELINE}
     head = ["model", "splits", *PAPER_METRICS, f"mAP_L, difference to {BASELINE}"]
     lines = ["| " + " | ".join(head) + " |", "|" + "---|" * len(head)]
     for runs in sorted(groups.values(), key=lambda runs: statistics.mean(r["test"]["mAP_L"] for r in runs.values())):
         figures = [mean_and_deviation([run["test"][metric] for run in runs.values()]) for metric in PAPER_METRICS]
-        shared = sorted(runs.keys() & baseline.keys())
-        gains = [runs[split]["test"]["mAP_L"] - baseline[split]["test"]["mAP_L"] for split in shared]
-        gain = mean_and_deviation(gains) if gains and runs is not baseline else ""
+        pairs = [(run, baseline[comparable(run)]) for run in runs.values() if comparable(run) in baseline]
+        gains = [run["test"]["mAP_L"] - other["test"]["mAP_L"] for run, other in pairs if run is not other]
+        gain = mean_and_deviation(gains) if gains else ""
         name = describe(next(iter(runs.values())))
         lines.append("| " + " | ".join([name, str(len(runs)), *figures, gain]) + " |")
     return "\n".join(lines)

@@ -59,6 +59,13 @@ class AnnotationTask(pl.LightningModule):
         pool = self.train_pool if self.training else self.test_pool
         return self.model(batch.x, batch.z, batch.mask, pool)
 
+    def on_train_start(self) -> None:
+        # A checkpoint brings its own lr, decay and l2 along; those of this run's config are the ones that count.
+        optimizer = self.optimizers()
+        assert isinstance(optimizer, pl.core.optimizer.LightningOptimizer)
+        for group, l2 in zip(optimizer.param_groups, (self.l2, 0.0), strict=True):
+            group.update(lr=self.lr, alpha=self.decay, weight_decay=l2)
+
     def on_train_epoch_start(self) -> None:
         # Dropout depends on (seed, epoch) alone, so that a run continued after a kill ends like one that was not cut.
         torch.manual_seed(hash_seed(self.seed, self.current_epoch, self.global_rank))

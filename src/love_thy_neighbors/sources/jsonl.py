@@ -96,7 +96,7 @@ class _Lines:
 def prepare(options: Options, out: Path, overwrite: bool, how: Extraction) -> None:
     """Make the collection ``out`` from a records file and images or features; raises
     `UserError`."""
-    check_out(out, overwrite)
+    check_out(out, overwrite, options.records, options.images, options.features)
     lines = _read(options, how)
     _refuse_if_empty(lines)
     with partial_folder(out) as partial:

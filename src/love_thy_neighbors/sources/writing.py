@@ -19,9 +19,12 @@ from love_thy_neighbors.collection import write_collection
 from love_thy_neighbors.errors import UserError
 
 
-def check_out(out: Path, overwrite: bool) -> None:
-    """Raise `UserError` if ``out`` may not be written: it exists, or is something other than a
-    collection."""
+def check_out(out: Path, overwrite: bool, *inputs: str | None) -> None:
+    """Raise `UserError` if ``out`` may not be written: it exists, is something other than a collection, or holds one of
+    the ``inputs``, which replacing it would delete."""
+    for path in inputs:
+        if path is not None and Path(path).resolve().is_relative_to(out.resolve()):
+            raise UserError(f"out: {path} lies inside {out}, which is to be written; give a folder elsewhere.")
     if not out.exists() and not out.is_symlink():
         return
     if not out.is_dir():
@@ -39,17 +42,24 @@ def partial_folder(out: Path) -> Iterator[Path]:
 
     Raises `UserError` if another process is preparing the same ``out``.
     """
-    out = out.absolute()
     partial = out.with_name(f"{out.name}.partial")
-    out.parent.mkdir(parents=True, exist_ok=True)
     lock = FileLock(out.with_name(f".{out.name}.lock"))
     try:
+        out.parent.mkdir(parents=True, exist_ok=True)
+        if not os.access(out.parent, os.W_OK):
+            raise PermissionError(f"{out.parent} cannot be written to")
         lock.acquire(timeout=0)
     except Timeout:
         raise UserError(f"out: another process is preparing {out}; wait until it ends.") from None
+    except OSError as error:
+        raise UserError(f"out: {out} cannot be made ({error}); give another folder.") from None
     try:
         yield partial
         shutil.rmtree(partial, ignore_errors=True)
+    except BaseException:
+        if not (partial / "progress.json").is_file():  # no image is finished: there is nothing to continue
+            shutil.rmtree(partial, ignore_errors=True)
+        raise
     finally:
         Path(lock.lock_file).unlink(missing_ok=True)
         lock.release()
