@@ -145,6 +145,57 @@ def test_a_sweep_of_two_by_two_with_joblib(made_up: Path, tmp_path: Path) -> Non
     assert len(results) == 6  # the baseline of a split is trained once, although two jobs want it at the same time
 
 
+def test_a_large_collection_from_a_features_file_is_trained_on(tmp_path: Path) -> None:
+    """6,000 records, 1280-d float16 features, 20 labels, and only tags and sets."""
+    rng = np.random.default_rng(0)
+    topic = rng.integers(0, 20, 6000)
+    np.save(
+        tmp_path / "feats.npy",
+        (rng.normal(0, 1, (20, 1280))[topic] * 0.1 + rng.normal(0, 1, (6000, 1280))).astype(np.float16),
+    )
+    with (tmp_path / "photos.jsonl").open("w") as file:
+        for number, t in enumerate(topic.tolist()):
+            record = {
+                "id": str(number),
+                "labels": [f"label{t}"],
+                "tags": [f"t{t}-{tag}" for tag in rng.integers(0, 9, 3)],
+                "sets": [f"set{number // 9}"],
+            }
+            file.write(json.dumps(record) + "\n")
+    made = run_program(
+        "prepare.py", "source=jsonl", "records=photos.jsonl", "features=feats.npy", "out=data/mine", cwd=tmp_path
+    )
+    assert made.returncode == 0, made.stderr
+    done = run_program("train.py", "data=collection", "data.dir=data/mine", "epochs=1", *places(tmp_path), cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    (results,) = (results_of(folder) for folder in run_folders(tmp_path) if "neighborhood" in folder.name)
+    assert results["config"]["metadata"]["type"] == "tags"
+    assert results["test"]["mAP_L"] > 20  # chance is 5: the topic is in features and tags
+    refused = run_program(
+        "train.py", "data=collection", "data.dir=data/mine", "metadata=groups", *places(tmp_path), cwd=tmp_path
+    )
+    assert refused.returncode == 1
+    assert (
+        refused.stderr == "train.py: metadata=groups: the collection in data/mine has no groups; it has tags, sets.\n"
+    )
+
+
+def test_ctrl_c_says_how_to_go_on(made_up: Path, tmp_path: Path) -> None:
+    command = [sys.executable, str(ROOT / "train.py"), *long_job(made_up), "epochs=5000", *places(tmp_path / "cut")]
+    process = subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+    try:
+        deadline = time.monotonic() + 120
+        while not list((tmp_path / "cut").glob("logs/*/last.ckpt")) and time.monotonic() < deadline:
+            time.sleep(0.1)
+        process.send_signal(signal.SIGINT)
+        _, errors = process.communicate(timeout=60)
+    finally:
+        process.kill()
+    assert process.returncode == 1
+    assert errors.strip().endswith("train.py: interrupted; start the same command again with resume=true to continue.")
+    assert "Traceback" not in errors
+
+
 def test_two_processes_see_every_image_once_and_one_writes(made_up: Path, tmp_path: Path) -> None:
     done = run_program(
         "train.py", "trainer=ddp", "trainer.accelerator=cpu", "data=collection", f"data.dir={made_up}", "epochs=2", "h=8", *places(tmp_path), cwd=tmp_path

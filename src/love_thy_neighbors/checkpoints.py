@@ -38,7 +38,7 @@ def load_model(path: Path | str) -> tuple[nn.Module, dict[str, Any]]:
         UserError: the file is missing, damaged, or not written by `save_model`.
     """
     saved = read_checkpoint(Path(path))
-    if saved.get("name") not in MODELS or not {"arguments", "weights", "labels", "config"} <= saved.keys():
+    if str(saved.get("name")) not in MODELS or not {"arguments", "weights", "labels", "config"} <= saved.keys():
         raise UserError(f"{path}: not a model.ckpt of this project; give the model.ckpt of a finished run.")
     model = MODELS[saved["name"]](**saved["arguments"])
     try:

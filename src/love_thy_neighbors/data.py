@@ -83,7 +83,7 @@ class IndexBatches:
 
 def hash_seed(*numbers: int) -> int:
     """One seed from several numbers, well mixed (nearby seeds give unrelated streams)."""
-    return int(np.random.SeedSequence([n & 0xFFFFFFFF for n in numbers]).generate_state(1, np.uint64)[0] >> 1)
+    return int(np.random.SeedSequence(list(numbers)).generate_state(1, np.uint64)[0] >> 1)
 
 
 class FeatureTable:

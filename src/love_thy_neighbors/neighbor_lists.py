@@ -72,7 +72,7 @@ def neighbor_lists(
 def fill_random(lists: np.ndarray, rows: np.ndarray, pool: np.ndarray, seed: int) -> np.ndarray:
     """Replace every -1 by a random image of ``pool`` other than the image itself (``neighborhoods.fill=random``).
 
-    Not in the paper; what its public re-implementation does.
+    Not in the paper; what its public re-implementation does. An image may be drawn twice, or be in the list already.
     """
     filled = np.array(lists)
     row, column = np.nonzero(filled < 0)
