@@ -26,20 +26,23 @@ TOP = 3  # labels shown per model
 
 
 def choose_examples(labels: np.ndarray, scores: np.ndarray, before: np.ndarray, neighbors: np.ndarray) -> list[int]:
-    """Places [4] of examples to show: the three largest gains in average precision over labels, and the largest loss.
+    """Places [4] of examples to show: the three largest gains and, because neighbours sometimes hurt, the largest loss.
 
-    Only images with six neighbours and two labels or more count, and no two examples share their label set, so that the
-    picture shows different things. The loss is there because neighbours sometimes hurt.
+    Gain is in right labels among the three shown, then in average precision over labels. Only images with six neighbours
+    and two labels or more count, and no two examples share their label set, so that the picture shows different things.
 
     Shapes: labels, scores, before [N, L]; neighbors [N, M] with -1 for none.
     """
     truth = torch.from_numpy(labels)
-    after_ap, before_ap = (average_precision_per_image(torch.from_numpy(s), truth) for s in (scores, before))
-    gain = (after_ap - before_ap).numpy()
+    after_ap, before_ap = (average_precision_per_image(torch.from_numpy(s), truth).numpy() for s in (scores, before))
+    after_right, before_right = (
+        np.take_along_axis(labels, _top(s), axis=1).sum(axis=1, dtype=int) for s in (scores, before)
+    )
+    ascending = np.lexsort((after_ap - before_ap, after_right - before_right))
     eligible = (neighbors[:, :NEIGHBORS] >= 0).all(axis=1) & (labels.sum(axis=1) >= 2)
     chosen: list[int] = []
     seen: set[bytes] = set()
-    for wanted, order in ((3, np.argsort(-gain, kind="stable")), (1, np.argsort(gain, kind="stable"))):
+    for wanted, order in ((3, ascending[::-1]), (1, ascending)):
         for place in order:
             key = labels[place].tobytes()
             if wanted and eligible[place] and key not in seen:
@@ -47,6 +50,11 @@ def choose_examples(labels: np.ndarray, scores: np.ndarray, before: np.ndarray, 
                 seen.add(key)
                 wanted -= 1
     return chosen
+
+
+def _top(scores: np.ndarray) -> np.ndarray:
+    """The labels shown [..., 3] of scores [..., L], the highest first."""
+    return np.argsort(-scores, axis=-1, kind="stable")[..., :TOP]
 
 
 def neighborhood_figure(
@@ -93,7 +101,7 @@ def _show(axis: Axes, collection: Collection, row: int) -> None:
 
 def _list_labels(axis: Axes, names: tuple[str, ...], scores: np.ndarray, truth: np.ndarray) -> None:
     axis.axis("off")
-    for place, label in enumerate(np.argsort(-scores, kind="stable")[:TOP]):
+    for place, label in enumerate(_top(scores)):
         right = bool(truth[label])
         text = f"{'✓' if right else '✗'} {names[label]}"
         axis.text(0.02, 0.78 - 0.28 * place, text, color=RIGHT if right else WRONG, fontsize=10, va="center")
