@@ -1,7 +1,7 @@
 # make train [ARGS="metadata=sets split=2"]   set up, then train on the embedded collection
 # make test                                   set up, then linters, types and the test suite, but for the slow checks
 # make test-slow                              the checks that take minutes
-# make table                                  the README's table: every model on splits 0-4 (20 minutes on 2 cores)
+# make table                                  the README's table: every model on splits 0-4 (25 minutes on 2 cores)
 # make picture                                the README's picture, from runs that are trained if need be
 PYTHON ?= python3
 ARGS ?=

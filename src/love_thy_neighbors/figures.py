@@ -26,7 +26,7 @@ TOP = 3  # labels shown per model
 
 
 def choose_examples(labels: np.ndarray, scores: np.ndarray, before: np.ndarray, neighbors: np.ndarray) -> list[int]:
-    """Places [4] of examples to show: the three largest gains and, because neighbours sometimes hurt, the largest loss.
+    """Places [4] of examples to show: the three largest gains and the largest loss (neighbours can hurt).
 
     Gain is in right labels among the three shown, then in average precision over labels. Only images with six neighbours
     and two labels or more count, and no two examples share their label set, so that the picture shows different things.
