@@ -28,8 +28,8 @@ TOP = 3  # labels shown per model
 def choose_examples(labels: np.ndarray, scores: np.ndarray, before: np.ndarray, neighbors: np.ndarray) -> list[int]:
     """Places [4] of examples to show: the three largest gains and the largest loss (neighbours can hurt).
 
-    Gain is in right labels among the three shown, then in average precision over labels. Only images with six neighbours
-    and two labels or more count, and no two examples share their label set, so that the picture shows different things.
+    Gain is in right labels among the three shown, then in average precision over labels. Only images with six
+    neighbours and two labels or more count, and no two share their label set, so that different things are seen.
 
     Shapes: labels, scores, before [N, L]; neighbors [N, M] with -1 for none.
     """
