@@ -26,6 +26,7 @@ from love_thy_neighbors.entry import _key, sentence
             "key 'm' is missing; it is needed, so do not delete it.",
         ),
         ("no newline", "no newline."),
+        ("LexerNoViableAltException: data.dir=~/x\n^", "data.dir=~/x ^."),
     ],
 )
 def test_hydra_s_messages_become_one_sentence(raw: str, one_line: str) -> None:

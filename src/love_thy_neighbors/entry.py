@@ -91,7 +91,7 @@ def fail(message: str) -> None:
 def sentence(error: Exception) -> str:
     """Hydra's and OmegaConf's many-line messages as one line, without their internal details."""
     text = re.split(r"\s*Config search path:|\s*See https://|\n\s*full_key:", str(error))[0]
-    text = re.sub(r"^In '[^']*': ", "", text.strip())
+    text = re.sub(r"^(In '[^']*'|\w+Exception): ", "", text.strip())
     removed = re.fullmatch(r"KeyError raised while resolving interpolation: '(.*)'", text)
     if removed:
         return f"key '{removed[1]}' is missing; it is needed, so do not delete it."
