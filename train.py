@@ -17,9 +17,8 @@ def work(config: DictConfig) -> float:
 
     settings = plain(config)
     check_config(settings)
-    from love_thy_neighbors.job import (
-        train_and_compare,
-    )  # torch and Lightning: late, so that mistakes are told at once
+    # Torch and Lightning take seconds: they come late, so that mistakes are told at once.
+    from love_thy_neighbors.job import train_and_compare
 
     folder = Path(HydraConfig.get().runtime.output_dir)
     return train_and_compare(settings, folder, baseline_config(settings))

@@ -50,7 +50,7 @@ def differences(ours: dict[str, Any], theirs: dict[str, Any]) -> list[str]:
 def run_name(config: dict[str, Any]) -> str:
     """A folder name that a person can read and that differs whenever `identity` does.
 
-    >>> # openclipart-neighborhood-tags-m3-M6-split-0-seed0-1f2e3d4c
+    For example ``openclipart-neighborhood-tags-m3-M6-pool-split-split0-seed0-1f2e3d4c``.
     """
     kept = identity(config)
     digest = hashlib.sha256(json.dumps(kept, sort_keys=True, default=str).encode()).hexdigest()[:8]
