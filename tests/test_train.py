@@ -182,7 +182,15 @@ def test_a_large_collection_from_a_features_file_is_trained_on(tmp_path: Path) -
 
 def test_ctrl_c_says_how_to_go_on(made_up: Path, tmp_path: Path) -> None:
     command = [sys.executable, str(ROOT / "train.py"), *long_job(made_up), "epochs=5000", *places(tmp_path / "cut")]
-    process = subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+    process = subprocess.Popen(
+        command,
+        cwd=tmp_path,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+        # A shell's background jobs ignore Ctrl-C, and so would what they start: this is a job in the foreground.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+    )
     try:
         deadline = time.monotonic() + 120
         while not list((tmp_path / "cut").glob("logs/*/last.ckpt")) and time.monotonic() < deadline:
