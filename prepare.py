@@ -6,7 +6,7 @@ import hydra
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig
 
-from love_thy_neighbors.entry import fail, job, run
+from love_thy_neighbors.entry import as_text, fail, job, run
 from love_thy_neighbors.errors import UserError
 
 
@@ -25,18 +25,13 @@ def work(config: DictConfig) -> None:
     if HydraConfig.get().runtime.choices["source"] == "openclipart":
         from love_thy_neighbors.sources import openclipart
 
-        openclipart.prepare(text(config.root), out, config.overwrite, how)
+        openclipart.prepare(as_text(config.root), out, config.overwrite, how)
     else:
         from love_thy_neighbors.sources import jsonl
 
         keys = ("records", "images", "features", "min_positives", "on_error", "max_line_bytes")
-        paths = {key: text(config[key]) for key in ("records", "images", "features")}
+        paths = {key: as_text(config[key]) for key in ("records", "images", "features")}
         jsonl.prepare(jsonl.Options(**{key: config[key] for key in keys} | paths), out, config.overwrite, how)
-
-
-def text(value: object) -> str | None:
-    """A path as text: Hydra takes a folder named 2019 for a number."""
-    return None if value is None else str(value)
 
 
 @hydra.main(version_base="1.3", config_path="configs", config_name="prepare")

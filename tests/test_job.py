@@ -271,6 +271,17 @@ def test_random_filling_leaves_no_gap_and_never_the_image_itself(made_up: Path) 
     assert np.array_equal(lists[short >= 0], short[short >= 0])
 
 
+def test_random_filling_draws_from_every_part_with_pool_all(made_up: Path) -> None:
+    config = quick(made_up, "metadata=sets", "neighborhoods.fill=random", "pool=all")
+    data, short = make_data(config), make_data(quick(made_up, "metadata=sets", "pool=all")).lists("test")
+    lists = data.lists("test")
+    assert lists is not None
+    assert short is not None
+    drawn = lists[short < 0]
+    for part in ("train", "val", "test"):
+        assert np.isin(drawn, data.split.rows[part]).any()
+
+
 def test_a_run_that_diverges_says_so(made_up: Path, tmp_path: Path) -> None:
     with pytest.raises(UserError, match="training diverged: .* lower lr"):
         do(quick(made_up, "lr=1e30", "l2=1e30"), tmp_path)
@@ -281,6 +292,16 @@ def test_damaged_results_are_told(made_up: Path, tmp_path: Path) -> None:
     (tmp_path / "results.json").write_text('{"val": ')
     with pytest.raises(UserError, match="not a readable result .* overwrite=true"):
         do(quick(made_up), tmp_path)
+
+
+def test_a_collection_in_a_folder_named_by_a_year(
+    made_up: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shutil.copytree(made_up, tmp_path / "2019")
+    monkeypatch.chdir(tmp_path)
+    config = settings("data=collection", "data.dir=2019", "cache=2020", "logs=2021")
+    assert (config["data"]["dir"], config["cache"], config["logs"]) == ("2019", "2020", "2021")
+    assert len(make_data(config).collection) == 240
 
 
 def test_the_collection_may_move_but_not_change(made_up: Path, tmp_path: Path) -> None:

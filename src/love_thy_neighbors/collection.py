@@ -12,6 +12,7 @@ Images are known by their row number everywhere; ids are for people and need not
 """
 
 import hashlib
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -271,6 +272,7 @@ def write_collection(
     card: dict[str, Any],
     features: dict[str, np.ndarray],
     thumbnails: Path | None = None,
+    texts: Mapping[str, str] | None = None,
 ) -> None:
     """Write a collection whole or not at all; an existing one of that name is replaced at the end.
 
@@ -278,7 +280,7 @@ def write_collection(
     int8 (a memory map is copied block by block). ``card`` needs ``labels.names``, and ``features.<backbone>.scale`` for
     int8. Counts and hashes (``format``, ``images``, ``labels.count``, ``metadata.*.values``, ``features.*.dim`` and
     ``dtype``, the sha256 of each file) are filled in here, so that they cannot disagree. ``thumbnails`` is a folder
-    that is moved in.
+    that is moved in; ``texts`` are further files beside the card.
     """
     card = {"format": FORMAT, **card, "images": table.num_rows}
     card["labels"] = {**card["labels"], "count": len(card["labels"]["names"])}
@@ -312,6 +314,8 @@ def write_collection(
             card["features"][name]["sha256"] = _sha256(path)
         if thumbnails is not None:
             thumbnails.rename(temporary / "thumbnails")
+        for name, text in (texts or {}).items():
+            (temporary / name).write_text(text, encoding="utf-8")
         write_json(temporary / "card.json", card)
 
 

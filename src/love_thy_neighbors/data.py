@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from love_thy_neighbors.collection import Collection, load_collection
-from love_thy_neighbors.neighbor_lists import NeighborQuery, fill_random, neighbor_lists
+from love_thy_neighbors.neighbor_lists import NeighborQuery, fill_random, neighbor_lists, neighbor_pool
 from love_thy_neighbors.neighborhoods import drop, sample
 from love_thy_neighbors.splits import PARTS, Split, make_split
 
@@ -190,7 +190,7 @@ class NeighborhoodData(pl.LightningDataModule):
             return None
         lists = neighbor_lists(self.collection, self.split, query, self.M, part, self.cache)
         if self.fill == "random":
-            pool = self.split.neighbors[part]
+            pool = neighbor_pool(self.split, query, part)
             lists = fill_random(lists, self.split.rows[part], pool, self.seed)
         return lists
 

@@ -41,7 +41,14 @@ def plain(config: DictConfig, without: Sequence[str] = ()) -> dict[str, Any]:
     own = OmegaConf.masked_copy(config, [str(key) for key in config if key not in ("hydra", *without)])
     resolved = OmegaConf.to_container(own, resolve=True)
     assert isinstance(resolved, dict)
-    return {str(key): value for key, value in resolved.items()}
+    values = {str(key): value for key, value in resolved.items()}
+    values["data"]["dir"] = as_text(values["data"]["dir"])
+    return values | {key: as_text(values[key]) for key in ("ckpt_path", "logs", "cache") if key in values}
+
+
+def as_text(path: object) -> str | None:
+    """A path as text: Hydra takes a folder named 2019 for a number."""
+    return None if path is None else str(path)
 
 
 def run(main: Callable[[], Any]) -> None:

@@ -27,9 +27,9 @@ def identity(config: dict[str, Any]) -> dict[str, Any]:
     kept["trainer"] = {key: value for key, value in config["trainer"].items() if key not in PRESENTATION_OF_TRAINER}
     # The folder's content counts, not its place; hyperparameters count where they are used.
     kept["data"] = {key: value for key, value in config["data"].items() if key not in ("dir", "hyperparameters")}
-    kept["data"]["fingerprint"] = fingerprint(Path(str(config["data"]["dir"])) / "card.json")
+    kept["data"]["fingerprint"] = fingerprint(Path(config["data"]["dir"] or "") / "card.json")
     if config["ckpt_path"] is not None:
-        kept["ckpt_path"] = fingerprint(Path(str(config["ckpt_path"])))
+        kept["ckpt_path"] = fingerprint(Path(config["ckpt_path"]))
     return kept
 
 

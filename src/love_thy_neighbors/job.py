@@ -249,7 +249,7 @@ def _checkpoint(config: dict[str, Any], folder: Path, resume: bool, task: Annota
             log.warning("%s Starting from the first epoch.", error)
     if config["ckpt_path"] is None:
         return None
-    path = Path(str(config["ckpt_path"]))
+    path = Path(config["ckpt_path"])
     saved = read_checkpoint(path)
     if not {"state_dict", "loops", "callbacks", "epoch"} <= saved.keys() or "Snapshots" not in saved["callbacks"]:
         raise UserError(f"{path}: not the last.ckpt of a run, which holds more than a model; give that one.")

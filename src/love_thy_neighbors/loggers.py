@@ -1,6 +1,5 @@
 """Where curves are shown besides metrics.csv; a logger that fails never ends a run."""
 
-import importlib.util
 import logging
 import netrc
 import os
@@ -28,16 +27,12 @@ def make_loggers(config: dict[str, Any], folder: Path) -> list[Logger]:
         return []
     settings["save_dir"] = str(folder)
     if settings["_target_"].endswith("WandbLogger"):
-        if importlib.util.find_spec("wandb") is None:
-            log.warning("logger=wandb: the package wandb is not installed; going on with metrics.csv alone.")
-            return []
         settings["offline"] = wandb_is_offline()
     try:
         logger = instantiate(settings)
         if is_main_process():
-            _ = getattr(
-                logger, "experiment", None
-            )  # connects now, so that a failure is told here and not in the middle of training
+            # Connects now, so that a failure is told here and not in the middle of training.
+            _ = getattr(logger, "experiment", None)
             logger.log_hyperparams(identity(config))
     except Exception as error:  # whatever a logging service throws, the training matters more
         reason = str(error.__cause__ or error).splitlines()[0]

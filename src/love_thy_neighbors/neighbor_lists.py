@@ -43,10 +43,7 @@ def neighbor_lists(
     collection: Collection, split: Split, query: NeighborQuery, M: int, part: str, cache: Path
 ) -> np.ndarray:
     """The neighbour lists int32 [n, M] of ``split.rows[part]``, from the cache if they are there."""
-    if query.pool == "all":
-        pool = np.unique(np.concatenate([split.neighbors[name] for name in PARTS]))
-    else:
-        pool = split.neighbors[part]
+    pool = neighbor_pool(split, query, part)
     queries = split.rows[part]
     depth = DEPTH * -(-M // DEPTH)
     if query.kind == "visual":
@@ -67,6 +64,13 @@ def neighbor_lists(
                     lists = nearest_by_jaccard(matrix, queries, pool, depth, progress=advance)
             write_npy(path, lists)
     return np.load(path, mmap_mode="r")[:, :M]
+
+
+def neighbor_pool(split: Split, query: NeighborQuery, part: str) -> np.ndarray:
+    """Row numbers, sorted, of the images that may be neighbours of those of ``part``."""
+    if query.pool == "all":
+        return np.sort(np.concatenate([split.neighbors[name] for name in PARTS]))
+    return split.neighbors[part]
 
 
 def fill_random(lists: np.ndarray, rows: np.ndarray, pool: np.ndarray, seed: int) -> np.ndarray:

@@ -90,13 +90,13 @@ def check_config(config: dict[str, Any]) -> None:
         )
     if config["resume"] and config["overwrite"]:
         raise UserError("resume=true and overwrite=true contradict each other; give one of them.")
-    if config["ckpt_path"] is not None and not Path(str(config["ckpt_path"])).is_file():
+    if config["ckpt_path"] is not None and not Path(config["ckpt_path"]).is_file():
         raise UserError(f"ckpt_path={config['ckpt_path']}: there is no such file; give the last.ckpt of a run.")
     _check_metadata(config)
 
 
 def _check_metadata(config: dict[str, Any]) -> None:
-    folder = Path(str(config["data"]["dir"]))
+    folder = Path(config["data"]["dir"])
     there = metadata_types(folder)
     listed = ", ".join(there) or "no metadata at all"
     wanted = {"split_by": "sets"} if config["split_by"] == "set" else {}

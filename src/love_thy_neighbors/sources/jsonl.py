@@ -18,7 +18,7 @@ from rich.console import Console
 from rich.progress import track
 
 from love_thy_neighbors.card import METADATA_TYPES
-from love_thy_neighbors.collection import open_npy
+from love_thy_neighbors.collection import open_npy, write_collection
 from love_thy_neighbors.errors import UserError
 from love_thy_neighbors.extraction import Extraction
 from love_thy_neighbors.feature_tables import to_float16
@@ -30,7 +30,6 @@ from love_thy_neighbors.sources.writing import (
     kept_thumbnails,
     partial_folder,
     show,
-    write,
 )
 
 GIVEN = "given"  # the name of a feature table that was not extracted here
@@ -109,7 +108,7 @@ def prepare(options: Options, out: Path, overwrite: bool, how: Extraction) -> No
         card["features"] = {name: about}
         card["statistics"] = statistics(table)
         texts = {"rejected.jsonl": _rejected(lines)} if lines.rejected else {}
-        write(out, partial, table, card, {name: features}, thumbnails, texts)
+        write_collection(out, table, card, {name: features}, thumbnails, texts)
     show(out, len(records), card["statistics"])
     console = Console()
     if dropped:

@@ -8,6 +8,7 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from love_thy_neighbors.collection import write_collection
 from love_thy_neighbors.errors import UserError
 from love_thy_neighbors.extraction import Extraction
 from love_thy_neighbors.feature_tables import quantise
@@ -21,7 +22,7 @@ from love_thy_neighbors.sources.openclipart_drawings import (
 )
 from love_thy_neighbors.sources.openclipart_labels import LABELS
 from love_thy_neighbors.sources.records import drop_rare_labels, records_table, statistics
-from love_thy_neighbors.sources.writing import check_out, partial_folder, show, write
+from love_thy_neighbors.sources.writing import check_out, partial_folder, show
 
 if TYPE_CHECKING:
     from love_thy_neighbors.features import Backbone
@@ -84,7 +85,7 @@ def prepare(root: str | None, out: Path, overwrite: bool, how: Extraction, floor
         card["statistics"] = statistics(table)
         features = {found.backbone.name: table_int8}
         readme = {"README.md": _README.read_text(encoding="utf-8")}
-        write(out, partial, table, card, features, found.thumbnails, readme)
+        write_collection(out, table, card, features, found.thumbnails, readme)
     show(out, len(records), card["statistics"])
 
 

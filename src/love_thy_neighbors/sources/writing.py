@@ -1,21 +1,16 @@
-"""What every source does at its end: hold the output folder, write the collection whole, and show
-what is in it."""
+"""What every source does at its end: hold the output folder, and show what is in it."""
 
 import os
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import pyarrow as pa
 from filelock import FileLock, Timeout
 from rich.console import Console
 from rich.table import Table
 
-from love_thy_neighbors.atomic import folder_written_whole
-from love_thy_neighbors.collection import write_collection
 from love_thy_neighbors.errors import UserError
 
 
@@ -63,26 +58,6 @@ def partial_folder(out: Path) -> Iterator[Path]:
     finally:
         Path(lock.lock_file).unlink(missing_ok=True)
         lock.release()
-
-
-def write(
-    out: Path,
-    partial: Path,
-    table: pa.Table,
-    card: dict[str, Any],
-    features: dict[str, np.ndarray],
-    thumbnails: Path | None = None,
-    texts: Mapping[str, str] | None = None,
-) -> None:
-    """`write_collection` with further text files beside the card, all of it whole or not at all."""
-    built = partial / "collection"
-    shutil.rmtree(built, ignore_errors=True)
-    write_collection(built, table, card, features, thumbnails)
-    for name, text in (texts or {}).items():
-        (built / name).write_text(text, encoding="utf-8")
-    with folder_written_whole(out) as temporary:
-        for child in sorted(built.iterdir()):
-            child.rename(temporary / child.name)
 
 
 def kept_thumbnails(thumbnails: Path, rows: list[int], partial: Path) -> Path:
