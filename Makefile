@@ -25,12 +25,12 @@ table: .venv/installed-dev
 	$(BIN)/python train.py -m $(SPLITS) metadata=tags,sets,groups,visual
 	$(BIN)/python train.py -m $(SPLITS) metadata=tags,sets,groups pool=all
 	$(BIN)/python train.py -m $(SPLITS) metadata=tags neighborhoods.drop=0
-	$(BIN)/python -m love_thy_neighbors.summary logs/runs
+	$(BIN)/python report.py
 
 picture: .venv/installed
-	$(BIN)/python train.py metadata=tags m=3 M=6 logs=logs/picture
-	$(BIN)/python -m love_thy_neighbors.figures logs/picture/*-neighborhood-* logs/picture/*-visual_only-* \
-		data/openclipart docs/neighborhoods.png
+	$(BIN)/python train.py -m experiment=examples
+	$(BIN)/python report.py
+	cp logs/report/figures/examples.png docs/neighborhoods.png
 
 test-slow: .venv/installed-dev
 	$(BIN)/pytest -m slow $(ARGS)

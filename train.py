@@ -4,6 +4,7 @@ from pathlib import Path
 
 import hydra
 from hydra.core.hydra_config import HydraConfig
+from hydra.types import RunMode
 from omegaconf import DictConfig
 
 from love_thy_neighbors.entry import baseline_config, job, plain, register_resolvers, run
@@ -11,8 +12,8 @@ from love_thy_neighbors.entry import baseline_config, job, plain, register_resol
 register_resolvers()
 
 
-def work(config: DictConfig) -> float:
-    """Do one job; returns its validation mAP_L, which a hyperparameter search may maximise."""
+def work(config: DictConfig) -> float | None:
+    """Do one job; returns its validation mAP_L, if any, which a hyperparameter search may maximise."""
     from love_thy_neighbors.settings import check_config
 
     settings = plain(config)
@@ -20,8 +21,14 @@ def work(config: DictConfig) -> float:
     # Torch and Lightning take seconds: they come late, so that mistakes are told at once.
     from love_thy_neighbors.job import train_and_compare
 
-    folder = Path(HydraConfig.get().runtime.output_dir)
-    return train_and_compare(settings, folder, baseline_config(settings))
+    hydra_config = HydraConfig.get()
+    return train_and_compare(
+        settings,
+        Path(hydra_config.runtime.output_dir),
+        baseline_config(settings, hydra_config.overrides.task),
+        # A job of a sweep may be what another one needs and is doing already.
+        wait=hydra_config.mode == RunMode.MULTIRUN,
+    )
 
 
 @hydra.main(version_base="1.3", config_path="configs", config_name="train")

@@ -9,8 +9,8 @@ from hydra.utils import instantiate
 from pytorch_lightning.loggers import Logger
 
 from conftest import ROOT, settings
+from love_thy_neighbors.construction import make_task, make_trainer
 from love_thy_neighbors.identity import run_name
-from love_thy_neighbors.job import make_task, make_trainer
 from love_thy_neighbors.settings import RULES, check_config
 from love_thy_neighbors.task import AnnotationTask
 
@@ -34,10 +34,12 @@ def test_every_choice_composes_and_instantiates(choice: str, tmp_path: Path) -> 
         pass  # their folder is the user's
     else:
         check_config(config)
-    task = make_task(config, {"dim": 8, "labels": 3, **config["model"]["arguments"]})
-    assert isinstance(task, AnnotationTask)
-    assert isinstance(task.configure_optimizers(), torch.optim.RMSprop)
-    assert isinstance(make_trainer(config, [], [], tmp_path), pl.Trainer)
+    if config["model"]["trained"]:
+        values = {"values": 7} if config["model"]["values"] else {}
+        task = make_task(config, {"dim": 8, "labels": 3, **values, **config["model"]["arguments"]})
+        assert isinstance(task, AnnotationTask)
+        assert isinstance(task.configure_optimizers(), torch.optim.RMSprop)
+        assert isinstance(make_trainer(config, [], [], tmp_path), pl.Trainer)
     if "_target_" in config["logger"]:
         extra = {"offline": True} if "Wandb" in config["logger"]["_target_"] else {}
         assert isinstance(instantiate(config["logger"] | {"save_dir": str(tmp_path)}, **extra), Logger)

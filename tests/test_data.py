@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 from conftest import made_up_table, settings, write_made_up
 from love_thy_neighbors.collection import load_collection
+from love_thy_neighbors.construction import make_data
 from love_thy_neighbors.data import FeatureTable, IndexBatches, hash_seed
-from love_thy_neighbors.job import make_data
 
 
 def batches(n: int, size: int, *, shuffle: bool = True, lists: bool = True, **how: int) -> IndexBatches:

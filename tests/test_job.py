@@ -15,8 +15,9 @@ import torch
 from conftest import made_up_table, settings, write_made_up
 from love_thy_neighbors.checkpoints import load_model
 from love_thy_neighbors.collection import load_collection
+from love_thy_neighbors.construction import make_data
 from love_thy_neighbors.errors import UserError
-from love_thy_neighbors.job import finish, make_data
+from love_thy_neighbors.job import finish
 from love_thy_neighbors.metrics import annotation_metrics
 from love_thy_neighbors.snapshots import Snapshots
 
@@ -102,7 +103,7 @@ def test_a_killed_job_that_is_resumed_ends_like_one_that_was_not(
     config = quick(made_up, *overrides)
     uncut = do(config, tmp_path / "uncut")
     if moment == "after training":
-        monkeypatch.setattr("love_thy_neighbors.job.save_model", _kill)
+        monkeypatch.setattr("love_thy_neighbors.training.save_model", _kill)
     else:
         _kill_in_epoch(monkeypatch, epoch=2, before=moment == "before the checkpoint")
     with pytest.raises(Killed):

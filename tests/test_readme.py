@@ -79,6 +79,8 @@ def test_every_command_runs(command: str, folder: Path) -> None:
         short = [f"logs={folder}/logs", f"cache={folder}/cache", "h=8"]
         if not any(word.startswith(("epochs=", "debug=")) for word in words):
             short += ["epochs=1", "baseline=null", "trainer.enable_progress_bar=false"]
+        if any(word.startswith("experiment=") for word in words):
+            short += ["split=0", "model=visual_only"]
         if "data.dir=data/mine" in words and not (folder / "data" / "mine").exists():
             made = run_program(
                 "prepare.py", "source=jsonl", "records=photos.jsonl", "features=feats.npy", "out=data/mine", cwd=folder

@@ -7,7 +7,9 @@ import torch
 from torch import nn
 
 from love_thy_neighbors.atomic import written_whole
+from love_thy_neighbors.baselines.sparse import BagLogistic, NeighborhoodTagVector
 from love_thy_neighbors.baselines.visual import VisualMLP, VisualOnly
+from love_thy_neighbors.baselines.voting import LabelVoting, NeighborVoting
 from love_thy_neighbors.errors import UserError
 from love_thy_neighbors.model import NeighborhoodModel
 
@@ -15,6 +17,12 @@ MODELS: dict[str, type[nn.Module]] = {
     "neighborhood": NeighborhoodModel,
     "visual_only": VisualOnly,
     "visual_mlp": VisualMLP,
+    "neighborhood_tagvec": NeighborhoodTagVector,
+    "tag_only": BagLogistic,
+    "upper_bound": BagLogistic,
+    "knn_voting": LabelVoting,
+    "tag_voting": LabelVoting,
+    "neighbor_voting": NeighborVoting,
 }
 
 

@@ -7,10 +7,12 @@ from typing import Any, NamedTuple
 import numpy as np
 import pytorch_lightning as pl
 import torch
+from scipy import sparse
 from torch import Tensor
 
+from love_thy_neighbors.baselines.sparse import Bag, BagTable
 from love_thy_neighbors.collection import Collection, load_collection
-from love_thy_neighbors.neighbor_lists import NeighborQuery, fill_random, neighbor_lists, neighbor_pool
+from love_thy_neighbors.neighbor_lists import NeighborQuery, fill_random, metadata_matrix, neighbor_lists, neighbor_pool
 from love_thy_neighbors.neighborhoods import drop, sample
 from love_thy_neighbors.splits import PARTS, Split, make_split
 
@@ -27,7 +29,8 @@ class IndexBatch(NamedTuple):
 class Batch(NamedTuple):
     """What the task sees.
 
-    Shapes: rows [B]; x [B, d]; z [B, K, d] and mask [B, K], or None for a model without neighbours; y [B, L].
+    Shapes: rows [B]; x [B, d]; z [B, K, d] and mask [B, K], or None for a model without neighbours; y [B, L]; bag of B
+    sparse binary vectors, or None for a model without.
     """
 
     rows: Tensor
@@ -35,6 +38,7 @@ class Batch(NamedTuple):
     z: Tensor | None
     mask: Tensor | None
     y: Tensor
+    bag: Bag | None = None
 
 
 class IndexBatches:
@@ -124,6 +128,8 @@ class NeighborhoodData(pl.LightningDataModule):
         train, test: sampled neighborhoods an image and pass, or 'exact' for Eq. 1 over all of them.
         fill: 'random' fills up lists shorter than M with random images; 'none' leaves them short.
         drop: probability that a training image's whole neighborhood is left out, each epoch anew.
+        values: the sparse binary vector that the model sees besides: 'tags' (or another metadata type) or 'labels', and
+            how many of its values count, the most frequent on the training images (None: all); None for no vector.
         batch_size: images a step in training, over all processes together.
         cache: folder of neighbour lists.
     """
@@ -146,6 +152,7 @@ class NeighborhoodData(pl.LightningDataModule):
         test: int | str,
         fill: str,
         drop: float,
+        values: tuple[str, int | None] | None,
         batch_size: int,
         seed: int,
         cache: Path,
@@ -160,10 +167,17 @@ class NeighborhoodData(pl.LightningDataModule):
         self.batch_size = {"train": batch_size, "val": 512, "test": 512}
         self.features = FeatureTable(self.collection)
         self.labels = torch.from_numpy(self.collection.labels.toarray())
+        self.bags = None if values is None else BagTable(self._values(*values))
 
     @property
     def dim(self) -> int:
         return self.collection.features.dim
+
+    def _values(self, kind: str, tau: int | None) -> sparse.csr_matrix:
+        """The binary matrix [N, T] of the model's sparse input."""
+        if kind == "labels":
+            return self.collection.labels
+        return metadata_matrix(self.collection, self.split, NeighborQuery(kind, tau, "split"))
 
     def _make_split(
         self,
@@ -242,6 +256,7 @@ class NeighborhoodData(pl.LightningDataModule):
         self.labels = self.labels.to(device)  # a byte a label: always fits, and stays there
         y = self.labels.index_select(0, rows).float()
         x = self.features.gather(rows, device)
+        bag = None if self.bags is None else self.bags.gather(rows)
         if neighbors is None:
-            return Batch(rows, x, None, None, y)
-        return Batch(rows, x, self.features.gather(neighbors, device), neighbors >= 0, y)
+            return Batch(rows, x, None, None, y, bag)
+        return Batch(rows, x, self.features.gather(neighbors, device), neighbors >= 0, y, bag)

@@ -20,20 +20,29 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from love_thy_neighbors.errors import UserError
-from love_thy_neighbors.identity import PRESENTATION, run_name
+from love_thy_neighbors.identity import PRESENTATION, SURVEYS, run_name
 
 ROOT = Path(__file__).resolve().parents[2]
 
 
 def register_resolvers() -> None:
-    """Make ``${root:}`` (the project's folder) and ``${run_name:}`` (a job's folder name) known to configs."""
+    """Make known to configs the project's folder, a job's folder name, and the experiment that it is part of.
+
+    These are ``${root:}``, ``${run_name:}`` and ``${experiment:OTHERWISE}``.
+    """
     OmegaConf.register_new_resolver("root", lambda: str(ROOT), replace=True)
     OmegaConf.register_new_resolver("run_name", _run_name, replace=True)
+    OmegaConf.register_new_resolver("experiment", lambda otherwise: _experiment() or otherwise, replace=True)
 
 
 def _run_name(*, _root_: DictConfig) -> str:
     # What the result does not depend on is left out before resolving: a logger may ask for the run's name itself.
     return run_name(plain(_root_, without=PRESENTATION))
+
+
+def _experiment() -> str | None:
+    """The choice of ``experiment=`` that this process is working on."""
+    return HydraConfig.get().runtime.choices.get("experiment") if HydraConfig.initialized() else None
 
 
 def plain(config: DictConfig, without: Sequence[str] = ()) -> dict[str, Any]:
@@ -74,6 +83,8 @@ def run(main: Callable[[], Any]) -> None:
 def job(work: Callable[[DictConfig], Any], config: DictConfig) -> Any:
     """Do one job. Alone, a user's mistake ends the program; in a sweep it is raised, and the other jobs go on."""
     try:
+        if HydraConfig.get().mode == RunMode.RUN and (name := _experiment()) is not None:
+            raise UserError(f"experiment={name}: an experiment is a sweep; add -m to the command.")
         return work(config)
     except UserError as error:
         if HydraConfig.get().output_subdir is not None:  # prepare.py has no run folder, but stands in yours
@@ -117,12 +128,17 @@ def sentence(error: Exception) -> str:
 _TUNED = ("model", "lr", "l2", "rmsprop_decay", "dropout", "h", "ckpt_path", "baseline")
 
 
-def baseline_config(config: dict[str, Any]) -> dict[str, Any] | None:
-    """The config of the baseline that a job is compared with: the same command with another model, or None."""
-    if config["baseline"] in (None, config["model"]["name"]):
+def baseline_config(config: dict[str, Any], overrides: Sequence[str]) -> dict[str, Any] | None:
+    """The config of the baseline that a job is compared with: the same command with another model, or None.
+
+    overrides: those that ``config`` was composed with.
+    """
+    if config["baseline"] in (None, config["model"]["name"]) or config["measure"] in SURVEYS:
         return None
-    overrides = [text for text in HydraConfig.get().overrides.task if _key(text) not in _TUNED]
-    composed = compose("train", overrides=[*overrides, f"model={config['baseline']}", "baseline=null"])
+    overrides = [text for text in overrides if _key(text) not in _TUNED]
+    composed = compose(
+        "train", overrides=[*overrides, f"model={config['baseline']}", "baseline=null", "measure=annotation"]
+    )
     return plain(composed)
 
 

@@ -1,4 +1,4 @@
-"""One training job, from a checked config to ``results.json``.
+"""One job, from a checked config to ``results.json``.
 
 A run folder holds
 
@@ -11,62 +11,40 @@ A run folder holds
     neighbors.npy   int32 [N_test, M], row numbers of their nearest neighbours, -1 for none (not of visual baselines)
     results.json    figures for val and test in percent, config, wall time, versions; written last, so its presence
                     says that the job is finished
+
+A job that measures something else, or tests a model that another run has trained, leaves those that apply.
 """
 
-import json
 import logging
-import platform
 import warnings
 from contextlib import nullcontext
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import pytorch_lightning as pl
 import torch
 from filelock import FileLock, Timeout
-from hydra.utils import instantiate
-from omegaconf import OmegaConf
-from pytorch_lightning.callbacks import Callback, RichProgressBar
-from pytorch_lightning.utilities.exceptions import MisconfigurationException
 
 from love_thy_neighbors import tables
-from love_thy_neighbors.atomic import write_json, write_npy, written_whole
-from love_thy_neighbors.checkpoints import MODELS, read_checkpoint, save_model
-from love_thy_neighbors.data import NeighborhoodData, hash_seed
 from love_thy_neighbors.errors import UserError
-from love_thy_neighbors.identity import differences, identity, run_name
-from love_thy_neighbors.loggers import close_loggers, log_result, make_loggers
-from love_thy_neighbors.neighbor_lists import NeighborQuery
+from love_thy_neighbors.evaluation import decompose, evaluate
+from love_thy_neighbors.identity import SURVEYS, is_trained, needed_run, run_name
 from love_thy_neighbors.processes import is_main_process
-from love_thy_neighbors.snapshots import CHECKPOINT, CURVES, Snapshots
-from love_thy_neighbors.task import AnnotationTask
+from love_thy_neighbors.results import RESULTS, read_results
+from love_thy_neighbors.surveys import survey_label_correlation, survey_statistics
+from love_thy_neighbors.training import train
+from love_thy_neighbors.voting import vote
 
-log = logging.getLogger(__name__)
-
-RESULTS = "results.json"
-MODEL = "model.ckpt"
-SCORES = "scores.npy"
-ROWS = "rows.npy"
-NEIGHBORS = "neighbors.npy"
-PACKAGES = (
-    "love-thy-neighbors",
-    "torch",
-    "pytorch-lightning",
-    "torchmetrics",
-    "numpy",
-    "scipy",
-    "numba",
-)
+SURVEYS_BY_NAME = {"statistics": survey_statistics, "label_correlation": survey_label_correlation}
 
 
-def train_and_compare(config: dict[str, Any], folder: Path, baseline: dict[str, Any] | None) -> float:
-    """Do a job and, if need be, its baseline's; print config, table and places. Returns validation mAP_L."""
+def train_and_compare(
+    config: dict[str, Any], folder: Path, baseline: dict[str, Any] | None, *, wait: bool
+) -> float | None:
+    """Do a job and, if need be, its baseline's; print config, table and places. Returns validation mAP_L, if any."""
     _quieten()
     if is_main_process():
         tables.print_config(config)
-    results = finish(config, folder, overwrite=config["overwrite"], resume=config["resume"], wait=False)
+    results = finish(config, folder, overwrite=config["overwrite"], resume=config["resume"], wait=wait)
     compared = None
     if baseline is not None:
         place = Path(baseline["logs"]) / run_name(baseline)
@@ -74,7 +52,7 @@ def train_and_compare(config: dict[str, Any], folder: Path, baseline: dict[str, 
     if is_main_process():
         tables.print_results(results, compared)
         tables.print_places(folder)
-    return results["val"]["mAP_L"]
+    return results["val"]["mAP_L"] if "val" in results else None
 
 
 def finish(config: dict[str, Any], folder: Path, *, overwrite: bool, resume: bool, wait: bool) -> dict[str, Any]:
@@ -87,18 +65,18 @@ def finish(config: dict[str, Any], folder: Path, *, overwrite: bool, resume: boo
     lock = FileLock(folder / ".lock", timeout=-1 if wait else 0) if is_main_process() else nullcontext()
     try:
         with lock:
-            if _must_train(folder, overwrite):
-                _train(config, folder, resume)
+            if _is_to_be_done(folder, overwrite):
+                _do(config, folder, resume)
             elif is_main_process():
                 tables.print_skipped(folder)
-            return _read_results(folder / RESULTS)
+            return read_results(folder)
     except Timeout:
         raise UserError(
             f"{folder}: another process is doing this very job; wait for it, or change a setting."
         ) from None
 
 
-def _must_train(folder: Path, overwrite: bool) -> bool:
+def _is_to_be_done(folder: Path, overwrite: bool) -> bool:
     """Whether the job is still to be done; in a distributed run the first process decides for all."""
     decision = [overwrite or not (folder / RESULTS).is_file()]
     if torch.distributed.is_available() and torch.distributed.is_initialized():
@@ -106,194 +84,28 @@ def _must_train(folder: Path, overwrite: bool) -> bool:
     return decision[0]
 
 
-def _read_results(path: Path) -> dict[str, Any]:
-    try:
-        results = json.loads(path.read_text(encoding="utf-8"))
-        results["val"]["mAP_L"], results["test"]["mAP_L"]
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise UserError(
-            f"{path}: not a readable result ({type(error).__name__}: {error}); train again with overwrite=true."
-        ) from None
-    return results
-
-
-def _train(config: dict[str, Any], folder: Path, resume: bool) -> None:
-    data = make_data(config)
-    arguments = {
-        "dim": data.dim,
-        "labels": len(data.collection.label_names),
-        **config["model"]["arguments"],
-    }
-    torch.manual_seed(hash_seed(config["seed"]))
-    task = make_task(config, arguments)
-    checkpoint = _checkpoint(config, folder, resume, task)
-    if is_main_process():
-        _clear(folder, keep_checkpoint=checkpoint == folder / CHECKPOINT)
-        with written_whole(folder / "config.yaml") as path:
-            OmegaConf.save(OmegaConf.create(identity(config)), path)
-    snapshots = Snapshots(folder, identity(config))
-    loggers = make_loggers(config, folder)
-    trainer = make_trainer(config, [snapshots], loggers, folder)
-    try:
-        _fit(trainer, task, data, checkpoint)
-        task.model.load_state_dict(snapshots.best_weights)
-        trainer.validate(task, datamodule=data, verbose=False)
-        figures = {"val": task.figures}
-        trainer.test(task, datamodule=data, verbose=False)
-        figures["test"] = task.figures
-        if trainer.is_global_zero:
-            about = {"labels": list(data.collection.label_names), "config": identity(config)}
-            save_model(folder / MODEL, config["model"]["name"], arguments, snapshots.best_weights, about)
-            _write_results(folder, task, data.lists("test"), _results(config, figures, snapshots))
-            log_result(loggers, figures)
-        trainer.strategy.barrier()  # no process reads results.json before it is there
-    finally:
-        close_loggers(loggers)
-
-
-def _fit(trainer: pl.Trainer, task: AnnotationTask, data: NeighborhoodData, checkpoint: Path | None) -> None:
-    try:
-        trainer.fit(task, datamodule=data, ckpt_path=checkpoint, weights_only=True)
-    except MisconfigurationException as error:
-        raise UserError(f"trainer: {str(error).splitlines()[0]}") from None
-    except SystemExit:
-        if trainer.interrupted:  # Lightning leaves without a word on Ctrl-C
-            raise KeyboardInterrupt from None
-        raise
-
-
-def _write_results(folder: Path, task: AnnotationTask, lists: np.ndarray | None, results: dict[str, Any]) -> None:
-    """Write what a reader of the run relies on; results.json, which says that the run is finished, last."""
-    write_npy(folder / SCORES, task.scores.cpu().numpy())
-    write_npy(folder / ROWS, task.rows.cpu().numpy())
-    if lists is not None:
-        write_npy(folder / NEIGHBORS, np.asarray(lists))
-    write_json(folder / RESULTS, results)
-
-
-def make_data(config: dict[str, Any]) -> NeighborhoodData:
-    """The DataModule that a config describes."""
-    query, test_query = None, None
-    if config["model"]["neighbors"]:
-        query, test_query = (
-            NeighborQuery(config[key]["type"], config[key]["tau"], config["pool"])
-            for key in ("metadata", "test_metadata")
-        )
-    data = config["data"]
-    return NeighborhoodData(
-        folder=Path(data["dir"]),
-        backbone=data["backbone"],
-        split=config["split"],
-        sizes=data["split_sizes"],
-        split_by=config["split_by"],
-        keep_unlabelled=config["keep_unlabelled"],
-        discard_without_metadata=data["discard_without_metadata"],
-        query=query,
-        test_query=test_query,
-        m=config["m"],
-        M=config["M"],
-        train=config["neighborhoods"]["train"],
-        test=config["neighborhoods"]["test"],
-        fill=config["neighborhoods"]["fill"],
-        drop=config["neighborhoods"]["drop"],
-        batch_size=config["batch_size"],
-        seed=config["seed"],
-        cache=Path(config["cache"]),
-    )
-
-
-def make_task(config: dict[str, Any], arguments: dict[str, Any]) -> AnnotationTask:
-    """The LightningModule that a config describes, around a new model built with ``arguments``."""
-    return AnnotationTask(
-        MODELS[config["model"]["name"]](**arguments),
-        labels=arguments["labels"],
-        m=config["m"],
-        train=config["neighborhoods"]["train"],
-        test=config["neighborhoods"]["test"],
-        lr=config["lr"],
-        decay=config["rmsprop_decay"],
-        l2=config["l2"],
-        n=config["top_n"],
-        seed=config["seed"],
-    )
-
-
-def make_trainer(config: dict[str, Any], callbacks: list[Callback], loggers: list[Any], folder: Path) -> pl.Trainer:
-    """Lightning's Trainer from the config group ``trainer``; a device that is not there is the user's mistake."""
-    if config["trainer"]["enable_progress_bar"]:
-        callbacks = [*callbacks, RichProgressBar(refresh_rate=10)]
-    try:
-        return instantiate(
-            config["trainer"],
-            callbacks=callbacks,
-            logger=loggers or False,
-            default_root_dir=str(folder),
-            enable_checkpointing=False,  # Snapshots does it
-            use_distributed_sampler=False,  # IndexBatches deals out its rows itself
-        )
-    except Exception as error:
-        cause = error.__cause__
-        if isinstance(cause, MisconfigurationException | ValueError | TypeError):
-            raise UserError(f"trainer: {str(cause).splitlines()[0]}") from None
-        raise
-
-
-def _checkpoint(config: dict[str, Any], folder: Path, resume: bool, task: AnnotationTask) -> Path | None:
-    """The checkpoint to go on from, checked against the model; None to start from scratch."""
-    path = folder / CHECKPOINT
-    if resume and path.is_file():
-        try:
-            read_checkpoint(path)
-            return path
-        except UserError as error:  # nothing is lost by starting again but time
-            log.warning("%s Starting from the first epoch.", error)
-    if config["ckpt_path"] is None:
-        return None
-    path = Path(config["ckpt_path"])
-    saved = read_checkpoint(path)
-    if not {"state_dict", "loops", "callbacks", "epoch"} <= saved.keys() or "Snapshots" not in saved["callbacks"]:
-        raise UserError(f"{path}: not the last.ckpt of a run, which holds more than a model; give that one.")
-    shapes = {key: tuple(value.shape) for key, value in saved["state_dict"].items()}
-    for key, value in task.state_dict().items():
-        if shapes.get(key) != tuple(value.shape):
-            raise UserError(
-                f"{path}: {key} is {shapes.get(key, 'missing')} there and {tuple(value.shape)} in this model; give the "
-                "checkpoint of a run with the same collection, model and h."
-            )
-    other = differences(identity(config), saved["callbacks"]["Snapshots"]["identity"])
-    if other:
-        raise UserError(
-            f"{path}: that run's settings differ in {', '.join(other)}; give a checkpoint of the same ones."
-        )
-    done = saved["epoch"] + 1
-    if done > config["epochs"]:
-        raise UserError(f"{path}: has {done} epochs already; give epochs={done} or more.")
-    return path
-
-
-def _clear(folder: Path, keep_checkpoint: bool) -> None:
-    """Remove what an earlier attempt left, results first, so that nothing in the folder is of another run."""
-    for unfinished in folder.glob(".*.tmp"):
-        unfinished.unlink()
-    for name in (RESULTS, MODEL, SCORES, ROWS, NEIGHBORS):
-        (folder / name).unlink(missing_ok=True)
-    if not keep_checkpoint:
-        (folder / CHECKPOINT).unlink(missing_ok=True)
-        (folder / CURVES).unlink(missing_ok=True)
-
-
-def _results(config: dict[str, Any], figures: dict[str, Any], snapshots: Snapshots) -> dict[str, Any]:
-    return {
-        "collection": config["data"]["name"],
-        "model": config["model"]["name"],
-        "split": config["split"],
-        "seed": config["seed"],
-        **figures,
-        "best_epoch": snapshots.best_epoch,
-        "config": identity(config),
-        "wall_time_s": round(snapshots.seconds, 1),
-        "versions": {"python": platform.python_version()} | {name: version(name) for name in PACKAGES},
-    }
+def _do(config: dict[str, Any], folder: Path, resume: bool) -> None:
+    """Do a job, after the one whose run it needs."""
+    needed, source = needed_run(config), None
+    if needed is not None:
+        source = Path(config["logs"]) / run_name(needed)
+        finish(needed, source, overwrite=False, resume=True, wait=True)
+    if is_trained(config) and config["measure"] == "annotation":
+        if source is None:
+            train(config, folder, resume)
+        else:
+            evaluate(config, folder, source)
+        return
+    if is_main_process():  # the rest is no work to divide
+        if config["measure"] in SURVEYS:
+            SURVEYS_BY_NAME[config["measure"]](config, folder)
+        elif config["measure"] == "score_parts":
+            assert source is not None
+            decompose(config, folder, source)
+        else:
+            vote(config, folder, source)
+    if torch.distributed.is_available() and torch.distributed.is_initialized():
+        torch.distributed.barrier()  # no process reads results.json before it is there
 
 
 def _quieten() -> None:

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 from filelock import FileLock
+from scipy import sparse
 
 from love_thy_neighbors.atomic import write_npy
 from love_thy_neighbors.collection import Collection
@@ -18,6 +19,7 @@ from love_thy_neighbors.euclidean import nearest_by_euclidean
 from love_thy_neighbors.jaccard import nearest_by_jaccard, top_vocabulary
 from love_thy_neighbors.progress import progress_bar
 from love_thy_neighbors.splits import PARTS, Split
+from love_thy_neighbors.vocabularies import overlapping_vocabularies
 
 # Lists are computed this deep, or a multiple of it, so that runs with another M find them in the cache.
 DEPTH = 20
@@ -26,17 +28,34 @@ VERSION = 1
 
 
 @dataclass(frozen=True)
+class Overlap:
+    """Which of two tag vocabularies is looked at (Figure 8, see `vocabularies.overlapping_vocabularies`).
+
+    share: of the tags that both have in common. second: the one for testing, else the one for training.
+    seed: of the draw.
+    """
+
+    share: float
+    second: bool
+    seed: int
+
+
+@dataclass(frozen=True)
 class NeighborQuery:
     """What decides who an image's neighbours are.
 
-    kind: a metadata type, or 'visual' for Euclidean distance of features (Table 3).
-    tau: how many values, the most frequent on the training images, count; None for all (section 3.1).
-    pool: 'split' if neighbours come from the image's own part of the split, 'all' if from every part. No label is read.
+    kind: a metadata type, 'union' for all types together, or 'visual' for Euclidean distance of features (Table 3).
+    tau: how many tags (or values of ``kind``), the most frequent on the training images, count; None for all
+        (section 3.1).
+    pool: 'split' if neighbours come from the image's own part of the split, 'all' if from every part, 'train' if from
+        the training images that have labels, whatever the part. No label is read for the first two.
+    overlap: None for one vocabulary, else which half of the tau values counts.
     """
 
     kind: str
     tau: int | None
     pool: str
+    overlap: Overlap | None = None
 
 
 def neighbor_lists(
@@ -49,9 +68,7 @@ def neighbor_lists(
     if query.kind == "visual":
         path = cache / f"{_key(_visual_identity(collection), queries, pool, depth)}.npy"
     else:
-        matrix = collection.metadata[query.kind]
-        if query.tau is not None:
-            matrix = matrix[:, top_vocabulary(matrix, split.rows["train"], query.tau)]
+        matrix = metadata_matrix(collection, split, query)
         path = cache / f"{_key(b'jaccard', matrix.indptr, matrix.indices, queries, pool, depth)}.npy"
     cache.mkdir(parents=True, exist_ok=True)
     with FileLock(path.with_suffix(".lock")):
@@ -66,11 +83,26 @@ def neighbor_lists(
     return np.load(path, mmap_mode="r")[:, :M]
 
 
+def metadata_matrix(collection: Collection, split: Split, query: NeighborQuery) -> sparse.csr_matrix:
+    """The binary matrix [N, T] whose rows are compared; 'union' places the types side by side."""
+    if query.kind == "union":
+        types = [NeighborQuery(kind, query.tau if kind == "tags" else None, query.pool) for kind in collection.metadata]
+        return sparse.hstack([metadata_matrix(collection, split, one) for one in types], format="csr")
+    matrix = collection.metadata[query.kind]
+    if query.tau is None:
+        return matrix
+    columns = top_vocabulary(matrix, split.rows["train"], query.tau)
+    if query.overlap is not None:
+        pair = overlapping_vocabularies(columns, query.overlap.share, query.overlap.seed)
+        columns = pair[query.overlap.second]
+    return matrix[:, columns]
+
+
 def neighbor_pool(split: Split, query: NeighborQuery, part: str) -> np.ndarray:
     """Row numbers, sorted, of the images that may be neighbours of those of ``part``."""
     if query.pool == "all":
         return np.sort(np.concatenate([split.neighbors[name] for name in PARTS]))
-    return split.neighbors[part]
+    return split.rows["train"] if query.pool == "train" else split.neighbors[part]
 
 
 def fill_random(lists: np.ndarray, rows: np.ndarray, pool: np.ndarray, seed: int) -> np.ndarray:

@@ -8,6 +8,7 @@ from typing import Any
 
 from love_thy_neighbors.card import metadata_types
 from love_thy_neighbors.errors import UserError
+from love_thy_neighbors.identity import SURVEYS, TRAINING, is_trained
 
 Rule = tuple[str, Callable[[Any], bool]]
 
@@ -27,6 +28,10 @@ def _number(low: float, high: float, *, open_low: bool = False) -> Rule:
 
 def _choice(*values: str) -> Rule:
     return f"must be {' or '.join(values)}", lambda v: v in values
+
+
+def _share(v: Any) -> bool:
+    return v is None or (type(v) in (int, float) and 0 <= v <= 1)
 
 
 def _samples(v: Any) -> bool:
@@ -51,7 +56,9 @@ RULES: dict[str, Rule] = {
     "l2": _number(0, _INFINITY),
     "dropout": _number(0, 1),
     "rmsprop_decay": _number(0, 1),
+    "measure": _choice("annotation", *SURVEYS, "score_parts"),
     "pool": _choice("split", "all"),
+    "overlap": ("must be a number from 0 to 1, or null for one vocabulary", _share),
     "split_by": _choice("image", "set"),
     "keep_unlabelled": _FLAG,
     "resume": _FLAG,
@@ -79,7 +86,10 @@ def check_config(config: dict[str, Any]) -> None:
 
     Looks at values, at whether files are there and at the collection's card; reads no data.
     """
+    unused = () if is_trained(config) else (*TRAINING, "dropout", "model")
     for key, (demand, holds) in RULES.items():
+        if key.split(".")[0] in unused:
+            continue
         value = _get(config, key)
         if not holds(value):
             raise UserError(f"{key}={_shown(value)}: {key} {demand}.")
@@ -92,6 +102,11 @@ def check_config(config: dict[str, Any]) -> None:
         raise UserError("resume=true and overwrite=true contradict each other; give one of them.")
     if config["ckpt_path"] is not None and not Path(config["ckpt_path"]).is_file():
         raise UserError(f"ckpt_path={config['ckpt_path']}: there is no such file; give the last.ckpt of a run.")
+    if config["measure"] == "score_parts" and config["model"]["name"] != "neighborhood":
+        raise UserError(
+            f"measure=score_parts: model={config['model']['name']} has no image and neighborhood part; give "
+            "model=neighborhood."
+        )
     _check_metadata(config)
 
 
@@ -100,13 +115,31 @@ def _check_metadata(config: dict[str, Any]) -> None:
     there = metadata_types(folder)
     listed = ", ".join(there) or "no metadata at all"
     wanted = {"split_by": "sets"} if config["split_by"] == "set" else {}
-    if config["model"]["neighbors"]:
-        wanted |= {key: config[key]["type"] for key in ("metadata", "test_metadata") if config[key]["type"] != "visual"}
+    if config["measure"] not in SURVEYS:
+        wanted |= _wanted_by_model(config)
     for key, kind in wanted.items():
         if kind not in there:
             raise UserError(
                 f"{key}={_shown(_get(config, key))}: the collection in {folder} has no {kind}; it has {listed}."
             )
+
+
+def _wanted_by_model(config: dict[str, Any]) -> dict[str, str]:
+    """The metadata types that a model looks at, by the key that asks for them."""
+    model = config["model"]
+    wanted = {key: model[key]["type"] for key in ("values", "voters") if model.get(key)}
+    if model["neighbors"]:
+        wanted |= {key: config[key]["type"] for key in ("metadata", "test_metadata")}
+        if (
+            config["overlap"] is not None
+            and (config["metadata"]["tau"], config["test_metadata"]["tau"]) != (config["tau"],) * 2
+        ):
+            raise UserError(f"overlap={config['overlap']}: divides a vocabulary of tags; give metadata=tags.")
+    return {
+        key if key in ("metadata", "test_metadata") else "model": kind
+        for key, kind in wanted.items()
+        if kind not in ("visual", "union", "labels")
+    }
 
 
 def _get(config: dict[str, Any], key: str) -> Any:

@@ -9,10 +9,9 @@ import pytorch_lightning as pl
 from torch import Tensor
 
 from love_thy_neighbors.atomic import written_whole
+from love_thy_neighbors.results import CHECKPOINT, CURVES
 from love_thy_neighbors.task import AnnotationTask
 
-CHECKPOINT = "last.ckpt"
-CURVES = "metrics.csv"
 _STATE = ("identity", "best_epoch", "best_score", "best_weights", "curves", "seconds")
 
 

@@ -28,12 +28,14 @@ def print_config(config: dict[str, Any]) -> None:
 
 
 def print_results(results: dict[str, Any], baseline: dict[str, Any] | None) -> None:
-    """Print the test figures in percent beside the baseline's, with the differences (Table 2's columns)."""
-    Console().print(results_table(results, baseline))
+    """Print what a job has measured: test figures beside the baseline's, counts, or label correlations."""
+    tables = {"statistics": statistics_table, "label_correlation": label_correlation_table}
+    measure = results["measure"]
+    Console().print(tables[measure](results) if measure in tables else results_table(results, baseline))
 
 
 def results_table(results: dict[str, Any], baseline: dict[str, Any] | None) -> Table:
-    """The table of `print_results`."""
+    """Test figures in percent beside the baseline's, with the differences (Table 2's columns)."""
     title = f"Test images of {results['collection']}, split {results['split']} (percent)"
     table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD)
     table.add_column("model", no_wrap=True)
@@ -50,6 +52,35 @@ def results_table(results: dict[str, Any], baseline: dict[str, Any] | None) -> T
     return table
 
 
+def statistics_table(results: dict[str, Any]) -> Table:
+    """Table 1: how many values there are, images a value and values an image, mean / median."""
+    counts = results["statistics"]
+    title = f"{results['collection']}, {counts['images']} images"
+    table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD)
+    for heading in ("", "values", "images a value", "values an image"):
+        table.add_column(heading, justify="right" if heading else "left")
+    for kind, count in counts.items():
+        if kind != "images":
+            both = (count[key] for key in ("images_per_value", "values_per_image"))
+            table.add_row(kind, f"{count['values']:,}", *(f"{one['mean']:.1f} / {one['median']:g}" for one in both))
+    return table
+
+
+def label_correlation_table(results: dict[str, Any]) -> Table:
+    """Figure 6 at a few ranks: chance that the k-th neighbour has a label that the image has, mean over labels."""
+    found = results["label_correlation"]
+    place = f"{results['collection']}, split {results['split']}"
+    title = f"P(k-th neighbour has a label | the image has it), {place} (percent)"
+    table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD)
+    ranks = [k for k in (1, 2, 5, 10, 20) if k <= found["K"]]
+    for heading in ("neighbours by", *(f"k = {k}" for k in ranks)):
+        table.add_column(heading, justify="right" if "=" in heading else "left")
+    for kind, mean in found["mean"].items():
+        table.add_row(kind, *("n/a" if mean[k - 1] is None else f"{100 * mean[k - 1]:.1f}" for k in ranks))
+    table.caption = f"By chance {100 * found['chance']:.1f}."
+    return table
+
+
 def print_skipped(folder: Path) -> None:
     """Say that a finished job is not done again."""
     Console().print(f"Already finished, so not trained again (overwrite=true does): {folder}", soft_wrap=True)
@@ -62,8 +93,9 @@ def print_places(folder: Path) -> None:
     for name, meaning in (
         ("results.json", "figures, config, versions"),
         ("metrics.csv", "curves"),
-        ("model.ckpt", "the best epoch's model"),
+        ("model.ckpt", "the model, of the best epoch if it was trained"),
         ("scores.npy", "label scores of the test images, whose rows are in rows.npy"),
         ("last.ckpt", "everything needed to train on"),
     ):
-        console.print(f"  {name:13} {meaning}")
+        if (folder / name).is_file():
+            console.print(f"  {name:13} {meaning}")

@@ -13,6 +13,7 @@ from love_thy_neighbors.errors import UserError
 from love_thy_neighbors.metrics import AnnotationMetrics
 from love_thy_neighbors.model import Pool
 from love_thy_neighbors.neighborhoods import expected_max, mean_of_max
+from love_thy_neighbors.rmsprop import FusedRMSprop
 
 
 class AnnotationTask(pl.LightningModule):
@@ -21,7 +22,7 @@ class AnnotationTask(pl.LightningModule):
         loss = mean over images of  sum over labels of  log(1 + exp(-(2y - 1) s))           (section 3.4)
 
     Args:
-        model: scores from (x) or (x, z, mask, pool); see `model.NeighborhoodModel`.
+        model: scores from x and, by name, what else it sees: z, mask and pool (`model.NeighborhoodModel`), bag.
         labels: |Y|, the number of labels.
         m: neighborhood size.
         train, test: neighborhoods an image and pass, or 'exact' (see `neighborhoods`).
@@ -54,10 +55,12 @@ class AnnotationTask(pl.LightningModule):
 
     def forward(self, batch: Batch) -> Tensor:
         """Scores [B, L]: sampled neighborhoods in training mode, those of the test setting otherwise."""
-        if batch.z is None:
-            return self.model(batch.x)
-        pool = self.train_pool if self.training else self.test_pool
-        return self.model(batch.x, batch.z, batch.mask, pool)
+        inputs: dict[str, Any] = {}
+        if batch.z is not None:
+            inputs |= {"z": batch.z, "mask": batch.mask, "pool": self.train_pool if self.training else self.test_pool}
+        if batch.bag is not None:
+            inputs["bag"] = batch.bag
+        return self.model(batch.x, **inputs)
 
     def on_train_start(self) -> None:
         # A checkpoint brings its own lr, decay and l2 along; those of this run's config are the ones that count.
@@ -108,7 +111,7 @@ class AnnotationTask(pl.LightningModule):
             {"params": matrices, "weight_decay": self.l2},
             {"params": biases, "weight_decay": 0.0},
         ]
-        return torch.optim.RMSprop(groups, lr=self.lr, alpha=self.decay)
+        return FusedRMSprop(groups, lr=self.lr, alpha=self.decay)
 
 
 def _pool(m: int, samples: int | str) -> Pool:

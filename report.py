@@ -1,0 +1,36 @@
+"""Collect finished runs and write the report: python report.py [runs=FOLDER] [out=FOLDER] [watch=true]"""
+
+import hydra
+from hydra.core.hydra_config import HydraConfig
+from omegaconf import DictConfig
+
+from love_thy_neighbors.entry import fail, job, register_resolvers, run
+
+register_resolvers()
+
+
+def work(config: DictConfig) -> None:
+    """Write the report that ``config`` describes."""
+    from love_thy_neighbors.report.options import options_of
+
+    hydra_config = HydraConfig.get()
+    given = [f"data={hydra_config.runtime.choices['data']}", *hydra_config.overrides.task]
+    options = options_of(
+        config, [text for text in given if text.startswith(("data=", "data."))]
+    )  # mistakes are told before Matplotlib and Torch take their seconds
+    from love_thy_neighbors.report.program import report
+
+    report(options)
+
+
+@hydra.main(version_base="1.3", config_path="configs", config_name="report")
+def main(config: DictConfig) -> None:
+    """Hydra's way in."""
+    try:
+        job(work, config)
+    except KeyboardInterrupt:
+        fail("interrupted; the files below out= that are there are whole.")
+
+
+if __name__ == "__main__":
+    run(main)

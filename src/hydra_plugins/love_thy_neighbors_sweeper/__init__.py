@@ -1,0 +1,1 @@
+"""Hydra's way to this project's sweeps; Hydra looks for plugins in the namespace ``hydra_plugins`` alone."""

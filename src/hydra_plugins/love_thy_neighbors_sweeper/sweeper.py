@@ -1,0 +1,82 @@
+"""The sweeper of every ``train.py -m``: plans the jobs, launches them, and says at the end what became of them.
+
+Hydra imports this module at every start, so that all that is heavy is imported where it is used.
+"""
+
+from collections.abc import Mapping, Sequence
+from concurrent.futures import BrokenExecutor
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from hydra.core.config_store import ConfigStore
+from hydra.core.plugins import Plugins
+from hydra.plugins.launcher import Launcher
+from hydra.plugins.sweeper import Sweeper
+from hydra.types import HydraContext, TaskFunction
+from omegaconf import DictConfig
+
+if TYPE_CHECKING:
+    from love_thy_neighbors.experiments import Job
+
+
+@dataclass
+class ExperimentSweeperConf:
+    """The config node hydra/sweeper=experiments; an experiment fills it (see `love_thy_neighbors.experiments`)."""
+
+    _target_: str = f"{__name__}.ExperimentSweeper"
+    params: dict[str, str] | None = None
+    grids: list[dict[str, str]] | None = None
+
+
+ConfigStore.instance().store(group="hydra/sweeper", name="experiments", node=ExperimentSweeperConf, provider="hydra")
+
+
+class ExperimentSweeper(Sweeper):
+    """Sweeps over a union of grids, in which no job that fails takes the others with it."""
+
+    def __init__(
+        self, params: Mapping[str, str] | None = None, grids: Sequence[Mapping[str, str]] | None = None
+    ) -> None:
+        self.params = params
+        self.grids = grids
+        self.launcher: Launcher | None = None
+
+    def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
+        """Called by Hydra before `sweep`."""
+        from hydra_plugins.love_thy_neighbors_sweeper._outcomes import TellingTask
+
+        self.launcher = Plugins.instance().instantiate_launcher(
+            hydra_context=hydra_context, task_function=TellingTask(task_function), config=config
+        )
+
+    def sweep(self, arguments: list[str]) -> list[Any]:
+        """Do the jobs that the command line and the experiment name; returns what each came to, in order.
+
+        Raises `UserError` if one has failed, after the list of all has been printed.
+        """
+        from hydra_plugins.love_thy_neighbors_sweeper import _outcomes
+        from love_thy_neighbors.experiments import plan
+
+        planned = plan(self.params, self.grids, arguments)
+        _outcomes.print_plan(planned)
+        to_do = [job for job in planned.jobs if not _outcomes.is_finished(job)]
+        outcomes = self._launch(to_do, first=0) if to_do else []
+        _outcomes.print_summary(to_do, len(planned.jobs) - len(to_do), outcomes)
+        return outcomes
+
+    def _launch(self, jobs: "Sequence[Job]", first: int) -> list[Any]:
+        """The outcome of each job: its value, or a `Failure`. ``first`` is the number of the first one."""
+        from hydra_plugins.love_thy_neighbors_sweeper._outcomes import KILLED, Failure, told_by_launcher
+
+        assert self.launcher is not None
+        try:
+            with told_by_launcher(self.launcher):
+                returned = self.launcher.launch([job.overrides for job in jobs], initial_job_idx=first)
+            return [job_return.return_value for job_return in returned]
+        except BrokenExecutor:
+            # One killed worker process ends all of joblib's, and nobody says which job was its. Halving finds out;
+            # jobs that had finished are found again.
+            if len(jobs) == 1:
+                return [Failure(KILLED)]
+            half = len(jobs) // 2
+            return self._launch(jobs[:half], first) + self._launch(jobs[half:], first + half)

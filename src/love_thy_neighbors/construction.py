@@ -1,0 +1,112 @@
+"""Data, task and Trainer from a checked config."""
+
+from pathlib import Path
+from typing import Any
+
+import pytorch_lightning as pl
+from hydra.utils import instantiate
+from pytorch_lightning.callbacks import Callback, RichProgressBar
+from pytorch_lightning.utilities.exceptions import MisconfigurationException
+
+from love_thy_neighbors.checkpoints import MODELS
+from love_thy_neighbors.data import NeighborhoodData
+from love_thy_neighbors.errors import UserError
+from love_thy_neighbors.neighbor_lists import NeighborQuery, Overlap
+from love_thy_neighbors.task import AnnotationTask
+
+
+def make_data(config: dict[str, Any]) -> NeighborhoodData:
+    """The DataModule that a config describes."""
+    query, test_query = _queries(config)
+    data, values = config["data"], config["model"]["values"]
+    voters = config["model"].get("voters")
+    return NeighborhoodData(
+        folder=Path(data["dir"]),
+        backbone=data["backbone"],
+        split=config["split"],
+        sizes=data["split_sizes"],
+        split_by=config["split_by"],
+        keep_unlabelled=config["keep_unlabelled"],
+        discard_without_metadata=data["discard_without_metadata"],
+        query=query,
+        test_query=test_query,
+        m=config["m"],
+        M=max(config["model"]["candidates"]["k"]) if voters else config["M"],
+        train=config["neighborhoods"]["train"],
+        test=config["neighborhoods"]["test"],
+        fill="none" if voters else config["neighborhoods"]["fill"],
+        drop=config["neighborhoods"]["drop"],
+        values=None if values is None else (values["type"], values["tau"]),
+        batch_size=config["batch_size"],
+        seed=config["seed"],
+        cache=Path(config["cache"]),
+    )
+
+
+def _queries(config: dict[str, Any]) -> tuple[NeighborQuery | None, NeighborQuery | None]:
+    """Who the neighbours are in training and validation, and at test time."""
+    model = config["model"]
+    if "voters" in model:
+        voters = NeighborQuery(model["voters"]["type"], model["voters"]["tau"], model["voters"]["pool"])
+        return voters, voters
+    if not model["neighbors"]:
+        return None, None
+    first, second = (
+        NeighborQuery(
+            config[key]["type"],
+            config[key]["tau"],
+            config["pool"],
+            # Each split draws its own pair of vocabularies, so that their luck is part of the deviation over splits.
+            None if config["overlap"] is None else Overlap(config["overlap"], key == "test_metadata", config["split"]),
+        )
+        for key in ("metadata", "test_metadata")
+    )
+    return first, second
+
+
+def model_arguments(config: dict[str, Any], data: NeighborhoodData) -> dict[str, Any]:
+    """What the model of a trained run is constructed with."""
+    values = {} if data.bags is None else {"values": data.bags.width}
+    return {
+        "dim": data.dim,
+        "labels": len(data.collection.label_names),
+        **values,
+        **config["model"]["arguments"],
+    }
+
+
+def make_task(config: dict[str, Any], arguments: dict[str, Any]) -> AnnotationTask:
+    """The LightningModule that a config describes, around a new model built with ``arguments``."""
+    return AnnotationTask(
+        MODELS[config["model"]["name"]](**arguments),
+        labels=arguments["labels"],
+        m=config["m"],
+        train=config["neighborhoods"]["train"],
+        test=config["neighborhoods"]["test"],
+        lr=config["lr"],
+        decay=config["rmsprop_decay"],
+        l2=config["l2"],
+        n=config["top_n"],
+        seed=config["seed"],
+    )
+
+
+def make_trainer(config: dict[str, Any], callbacks: list[Callback], loggers: list[Any], folder: Path) -> pl.Trainer:
+    """Lightning's Trainer from the config group ``trainer``; a device that is not there is the user's mistake."""
+    if config["trainer"]["enable_progress_bar"]:
+        callbacks = [*callbacks, RichProgressBar(refresh_rate=10)]
+    try:
+        return instantiate(
+            config["trainer"],
+            max_epochs=config["epochs"],
+            callbacks=callbacks,
+            logger=loggers or False,
+            default_root_dir=str(folder),
+            enable_checkpointing=False,  # Snapshots does it
+            use_distributed_sampler=False,  # IndexBatches deals out its rows itself
+        )
+    except Exception as error:
+        cause = error.__cause__
+        if isinstance(cause, MisconfigurationException | ValueError | TypeError):
+            raise UserError(f"trainer: {str(cause).splitlines()[0]}") from None
+        raise

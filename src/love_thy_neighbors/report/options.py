@@ -1,0 +1,55 @@
+"""What report.py is asked for, checked."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from omegaconf import DictConfig, ListConfig, OmegaConf
+
+from love_thy_neighbors.card import read_card
+from love_thy_neighbors.errors import UserError
+
+
+@dataclass(frozen=True)
+class Options:
+    """The keys of configs/report.yaml; ``given`` are the overrides of train.py that every run was made with."""
+
+    runs: tuple[Path, ...]
+    out: Path
+    given: tuple[str, ...]
+    watch: bool
+
+
+def options_of(config: DictConfig, data: Sequence[str]) -> Options:
+    """The options of a config; ``data`` are the overrides of the group data. Raises `UserError` naming the first "
+    "wrong key."""
+    if type(config["watch"]) is not bool:
+        raise UserError(f"watch: must be true or false, not {config['watch']}.")
+    runs, settings = _listed(config["runs"]), _listed(config["settings"])
+    if not runs:
+        raise UserError("runs: give a folder that holds finished runs (runs=logs/runs).")
+    for folder in map(Path, runs):
+        if not folder.is_dir():
+            raise UserError(f"runs: {folder} is not a folder; give the folder that the runs are in (runs=logs/runs).")
+    if config["out"] is None:
+        raise UserError("out: give the folder to write into (out=logs/report).")
+    for setting in settings:
+        if "=" not in setting:
+            raise UserError(
+                f"settings: '{setting}' is not KEY=VALUE as train.py takes it; write settings='[\"pool=all\"]'."
+            )
+    out = Path(str(config["out"]))
+    if out.exists() and not out.is_dir():
+        raise UserError(f"out: {out} is a file; give a folder.")
+    if OmegaConf.is_missing(config["data"], "dir"):
+        raise UserError("data.dir: give the collection's folder (data.dir=data/mine).")
+    read_card(Path(str(config["data"]["dir"])))  # a collection that is not there is told of now
+    given = tuple(dict.fromkeys((*data, *settings)))
+    return Options(tuple(map(Path, runs)), out, given, config["watch"])
+
+
+def _listed(value: Any) -> tuple[str, ...]:
+    if value is None:
+        return ()
+    return tuple(str(one) for one in (value if isinstance(value, ListConfig | list | tuple) else [value]))

@@ -1,0 +1,129 @@
+"""Tables as CSV, LaTeX and Markdown. Text from files is data: each format's special characters are escaped."""
+
+import csv
+import io
+import re
+from itertools import groupby
+
+from love_thy_neighbors.report.cells import is_number_column, text_of
+from love_thy_neighbors.report.document import Cell, Row, Table
+from love_thy_neighbors.report.estimates import Difference, Estimate
+
+BEYOND = " (not in the paper)"
+_LATEX = {
+    "\\": r"\textbackslash{}",
+    "{": r"\{",
+    "}": r"\}",
+    "$": r"\$",
+    "&": r"\&",
+    "#": r"\#",
+    "%": r"\%",
+    "_": r"\_",
+    "~": r"\textasciitilde{}",
+    "^": r"\textasciicircum{}",
+    "<": r"\textless{}",
+    ">": r"\textgreater{}",
+    "±": r"$\pm$",
+    "−": r"$-$",
+    "²": r"$^2$",
+    "τ": r"$\tau$",
+    "–": "--",
+}
+
+
+def as_csv(table: Table) -> str:
+    """One line a row. An estimate takes columns for mean and deviation, a difference three for mean and interval."""
+    kinds = [_kind([row.cells[place] for row in table.rows]) for place in range(len(table.columns))]
+    head = []
+    for column, kind in zip(table.columns, kinds, strict=True):
+        suffixes = {Estimate: ("", " std"), Difference: ("", " low", " high")}.get(kind, ("",))
+        head += [column.flat + suffix for suffix in suffixes]
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(head)
+    for row in table.rows:
+        cells = zip(row.cells, kinds, strict=True)
+        writer.writerow([value for cell, kind in cells for value in _csv_cells(cell, kind, table.digits)])
+    return text.getvalue()
+
+
+def _kind(cells: list[Cell]) -> type:
+    return next((kind for kind in (Estimate, Difference) if any(isinstance(cell, kind) for cell in cells)), str)
+
+
+def _csv_cells(cell: Cell, kind: type, digits: int) -> list[str]:
+    numbers: tuple[float | None, ...]
+    if isinstance(cell, Estimate):
+        numbers = (cell.mean, cell.std)
+    elif isinstance(cell, Difference):
+        numbers = (cell.mean, cell.low, cell.high)
+    else:
+        width = {Estimate: 2, Difference: 3}.get(kind, 1)
+        # A spreadsheet takes a text that begins like this for a formula.
+        text = (
+            str(cell) if not isinstance(cell, str) or cell[:1] not in ("=", "+", "-", "@", "\t", "\r") else f"'{cell}"
+        )
+        return [text, *[""] * (width - 1)]
+    return ["" if number is None else f"{number:.{digits + 2}f}" for number in numbers]
+
+
+def as_latex(table: Table) -> str:
+    """A ``table`` environment for the package booktabs."""
+    columns = table.columns
+    sides = "".join("r" if is_number_column(table, place) else "l" for place in range(len(columns)))
+    lines = [
+        r"\begin{table}",
+        r"\centering",
+        rf"\caption{{{latex(table.caption)}}}",
+        rf"\label{{tab:{table.name}}}",
+        rf"\begin{{tabular}}{{{sides}}}",
+        r"\toprule",
+    ]
+    if any(column.group for column in columns):
+        lines += [*_latex_groups(table)]
+    lines += [" & ".join(latex(column.title) for column in columns) + r" \\", r"\midrule"]
+    lines += [" & ".join(latex(text) for text in _texts(table, row)) + r" \\" for row in table.rows]
+    return "\n".join([*lines, r"\bottomrule", r"\end{tabular}", r"\end{table}", ""])
+
+
+def _latex_groups(table: Table) -> list[str]:
+    heads, rules, place = [], [], 1
+    for group, members in groupby(table.columns, key=lambda column: column.group):
+        width = len(list(members))
+        heads.append(rf"\multicolumn{{{width}}}{{c}}{{{latex(group)}}}" if group else " & ".join([""] * width))
+        rules += [rf"\cmidrule(lr){{{place}-{place + width - 1}}}"] if group else []
+        place += width
+    return [" & ".join(heads) + r" \\", "".join(rules)]
+
+
+def latex(text: str) -> str:
+    """Plain text with LaTeX's special characters escaped.
+
+    >>> latex("50 % of a_b & c")
+    '50 \\\\% of a\\\\_b \\\\& c'
+    """
+    return "".join(_LATEX.get(character, character) for character in " ".join(text.split()))
+
+
+def as_markdown(table: Table) -> str:
+    """A table as GitHub reads it."""
+    sides = ["--:" if is_number_column(table, place) else ":--" for place in range(len(table.columns))]
+    lines = [[markdown(column.flat) for column in table.columns], sides]
+    lines += [[markdown(text) for text in _texts(table, row)] for row in table.rows]
+    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
+
+
+def markdown(text: str) -> str:
+    """Plain text with Markdown's and HTML's special characters escaped, on one line.
+
+    >>> markdown("a|b <i> mAP_L _x_")
+    'a\\\\|b &lt;i&gt; mAP_L \\\\_x\\\\_'
+    """
+    text = " ".join(text.split()).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+    text = re.sub(r"([\\`*\[\]|~$#!])", r"\\\1", text)
+    return re.sub(r"(?<![A-Za-z0-9])_|_(?![A-Za-z0-9])", r"\\_", text)
+
+
+def _texts(table: Table, row: Row) -> list[str]:
+    first, *rest = (text_of(cell, table.digits) for cell in row.cells)
+    return [first + (BEYOND if row.beyond else ""), *rest]

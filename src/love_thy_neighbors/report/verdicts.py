@@ -1,0 +1,40 @@
+"""When the runs confirm a claim: the mean paired difference is above zero, and its interval leaves zero out."""
+
+from collections.abc import Sequence
+
+from love_thy_neighbors.report.document import Gap, Verdict
+from love_thy_neighbors.report.estimates import Difference
+
+Measured = Difference | Gap
+# The weakest part decides on a claim about several differences.
+_WEAKEST_FIRST = (Verdict.MISSING, Verdict.NOT_CONFIRMED, Verdict.ONE_SPLIT, Verdict.LEANING, Verdict.CONFIRMED)
+
+
+def above_zero(difference: Measured, complete: bool = True) -> Verdict:
+    """The verdict on "the difference is above zero"; ``complete``: all runs that were planned have finished.
+
+    >>> above_zero(Difference(1.0, 0.2, 1.8, 5, 5)), above_zero(Difference(1.0, -0.2, 2.2, 5, 4))
+    (<Verdict.CONFIRMED: 'confirmed'>, <Verdict.LEANING: 'leaning'>)
+    """
+    if isinstance(difference, Gap) or not complete:
+        return Verdict.MISSING
+    if difference.mean <= 0:
+        return Verdict.NOT_CONFIRMED
+    if difference.low is None:
+        return Verdict.ONE_SPLIT
+    return Verdict.CONFIRMED if difference.low > 0 else Verdict.LEANING
+
+
+def no_change(difference: Measured, complete: bool = True) -> Verdict:
+    """The verdict on "no significant change": an interval that includes zero is consistent with it, and proves "
+    "nothing."""
+    if isinstance(difference, Gap) or not complete:
+        return Verdict.MISSING
+    if difference.low is None or difference.high is None:
+        return Verdict.ONE_SPLIT
+    return Verdict.CONSISTENT if difference.low <= 0 <= difference.high else Verdict.NOT_CONFIRMED
+
+
+def all_of(verdicts: Sequence[Verdict]) -> Verdict:
+    """The verdict on a claim that needs every one of these; none at all is missing."""
+    return min(verdicts, key=_WEAKEST_FIRST.index, default=Verdict.MISSING)
