@@ -1,13 +1,14 @@
 # make train [ARGS="metadata=sets split=2"]   set up, then train on the embedded collection
 # make test                                   set up, then linters, types and the test suite, but for the slow checks
 # make test-slow                              the checks that take minutes
-# make table                                  the README's table: every model on splits 0-4 (25 minutes on 2 cores)
+# make paper                                  every table and figure of the paper, then the report in docs/results
 # make picture                                the README's picture, from runs that are trained if need be
 PYTHON ?= python3
 ARGS ?=
+REPORT_ARGS ?=
 BIN := .venv/bin
 
-.PHONY: train test test-slow table picture clean
+.PHONY: train test test-slow paper picture clean
 
 train: .venv/installed
 	$(BIN)/python train.py metadata=tags m=3 M=6 $(ARGS)
@@ -18,14 +19,15 @@ test: .venv/installed-dev
 	$(BIN)/mypy
 	$(BIN)/pytest -n 2 $(ARGS)
 
-SPLITS := split=0,1,2,3,4 cluster=joblib resume=true
+# In the paper's order; what has finished is found again, so an interrupted call is simply made again.
+EXPERIMENTS := statistics table2 neighbor_types metadata_generalization vocabulary_overlap label_correlation \
+	learned_weights per_label examples hyperparameters
 
-table: .venv/installed-dev
-	$(BIN)/python train.py -m $(SPLITS) model=visual_only,visual_mlp
-	$(BIN)/python train.py -m $(SPLITS) metadata=tags,sets,groups,visual
-	$(BIN)/python train.py -m $(SPLITS) metadata=tags,sets,groups pool=all
-	$(BIN)/python train.py -m $(SPLITS) metadata=tags neighborhoods.drop=0
-	$(BIN)/python report.py
+paper: .venv/installed-dev
+	for experiment in $(EXPERIMENTS); do \
+		$(BIN)/python train.py -m experiment=$$experiment cluster=joblib resume=true $(ARGS) || exit 1; \
+	done
+	$(BIN)/python report.py out=docs/results $(REPORT_ARGS)
 
 picture: .venv/installed
 	$(BIN)/python train.py -m experiment=examples

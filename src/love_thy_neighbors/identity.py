@@ -44,6 +44,8 @@ def identity(config: dict[str, Any]) -> dict[str, Any]:
             *(() if config["model"]["trained"] else TRAINING),
         }
         kept = {key: value for key, value in config.items() if key not in left_out}
+    if kept.get("overlap") is not None:
+        kept["overlap"] = float(kept["overlap"])  # 1 and 1.0 are one setting
     # The folder's content counts, not its place; hyperparameters count where they are used.
     kept["data"] = {key: value for key, value in config["data"].items() if key not in ("dir", "hyperparameters")}
     kept["data"]["fingerprint"] = fingerprint(Path(config["data"]["dir"] or "") / "card.json")
@@ -104,6 +106,6 @@ def run_name(config: dict[str, Any]) -> str:
         kinds = [config["metadata"]["type"], config["test_metadata"]["type"]]
         parts += ["-to-".join(dict.fromkeys(kinds)), f"m{config['m']}", f"M{config['M']}", f"pool-{config['pool']}"]
     if kept.get("overlap") is not None:
-        parts.append(f"overlap{config['overlap']}")
+        parts.append(f"overlap{kept['overlap']}")
     parts += [f"{key}{config[key]}" for key in ("split", "seed") if key in kept]
     return "-".join("".join(c if c.isalnum() or c in "-_." else "_" for c in str(part)) for part in [*parts, digest])

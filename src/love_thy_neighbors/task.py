@@ -96,7 +96,7 @@ class AnnotationTask(pl.LightningModule):
             figures = metrics.compute()
         except ValueError as error:
             raise UserError(
-                f"training diverged: {error}; lower lr (now {self.lr}) or raise l2 (now {self.l2})."
+                f"training diverged: {str(error).rstrip('.')}; lower lr (now {self.lr}) or raise l2 (now {self.l2})."
             ) from None
         # Every process has computed the same figures from all images, so there is nothing to average.
         self.log_dict({f"{part}/{key}": value for key, value in figures.items()}, rank_zero_only=True)
