@@ -4,6 +4,9 @@ import io
 from dataclasses import dataclass
 from pathlib import Path
 
+from matplotlib.figure import Figure as Drawing
+from PIL import Image
+
 from love_thy_neighbors.atomic import written_whole
 from love_thy_neighbors.progress import progress_bar
 from love_thy_neighbors.report.document import Figure, Note, Report, Section, Table
@@ -11,7 +14,7 @@ from love_thy_neighbors.report.page import page
 from love_thy_neighbors.report.tables_as_text import as_csv, as_latex, as_markdown, markdown
 from love_thy_neighbors.report.themes import DARK, LIGHT
 
-DPI = 200
+DPI = 160
 # Every name that a figure may have, so that the picture of a run that is gone does not stay behind.
 FIGURES = (
     "precision_recall",
@@ -82,12 +85,18 @@ def write_page(
 
 def draw(figure: Figure) -> Pictures:
     """A figure's files; the same figure gives the same bytes, with no date in them."""
-    light, dark, pdf = io.BytesIO(), io.BytesIO(), io.BytesIO()
-    drawing = figure.draw(LIGHT)
-    drawing.savefig(light, format="png", dpi=DPI, metadata={"Software": None})
+    drawing, pdf = figure.draw(LIGHT), io.BytesIO()
     drawing.savefig(pdf, format="pdf", metadata={"CreationDate": None, "Producer": None, "Creator": None})
-    figure.draw(DARK).savefig(dark, format="png", dpi=DPI, metadata={"Software": None})
-    return Pictures(light.getvalue(), dark.getvalue(), pdf.getvalue())
+    return Pictures(_png(drawing), _png(figure.draw(DARK)), pdf.getvalue())
+
+
+def _png(drawing: Drawing) -> bytes:
+    """A drawing in 256 colours: a third of the bytes and no visible loss, for a page that embeds many."""
+    whole, small = io.BytesIO(), io.BytesIO()
+    drawing.savefig(whole, format="png", dpi=DPI)
+    with Image.open(whole) as image:
+        image.convert("RGB").quantize(256, dither=Image.Dither.NONE).save(small, format="png", optimize=True)
+    return small.getvalue()
 
 
 def as_document(report: Report) -> str:
