@@ -103,7 +103,7 @@ def origin(title: str, runs: Runs) -> list[Origin]:
             _yaml(results[0].config, results),
             tuple(sorted(versions)),
             sum(float(result.content["wall_time_s"]) for result in results),
-            tuple(str(result.folder) for result in results),
+            tuple(result.folder.name for result in results),  # not their place, which differs on every machine
         )
     ]
 

@@ -104,7 +104,7 @@ class MissingRuns:
 
 @dataclass(frozen=True)
 class Origin:
-    """Where a row's numbers come from: its resolved config (YAML), versions, wall time in seconds and run folders."""
+    """Where a row's numbers come from: resolved config (YAML), versions, wall time in seconds, names of run folders."""
 
     title: str
     config: str
