@@ -170,7 +170,7 @@ def test_bad_values_are_refused(made_up: Path, override: str, message: str) -> N
         check_config(settings("data=collection", f"data.dir={made_up}", override))
 
 
-@pytest.mark.parametrize("metadata", ["sets", "visual"])
+@pytest.mark.parametrize("metadata", ["sets", "visual", "union"])
 def test_overlap_is_for_tags(made_up: Path, metadata: str) -> None:
     with pytest.raises(UserError, match="overlap=0.5: divides a vocabulary of tags; give metadata=tags"):
         check_config(settings("data=collection", f"data.dir={made_up}", f"metadata={metadata}", "overlap=0.5"))

@@ -117,6 +117,25 @@ class FeatureTable:
         return taken.mul_(self.scale).view(*rows.shape, -1)
 
 
+def split_collection(
+    collection: Collection,
+    split: int,
+    sizes: list[float],
+    split_by: str,
+    keep_unlabelled: bool,
+    discard_without_metadata: bool,
+) -> Split:
+    """The split of a collection that the settings of these names ask for; see `splits.make_split`."""
+    return make_split(
+        collection.labels,
+        sizes,
+        split,
+        sets=collection.metadata["sets"] if split_by == "set" else None,
+        keep_unlabelled=keep_unlabelled,
+        discard=collection.without_metadata if discard_without_metadata else None,
+    )
+
+
 class NeighborhoodData(pl.LightningDataModule):
     """m-of-M neighborhoods of one split of a collection.
 
@@ -159,7 +178,9 @@ class NeighborhoodData(pl.LightningDataModule):
     ) -> None:
         super().__init__()
         self.collection = load_collection(folder, backbone)
-        self.split = self._make_split(split, sizes, split_by, keep_unlabelled, discard_without_metadata)
+        self.split = split_collection(
+            self.collection, split, sizes, split_by, keep_unlabelled, discard_without_metadata
+        )
         self.queries = {"train": query, "val": query, "test": test_query}
         self.m, self.M, self.fill, self.seed, self.cache = m, M, fill, seed, cache
         self.samples = {"train": train, "val": test, "test": test}
@@ -178,24 +199,6 @@ class NeighborhoodData(pl.LightningDataModule):
         if kind == "labels":
             return self.collection.labels
         return metadata_matrix(self.collection, self.split, NeighborQuery(kind, tau, "split"))
-
-    def _make_split(
-        self,
-        split: int,
-        sizes: list[float],
-        split_by: str,
-        keep_unlabelled: bool,
-        discard_without_metadata: bool,
-    ) -> Split:
-        collection = self.collection
-        return make_split(
-            collection.labels,
-            sizes,
-            split,
-            sets=collection.metadata["sets"] if split_by == "set" else None,
-            keep_unlabelled=keep_unlabelled,
-            discard=collection.without_metadata if discard_without_metadata else None,
-        )
 
     def lists(self, part: str) -> np.ndarray | None:
         """Neighbour lists [n, M] of ``split.rows[part]``, or None for a model without neighbours."""

@@ -107,6 +107,9 @@ def check_config(config: dict[str, Any]) -> None:
             f"measure=score_parts: model={config['model']['name']} has no image and neighborhood part; give "
             "model=neighborhood."
         )
+    kinds = {config[key]["type"] for key in ("metadata", "test_metadata")}
+    if config["overlap"] is not None and config["model"]["neighbors"] and kinds != {"tags"}:
+        raise UserError(f"overlap={config['overlap']}: divides a vocabulary of tags; give metadata=tags.")
     _check_metadata(config)
 
 
@@ -130,11 +133,6 @@ def _wanted_by_model(config: dict[str, Any]) -> dict[str, str]:
     wanted = {key: model[key]["type"] for key in ("values", "voters") if model.get(key)}
     if model["neighbors"]:
         wanted |= {key: config[key]["type"] for key in ("metadata", "test_metadata")}
-        if (
-            config["overlap"] is not None
-            and (config["metadata"]["tau"], config["test_metadata"]["tau"]) != (config["tau"],) * 2
-        ):
-            raise UserError(f"overlap={config['overlap']}: divides a vocabulary of tags; give metadata=tags.")
     return {
         key if key in ("metadata", "test_metadata") else "model": kind
         for key, kind in wanted.items()

@@ -9,9 +9,9 @@ import numpy as np
 from love_thy_neighbors.analysis.label_correlation import chance, coverage, label_correlation
 from love_thy_neighbors.analysis.statistics import collection_statistics
 from love_thy_neighbors.collection import load_collection
+from love_thy_neighbors.data import split_collection
 from love_thy_neighbors.neighbor_lists import NeighborQuery, neighbor_lists
 from love_thy_neighbors.results import begin, write_results
-from love_thy_neighbors.splits import make_split
 
 K = 20  # neighbours of Figure 6
 
@@ -35,13 +35,13 @@ def survey_label_correlation(config: dict[str, Any], folder: Path) -> None:
     since = time.monotonic()
     begin(folder, config)
     collection = load_collection(Path(config["data"]["dir"]), config["data"]["backbone"])
-    split = make_split(
-        collection.labels,
-        config["data"]["split_sizes"],
+    split = split_collection(
+        collection,
         config["split"],
-        sets=collection.metadata["sets"] if config["split_by"] == "set" else None,
-        keep_unlabelled=config["keep_unlabelled"],
-        discard=collection.without_metadata if config["data"]["discard_without_metadata"] else None,
+        config["data"]["split_sizes"],
+        config["split_by"],
+        config["keep_unlabelled"],
+        config["data"]["discard_without_metadata"],
     )
     rows = split.rows["test"]
     types = [*collection.metadata, "visual"]
