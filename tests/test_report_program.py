@@ -1,18 +1,22 @@
 """report.py as a person runs it: mistakes, and following a sweep."""
 
+import contextlib
+import os
 import signal
 import subprocess
 import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import cast
 
 import pytest
 
 from conftest import ROOT, run_program, settings
 from love_thy_neighbors.errors import UserError
+from love_thy_neighbors.report.build import Plans
 from love_thy_neighbors.report.options import Options
-from love_thy_neighbors.report.program import report
+from love_thy_neighbors.report.program import report, watch
 from report_runs import FakeRuns, write_pictured
 
 
@@ -70,6 +74,26 @@ def test_watching_follows_the_results_until_it_is_interrupted(tmp_path: Path) ->
     assert "Stopped." in errors
     assert "Traceback" not in errors
     assert 'http-equiv="refresh"' not in page.read_text()
+
+
+def test_an_interrupt_that_python_swallows_ends_the_watching_all_the_same(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Python drops a KeyboardInterrupt that is raised in a destructor, as those of figures are run while drawing."""
+    written = []
+
+    def swallowing(*_: object) -> Callable[[int | None], None]:
+        with contextlib.suppress(KeyboardInterrupt):
+            os.kill(os.getpid(), signal.SIGINT)
+            time.sleep(1)
+        return written.append
+
+    monkeypatch.setattr("love_thy_neighbors.report.program.made", swallowing)
+    before = signal.getsignal(signal.SIGINT)
+    options = Options(runs=(tmp_path,), out=tmp_path / "out", given=(), watch=True)
+    watch(cast(Plans, None), options)
+    assert written == [6, None]
+    assert signal.getsignal(signal.SIGINT) is before
 
 
 def _until(condition: Callable[[], bool], process: subprocess.Popen[str], seconds: float = 300) -> None:

@@ -1,9 +1,11 @@
 """What report.py does: once, or again whenever a result appears, changes or goes."""
 
+import signal
 import sys
-import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import datetime
+from threading import Event
 
 from love_thy_neighbors.errors import UserError
 from love_thy_neighbors.report.build import Plans, build
@@ -36,19 +38,39 @@ def watch(plans: Plans, options: Options) -> None:
     """Write the report whenever the results differ from those of the last time, until Ctrl-C."""
     known: Stamp | None = None
     write_the_page: PageWriter | None = None
-    try:
-        while True:
+    with _interruptions() as stopped:
+        while not stopped.is_set():
             found = stamp(options.runs)
             if found != known:
                 write_the_page = made(plans, found, options)
                 write_the_page(2 * POLL_SECONDS)
                 print(f"Written: {options.out / 'index.html'}", flush=True)
                 known = found
-            time.sleep(POLL_SECONDS)
+            stopped.wait(POLL_SECONDS)
+    if write_the_page is not None:
+        write_the_page(None)  # it need not load itself again any more
+    print("Stopped.", file=sys.stderr)
+
+
+@contextmanager
+def _interruptions() -> Iterator[Event]:
+    """Ctrl-C ends the block and is not raised any further; the event says that it was pressed.
+
+    Python drops a KeyboardInterrupt that comes while a destructor runs, as it often does while figures are drawn.
+    """
+    stopped = Event()
+
+    def stop(*_: object) -> None:
+        stopped.set()
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGINT, stop)
+    try:
+        yield stopped
     except KeyboardInterrupt:
-        if write_the_page is not None:
-            write_the_page(None)  # it need not load itself again any more
-        print("Stopped.", file=sys.stderr)
+        pass
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def made(plans: Plans, found: Stamp, options: Options) -> PageWriter:
