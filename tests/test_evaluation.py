@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from conftest import settings
+from conftest import made_up_table, settings, write_made_up
 from love_thy_neighbors.checkpoints import load_model
 from love_thy_neighbors.collection import load_collection
 from love_thy_neighbors.construction import make_data
@@ -174,3 +174,10 @@ def test_bad_values_are_refused(made_up: Path, override: str, message: str) -> N
 def test_overlap_is_for_tags(made_up: Path, metadata: str) -> None:
     with pytest.raises(UserError, match="overlap=0.5: divides a vocabulary of tags; give metadata=tags"):
         check_config(settings("data=collection", f"data.dir={made_up}", f"metadata={metadata}", "overlap=0.5"))
+
+
+def test_a_union_of_no_metadata_is_refused(tmp_path: Path) -> None:
+    table, features = made_up_table(30)
+    bare = write_made_up(tmp_path / "bare", table.drop_columns(["tags", "sets", "groups"]), features)
+    with pytest.raises(UserError, match="metadata=union: the collection in .* has no union; it has no metadata at all"):
+        check_config(settings("data=collection", f"data.dir={bare}", "metadata=union"))

@@ -121,7 +121,7 @@ def _check_metadata(config: dict[str, Any]) -> None:
     if config["measure"] not in SURVEYS:
         wanted |= _wanted_by_model(config)
     for key, kind in wanted.items():
-        if kind not in there:
+        if kind not in there and not (kind == "union" and there):
             raise UserError(
                 f"{key}={_shown(_get(config, key))}: the collection in {folder} has no {kind}; it has {listed}."
             )
@@ -136,7 +136,7 @@ def _wanted_by_model(config: dict[str, Any]) -> dict[str, str]:
     return {
         key if key in ("metadata", "test_metadata") else "model": kind
         for key, kind in wanted.items()
-        if kind not in ("visual", "union", "labels")
+        if kind not in ("visual", "labels")
     }
 
 
