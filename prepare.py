@@ -1,37 +1,58 @@
-"""Make a collection: python prepare.py source=openclipart|jsonl ... out=FOLDER (keys: configs/prepare.yaml)."""
+"""Make a collection: python prepare.py source=jsonl|nuswide|folder|... out=FOLDER (keys: configs/prepare.yaml)."""
 
+from dataclasses import fields
+from importlib import import_module
 from pathlib import Path
+from typing import Any, get_args, get_type_hints
 
 import hydra
 from hydra.core.hydra_config import HydraConfig
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
 
-from love_thy_neighbors.entry import as_text, fail, job, run
+from love_thy_neighbors.entry import fail, job, run
 from love_thy_neighbors.errors import UserError
 
 
 def work(config: DictConfig) -> None:
-    """Make the collection that ``config`` describes."""
-    if config.out is None:
-        raise UserError("out: give the folder to write (out=data/mine).")
+    """Make the collection that ``config`` describes, or add features to one."""
     if not isinstance(config.overwrite, bool):
         raise UserError(f"overwrite: must be true or false, not {config.overwrite}.")
     from love_thy_neighbors.extraction import Extraction  # late, like the sources, so that --help is quick
 
-    how = Extraction(**{key: config[key] for key in Extraction.__dataclass_fields__ if key in config})
+    source = HydraConfig.get().runtime.choices["source"]
+    if source == "collection":
+        from love_thy_neighbors.added_features import Options, add_features
+
+        add_features(_chosen(Options, config), _chosen(Extraction, config))
+        return
+    if config.out is None:
+        raise UserError("out: give the folder to write (out=data/mine).")
+    how = _chosen(Extraction, config)
     out = Path(str(config.out))
     if out.is_symlink():  # the folder is replaced, not the link to it
         out = out.resolve()
-    if HydraConfig.get().runtime.choices["source"] == "openclipart":
-        from love_thy_neighbors.sources import openclipart
+    module = import_module(f"love_thy_neighbors.sources.{source}")
+    from love_thy_neighbors.sources.making import make
 
-        openclipart.prepare(as_text(config.root), out, config.overwrite, how)
-    else:
-        from love_thy_neighbors.sources import jsonl
+    make(module.read, _chosen(module.Options, config), out, config.overwrite, how)
 
-        keys = ("records", "images", "features", "min_positives", "on_error", "max_line_bytes")
-        paths = {key: as_text(config[key]) for key in ("records", "images", "features")}
-        jsonl.prepare(jsonl.Options(**{key: config[key] for key in keys} | paths), out, config.overwrite, how)
+
+def _chosen(options: Any, config: DictConfig) -> Any:
+    """The dataclass ``options`` with the values that ``config`` has for its fields; what Hydra takes for a number is
+    a path or a text again where the field is one."""
+    hints = get_type_hints(options)
+    values = {}
+    for name in (key.name for key in fields(options) if key.name in config):
+        value = config[name]
+        kinds = {hints[name], *get_args(hints[name])}
+        if OmegaConf.is_config(value):
+            value = OmegaConf.to_container(value)
+        elif value is not None and Path in kinds:
+            value = Path(str(value))
+        elif str in kinds and isinstance(value, int | float) and not isinstance(value, bool):
+            value = str(value)
+        values[name] = value
+    return options(**values)
 
 
 @hydra.main(version_base="1.3", config_path="configs", config_name="prepare")

@@ -10,7 +10,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from love_thy_neighbors.collection import write_collection
+from love_thy_neighbors.collection_writing import write_collection
 from love_thy_neighbors.entry import plain, register_resolvers
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -73,3 +73,19 @@ def settings(*overrides: str) -> dict[str, Any]:
     register_resolvers()
     with initialize_config_dir(str(ROOT / "configs"), version_base="1.3"):
         return plain(compose("train", overrides=list(overrides)))
+
+
+def train_on(collection: Path, place: Path, *overrides: str) -> dict[str, Any]:
+    """The results of a short training on a collection, in this process; its files go below ``place``."""
+    from love_thy_neighbors.identity import run_name
+    from love_thy_neighbors.job import finish
+    from love_thy_neighbors.settings import check_config
+
+    short = ("epochs=2", "h=8", "baseline=null", "trainer.enable_progress_bar=false")
+    places = (f"data.dir={collection}", f"logs={place}/logs", f"cache={place}/cache")
+    config = settings("data=collection", *places, *short, *overrides)
+    check_config(config)
+    folder = Path(config["logs"]) / run_name(config)
+    results = finish(config, folder, overwrite=False, resume=False, wait=False)
+    assert (folder / "results.json").is_file()
+    return results

@@ -85,7 +85,7 @@ def test_gather_is_the_scaled_row(tmp_path: Path) -> None:
 
 
 def test_int8_features_are_scaled(tmp_path: Path) -> None:
-    from love_thy_neighbors.collection import write_collection
+    from love_thy_neighbors.collection_writing import write_collection
 
     table, features = made_up_table(60)
     codes = np.clip(np.rint(features.astype(np.float32) / 0.05), -127, 127).astype(np.int8)

@@ -84,7 +84,7 @@ JSONL = ("source=jsonl", "records=photos.jsonl", "out=mine")
             "photos.jsonl lies inside ., which is to be written",
         ),
         ((*JSONL, "features=feats.npy", "min_positive=2"), "min_positive"),
-        (("source=flickr", "out=mine"), "flickr"),
+        (("source=napster", "out=mine"), "napster"),
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )

@@ -1,5 +1,6 @@
 """A collection's ``card.json``: where it comes from, what is in it, and hashes that stand for its content."""
 
+import hashlib
 import json
 from pathlib import Path
 from typing import Any
@@ -8,6 +9,7 @@ from love_thy_neighbors.errors import UserError
 
 METADATA_TYPES = ("tags", "sets", "groups")
 FORMAT = 1
+SPLITS = "splits.npy"
 
 
 def read_card(folder: Path) -> dict[str, Any]:
@@ -45,3 +47,9 @@ def read_card(folder: Path) -> dict[str, Any]:
 def metadata_types(folder: Path) -> tuple[str, ...]:
     """The metadata types that the collection in ``folder`` has, read from its card alone."""
     return tuple(kind for kind in METADATA_TYPES if kind in read_card(folder)["metadata"])
+
+
+def sha256(path: Path) -> str:
+    """The hash of a file's content, in hexadecimal."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -5,14 +5,13 @@ On disk a collection is a folder:
     images.parquet            one row an image: id, file, owner (strings); labels, tags, sets, groups (lists of strings)
     features/<backbone>.npy   [N, d] float16, or int8 to be multiplied by the scale in the card; memory-mapped
     thumbnails/<row>.webp     optional small pictures for figures
+    splits.npy                optional int8 [S, N], the part of each image in S splits that the release itself defines
     card.json                 where it comes from, licence, counts, label names, feature scale, how labels were made
 
 In memory it is a `Collection`: the features, a label matrix and one sparse binary matrix per metadata type.
 Images are known by their row number everywhere; ids are for people and need not be unique.
 """
 
-import hashlib
-from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -24,8 +23,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from scipy import sparse
 
-from love_thy_neighbors.atomic import folder_written_whole, write_json
-from love_thy_neighbors.card import FORMAT, METADATA_TYPES, read_card
+from love_thy_neighbors.card import METADATA_TYPES, SPLITS, read_card, sha256
 from love_thy_neighbors.errors import UserError
 
 TEXT_COLUMNS = ("id", "file", "owner")
@@ -56,6 +54,7 @@ class Collection:
     Shapes: ``labels`` [N, L] and each ``metadata[type]`` [N, T_type], binary CSR (uint8, sorted indices);
     ``label_names`` has L entries and ``values[type]`` the T_type metadata values, both in column order.
     ``ids``, ``files`` and ``owners`` are Arrow string columns of N rows (``files`` and ``owners`` may hold nulls).
+    ``splits`` int8 [S, N] is what `splits.given_split` reads, or None.
     """
 
     folder: Path
@@ -68,6 +67,7 @@ class Collection:
     metadata: dict[str, sparse.csr_matrix]
     values: dict[str, list[str]]
     features: Features
+    splits: np.ndarray | None = None
 
     def __len__(self) -> int:
         return int(self.labels.shape[0])
@@ -124,6 +124,7 @@ def load_collection(folder: Path, backbone: str | None = None) -> Collection:
         metadata=metadata,
         values=values,
         features=_load_features(folder, card, backbone, rows),
+        splits=_load_splits(folder, card, rows),
     )
 
 
@@ -200,6 +201,11 @@ def _binary_matrix(
 
 def _load_features(folder: Path, card: dict[str, Any], backbone: str | None, rows: int) -> Features:
     cards, card_path = card["features"], folder / "card.json"
+    if not cards:
+        raise UserError(
+            f"{card_path}: the collection has no features yet; add them with python prepare.py source=collection "
+            f"root={folder} features=efficientnet_lite0 images=DIR."
+        )
     if backbone is None:
         if len(cards) != 1:
             listed = ", ".join(cards)
@@ -229,9 +235,22 @@ def _load_features(folder: Path, card: dict[str, Any], backbone: str | None, row
     return Features(backbone=backbone, table=table, scale=float(scale))
 
 
+def _load_splits(folder: Path, card: dict[str, Any], rows: int) -> np.ndarray | None:
+    declared, path = card.get("splits"), folder / SPLITS
+    if declared is None:
+        return None
+    splits = open_npy(path)
+    if splits.ndim != 2 or splits.dtype != np.int8 or splits.shape[1] != rows or np.any((splits < -1) | (splits > 2)):
+        found = f"{splits.dtype} {list(splits.shape)}"
+        raise UserError(f"{path}: {found}, not an int8 table [S, {rows}] of -1, 0, 1 and 2; run prepare.py again.")
+    given = declared.get("sha256") if isinstance(declared, dict) else None
+    _refuse_another_file(path, folder / "card.json", "splits.sha256", given)
+    return splits
+
+
 def _refuse_another_file(path: Path, card: Path, key: str, declared: str | None) -> None:
     """Raise `UserError` if the card's hash of ``path`` is not its content's; results are named by these hashes."""
-    if declared is not None and declared != _sha256(path):
+    if declared is not None and declared != sha256(path):
         raise UserError(f"{path}: has been changed, its hash is not {key} of {card}; run prepare.py again.")
 
 
@@ -264,61 +283,3 @@ def refuse_non_finite(path: Path, table: np.ndarray) -> None:
             raise UserError(
                 f"{path}: row {row} holds NaN or infinity; extract that image's features again or leave it out."
             )
-
-
-def write_collection(
-    folder: Path,
-    table: pa.Table,
-    card: dict[str, Any],
-    features: dict[str, np.ndarray],
-    thumbnails: Path | None = None,
-    texts: Mapping[str, str] | None = None,
-) -> None:
-    """Write a collection whole or not at all; an existing one of that name is replaced at the end.
-
-    ``table`` has the columns of ``images.parquet``; ``features[backbone]`` are the rows of a feature table, float16 or
-    int8 (a memory map is copied block by block). ``card`` needs ``labels.names``, and ``features.<backbone>.scale`` for
-    int8. Counts and hashes (``format``, ``images``, ``labels.count``, ``metadata.*.values``, ``features.*.dim`` and
-    ``dtype``, the sha256 of each file) are filled in here, so that they cannot disagree. ``thumbnails`` is a folder
-    that is moved in; ``texts`` are further files beside the card.
-    """
-    card = {"format": FORMAT, **card, "images": table.num_rows}
-    card["labels"] = {**card["labels"], "count": len(card["labels"]["names"])}
-    described = card.get("metadata", {})
-    card["metadata"] = {
-        kind: {
-            **described.get(kind, {}),
-            "values": len(pc.unique(table[kind].combine_chunks().flatten())),
-        }
-        for kind in METADATA_TYPES
-        if kind in table.column_names
-    }
-    card["features"] = {
-        name: {
-            "scale": 1.0,
-            **card.get("features", {}).get(name, {}),
-            "dim": array.shape[1],
-            "dtype": str(array.dtype),
-        }
-        for name, array in features.items()
-    }
-    with folder_written_whole(folder) as temporary:
-        parquet = temporary / "images.parquet"
-        pq.write_table(table, parquet, compression="zstd", row_group_size=max(1, table.num_rows))
-        card["images_sha256"] = _sha256(parquet)
-        (temporary / "features").mkdir()
-        for name, array in features.items():
-            path = temporary / "features" / f"{name}.npy"
-            np.save(path, array, allow_pickle=False)
-            # The card's hash stands for the content: run folders and cached neighbour lists are named by it.
-            card["features"][name]["sha256"] = _sha256(path)
-        if thumbnails is not None:
-            thumbnails.rename(temporary / "thumbnails")
-        for name, text in (texts or {}).items():
-            (temporary / name).write_text(text, encoding="utf-8")
-        write_json(temporary / "card.json", card)
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -14,7 +14,7 @@ from love_thy_neighbors.baselines.sparse import Bag, BagTable
 from love_thy_neighbors.collection import Collection, load_collection
 from love_thy_neighbors.neighbor_lists import NeighborQuery, fill_random, metadata_matrix, neighbor_lists, neighbor_pool
 from love_thy_neighbors.neighborhoods import drop, sample
-from love_thy_neighbors.splits import PARTS, Split, make_split
+from love_thy_neighbors.splits import PARTS, Split, given_split, make_split
 
 EXACT = "exact"
 
@@ -125,14 +125,20 @@ def split_collection(
     keep_unlabelled: bool,
     discard_without_metadata: bool,
 ) -> Split:
-    """The split of a collection that the settings of these names ask for; see `splits.make_split`."""
+    """The split of a collection that the settings of these names ask for; see `splits`."""
+    discard = collection.without_metadata if discard_without_metadata else None
+    if split_by == "release":
+        assert collection.splits is not None
+        return given_split(
+            collection.splits[split], collection.labels, keep_unlabelled=keep_unlabelled, discard=discard
+        )
     return make_split(
         collection.labels,
         sizes,
         split,
         sets=collection.metadata["sets"] if split_by == "set" else None,
         keep_unlabelled=keep_unlabelled,
-        discard=collection.without_metadata if discard_without_metadata else None,
+        discard=discard,
     )
 
 

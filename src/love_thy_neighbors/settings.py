@@ -6,7 +6,7 @@ from math import isfinite
 from pathlib import Path
 from typing import Any
 
-from love_thy_neighbors.card import metadata_types
+from love_thy_neighbors.card import metadata_types, read_card
 from love_thy_neighbors.errors import UserError
 from love_thy_neighbors.identity import SURVEYS, TRAINING, is_trained
 
@@ -59,7 +59,7 @@ RULES: dict[str, Rule] = {
     "measure": _choice("annotation", *SURVEYS, "score_parts"),
     "pool": _choice("split", "all"),
     "overlap": ("must be a number from 0 to 1, or null for one vocabulary", _share),
-    "split_by": _choice("image", "set"),
+    "split_by": _choice("image", "set", "release"),
     "keep_unlabelled": _FLAG,
     "resume": _FLAG,
     "overwrite": _FLAG,
@@ -110,7 +110,21 @@ def check_config(config: dict[str, Any]) -> None:
     kinds = {config[key]["type"] for key in ("metadata", "test_metadata")}
     if config["overlap"] is not None and config["model"]["neighbors"] and kinds != {"tags"}:
         raise UserError(f"overlap={config['overlap']}: divides a vocabulary of tags; give metadata=tags.")
+    _check_given_splits(config)
     _check_metadata(config)
+
+
+def _check_given_splits(config: dict[str, Any]) -> None:
+    if config["split_by"] != "release":
+        return
+    folder = Path(config["data"]["dir"])
+    count = (read_card(folder).get("splits") or {}).get("count", 0)
+    if config["split"] >= count:
+        there = f"splits 0 to {count - 1}" if count else "no splits of its own"
+        raise UserError(
+            f"split_by=release: the collection in {folder} has {there}, but split={config['split']} is asked for; "
+            "give one of them, or split_by=image."
+        )
 
 
 def _check_metadata(config: dict[str, Any]) -> None:

@@ -21,8 +21,10 @@ from love_thy_neighbors.collection import load_collection
 from love_thy_neighbors.errors import UserError
 from love_thy_neighbors.extraction import Extraction
 from love_thy_neighbors.features import Backbone
-from love_thy_neighbors.sources.jsonl import Options, prepare
-from love_thy_neighbors.sources.jsonl_lines import LineError, parse_line, raw_lines
+from love_thy_neighbors.sources.jsonl import Options, read
+from love_thy_neighbors.sources.jsonl_lines import parse_line, raw_lines
+from love_thy_neighbors.sources.making import make
+from love_thy_neighbors.sources.rejects import RowError
 
 HOW = Extraction(size=32, batch_size=4, workers=1, device="cpu", thumbnail=16, max_pixels=10_000)
 KEYS = "id, file, labels, tags, sets, groups, owner"
@@ -56,8 +58,8 @@ class Photos:
 
     def prepare(self, given_features: bool = False, overwrite: bool = False, **options: Any) -> None:
         self.write()
-        source = {"features": str(self.table)} if given_features else {"images": str(self.images)}
-        prepare(Options(records=str(self.records), **{**source, **options}), self.out, overwrite, HOW)
+        source = {"features": self.table} if given_features else {"images": self.images}
+        make(read, Options(records=self.records, **{**source, **options}), self.out, overwrite, HOW)
 
     def error(self, given_features: bool = False, **options: Any) -> str:
         with pytest.raises(UserError) as caught:
@@ -266,22 +268,23 @@ BAD_OPTIONS: list[tuple[dict[str, Any], str]] = [
 @pytest.mark.parametrize(("options", "message"), BAD_OPTIONS, ids=[message for _, message in BAD_OPTIONS])
 def test_bad_options(photos: Photos, options: dict[str, Any], message: str) -> None:
     photos.write()
-    given_options = {"records": str(photos.records), "images": str(photos.images), **options}
+    given_options = {"records": photos.records, "images": photos.images, **options}
+    paths = {key: Path(given_options[key]) for key in ("records", "images", "features") if given_options.get(key)}
     with pytest.raises(UserError) as caught:
-        Options(**given_options)
+        Options(**given_options | paths)
     assert str(caught.value) == message
 
 
 def test_no_usable_record(photos: Photos) -> None:
     photos.lines = []
     photos.records.write_bytes(b"")
-    options = Options(records=str(photos.records), images=str(photos.images))
-    with pytest.raises(UserError, match=r"photos.jsonl: holds no usable record; give one a line\.$"):
-        prepare(options, photos.out, False, HOW)
+    options = Options(records=photos.records, images=photos.images)
+    with pytest.raises(UserError, match=r"photos.jsonl: holds no usable line; give at least one\.$"):
+        make(read, options, photos.out, False, HOW)
     photos.lines = [b"oops", 3]
     assert photos.error(on_error="skip") == (
-        "photos.jsonl: holds no usable record (2 bad lines, the first: line 1 is not valid JSON "
-        "(Expecting value, column 1)); give one a line."
+        "photos.jsonl: holds no usable line (2 bad lines, the first: line 1 is not valid JSON "
+        "(Expecting value, column 1)); give at least one."
     )
 
 
@@ -314,7 +317,7 @@ def test_rare_labels_are_dropped_counted_and_printed(photos: Photos, capsys: pyt
 def test_byte_order_mark_and_windows_line_ends(photos: Photos) -> None:
     texts = [json.dumps(line).encode() for line in photos.lines]
     photos.records.write_bytes(b"\xef\xbb\xbf" + b"\r\n".join(texts))  # and no end to the last line
-    prepare(Options(records=str(photos.records), images=str(photos.images)), photos.out, False, HOW)
+    make(read, Options(records=photos.records, images=photos.images), photos.out, False, HOW)
     assert len(load_collection(photos.out)) == 3
 
 
@@ -363,13 +366,13 @@ def test_a_good_line_comes_back_as_it_is(record: dict[str, Any], ascii_only: boo
 @given(st.one_of(st.binary(max_size=60), st.recursive(st.none() | st.booleans() | st.floats() | st.text(), st.lists)))
 def test_any_other_line_is_refused_and_not_a_crash(value: Any) -> None:
     line = value if isinstance(value, bytes) else json.dumps(value).encode()
-    with pytest.raises(LineError):
+    with pytest.raises(RowError):
         parse_line(line, file_required=False)
 
 
 def test_nesting_without_end_and_numbers_without_end() -> None:
     for line in (b"[" * 200_000, b'{"id": ' + b"9" * 10_000 + b"}"):
-        with pytest.raises(LineError, match="is not valid JSON"):
+        with pytest.raises(RowError, match="is not valid JSON"):
             parse_line(line, file_required=False)
 
 

@@ -20,6 +20,7 @@ from love_thy_neighbors.errors import UserError
 from love_thy_neighbors.extraction import Extraction
 from love_thy_neighbors.features import Backbone
 from love_thy_neighbors.sources import openclipart
+from love_thy_neighbors.sources.making import make
 from love_thy_neighbors.sources.openclipart_drawings import (
     make_records,
     merged,
@@ -38,6 +39,10 @@ SVG = """<?xml version="1.0"?>{dtd}
 <dc:title>{title}</dc:title><dc:subject><rdf:Bag>{bag}</rdf:Bag></dc:subject>
 <dc:creator><cc:Agent><dc:title>{creator}</dc:title></cc:Agent></dc:creator></cc:Work></rdf:RDF></metadata></svg>"""
 BOMB = '<!DOCTYPE svg [<!ENTITY a "ha"><!ENTITY b "&a;&a;&a;&a;"><!ENTITY c "&b;&b;&b;&b;">]>'
+
+
+def prepare(root: Path | None, out: Path, overwrite: bool, min_positives: int = 25) -> None:
+    make(openclipart.read, openclipart.Options(root=root, min_positives=min_positives), out, overwrite, HOW)
 
 
 class Tree:
@@ -176,7 +181,7 @@ def test_a_collections_title_gives_way_to_the_file_name(tree: Tree) -> None:
 def test_building_twice_gives_the_same_bytes(tree: Tree, tmp_path: Path, mean_colour: None) -> None:
     first, second = tmp_path / "first", tmp_path / "second"
     for out in (first, second):
-        openclipart.prepare(str(tree.root), out, False, HOW, floor=1)
+        prepare(tree.root, out, False, min_positives=1)
         assert not out.with_name(f"{out.name}.partial").exists()
     files = sorted(path.relative_to(first) for path in first.rglob("*") if path.is_file())
     assert [str(file) for file in files] == [
@@ -193,7 +198,7 @@ def test_building_twice_gives_the_same_bytes(tree: Tree, tmp_path: Path, mean_co
 
 
 def test_the_collection_loads_and_its_features_are_right(tree: Tree, tmp_path: Path, mean_colour: None) -> None:
-    openclipart.prepare(str(tree.root), tmp_path / "out", False, HOW, floor=2)
+    prepare(tree.root, tmp_path / "out", False, min_positives=2)
     collection = load_collection(tmp_path / "out")
     assert collection.label_names == ("animal", "bird")
     assert collection.card["clean_up"]["labels_under_floor"] == {"food": 1, "fruit": 1}
@@ -208,11 +213,11 @@ def test_the_collection_loads_and_its_features_are_right(tree: Tree, tmp_path: P
 
 def test_out_is_not_overwritten_unless_asked(tree: Tree, tmp_path: Path, mean_colour: None) -> None:
     out = tmp_path / "out"
-    openclipart.prepare(str(tree.root), out, False, HOW, floor=1)
+    prepare(tree.root, out, False, min_positives=1)
     with pytest.raises(UserError) as caught:
-        openclipart.prepare(str(tree.root), out, False, HOW, floor=1)
+        prepare(tree.root, out, False, min_positives=1)
     assert str(caught.value) == f"out: {out} exists; give a new folder, or overwrite=true to replace it."
-    openclipart.prepare(str(tree.root), out, True, HOW, floor=1)
+    prepare(tree.root, out, True, min_positives=1)
 
 
 @pytest.mark.parametrize("root", [None, "empty", "no drawings"])
@@ -221,7 +226,7 @@ def test_a_wrong_root(tmp_path: Path, root: str | None) -> None:
         (tmp_path / root / "svg").mkdir(parents=True)
         (tmp_path / root / "png").mkdir()
     with pytest.raises(UserError, match=r"^root: "):
-        openclipart.prepare(root and str(tmp_path / root), tmp_path / "out", False, HOW)
+        prepare(root and tmp_path / root, tmp_path / "out", False)
     assert not (tmp_path / "out").exists()
 
 
@@ -283,7 +288,7 @@ class TestShipped:
         assert self.collection is not None
         positives = np.asarray(self.collection.labels.sum(axis=0)).ravel()
         assert 50 <= len(positives) <= 60
-        assert positives.min() >= openclipart.FLOOR
+        assert positives.min() >= openclipart.Options(root=Path()).min_positives
         per_image = self.collection.labels.sum(axis=1)
         assert 1.8 < per_image.mean() < 2.6
         assert len(self.collection) > 5000

@@ -1,2 +1,1 @@
-"""Where collections come from: one module a source, each ending in
-`collection.write_collection`."""
+"""Where collections come from: one module a source, each reading a `release.Release` for `making.make`."""

@@ -15,6 +15,7 @@ from typing import Any
 
 from love_thy_neighbors.collection import LIST_COLUMNS, TEXT_COLUMNS
 from love_thy_neighbors.sources.records import Record
+from love_thy_neighbors.sources.rejects import RowError
 
 KEYS = ("id", "file", *LIST_COLUMNS, "owner")
 _BOM = b"\xef\xbb\xbf"
@@ -27,10 +28,6 @@ _JSON_NAMES = {
     float: "a number",
     type(None): "null",
 }
-
-
-class LineError(Exception):
-    """Why a line is not a record; the message completes "line 3 ..."."""
 
 
 def raw_lines(path: Path, max_bytes: int) -> Iterator[tuple[int, bytes | None]]:
@@ -50,28 +47,28 @@ def raw_lines(path: Path, max_bytes: int) -> Iterator[tuple[int, bytes | None]]:
 
 
 def parse_line(line: bytes, file_required: bool) -> Record:
-    """The record that ``line`` holds; raises `LineError`."""
+    """The record that ``line`` holds; raises `RowError`."""
     if not line.strip():
-        raise LineError("is blank")
+        raise RowError("is blank")
     try:
         value = json.loads(line.decode("utf-8"), parse_constant=_refuse_constant, object_pairs_hook=_object)
     except UnicodeDecodeError as error:
-        raise LineError(f"is not UTF-8 (byte {error.start + 1})") from None
+        raise RowError(f"is not UTF-8 (byte {error.start + 1})") from None
     except json.JSONDecodeError as error:
-        raise LineError(f"is not valid JSON ({error.msg}, column {error.colno})") from None
+        raise RowError(f"is not valid JSON ({error.msg}, column {error.colno})") from None
     except (
         RecursionError,
         ValueError,
     ) as error:  # nested too deep; a number of thousands of digits
-        raise LineError(f"is not valid JSON ({str(error).split(';')[0]})") from None
+        raise RowError(f"is not valid JSON ({str(error).split(';')[0]})") from None
     if not isinstance(value, dict):
-        raise LineError(f"holds {_kind(value)}, not an object")
+        raise RowError(f"holds {_kind(value)}, not an object")
     for key in value:
         if key not in KEYS:
-            raise LineError(f"has the unknown key '{_shown(key)}'; the keys are {', '.join(KEYS)}")
+            raise RowError(f"has the unknown key '{_shown(key)}'; the keys are {', '.join(KEYS)}")
     for key in ("id", "file") if file_required else ("id",):
         if key not in value:
-            raise LineError(f"has no '{key}'")
+            raise RowError(f"has no '{key}'")
     fields: dict[str, Any] = {}
     for key, found in value.items():
         fields[key] = _text(key, found) if key in TEXT_COLUMNS else _texts(key, found)
@@ -83,38 +80,38 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     if len(value) < len(pairs):
         keys = [key for key, _ in pairs]
         twice = next(key for key in keys if keys.count(key) > 1)
-        raise LineError(f"has the key '{_shown(twice)}' twice")
+        raise RowError(f"has the key '{_shown(twice)}' twice")
     return value
 
 
 def _refuse_constant(name: str) -> None:
-    raise LineError(f"is not valid JSON ({name} is not a JSON number)")
+    raise RowError(f"is not valid JSON ({name} is not a JSON number)")
 
 
 def _text(key: str, value: Any) -> str:
     if not isinstance(value, str):
-        raise LineError(f"has {_kind(value)} as '{key}', which must be a string")
+        raise RowError(f"has {_kind(value)} as '{key}', which must be a string")
     _check(key, value, f"has an empty '{key}'")
     return value
 
 
 def _texts(key: str, values: Any) -> tuple[str, ...]:
     if not isinstance(values, list):
-        raise LineError(f"has {_kind(values)} as '{key}', which must be a list of strings")
+        raise RowError(f"has {_kind(values)} as '{key}', which must be a list of strings")
     for value in values:
         if not isinstance(value, str):
-            raise LineError(f"has {_kind(value)} in '{key}', which must be a list of strings")
+            raise RowError(f"has {_kind(value)} in '{key}', which must be a list of strings")
         _check(key, value, f"has an empty string in '{key}'")
     return tuple(dict.fromkeys(values))  # a value named twice counts once
 
 
 def _check(key: str, value: str, if_empty: str) -> None:
     if not value.strip():
-        raise LineError(if_empty)
+        raise RowError(if_empty)
     try:
         value.encode("utf-8")
     except UnicodeEncodeError:
-        raise LineError(f"has half a surrogate pair in '{key}', which is not text") from None
+        raise RowError(f"has half a surrogate pair in '{key}', which is not text") from None
 
 
 def _kind(value: Any) -> str:

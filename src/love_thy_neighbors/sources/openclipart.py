@@ -4,14 +4,12 @@ The same input gives the same ``images.parquet``, byte for byte. Features and th
 same on one machine; another processor or Pillow version may differ in the last bit.
 """
 
-from dataclasses import asdict, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from love_thy_neighbors.collection import write_collection
-from love_thy_neighbors.errors import UserError
+from love_thy_neighbors.errors import UserError, require_whole
 from love_thy_neighbors.extraction import Extraction
-from love_thy_neighbors.feature_tables import quantise
 from love_thy_neighbors.sources.openclipart_drawings import (
     MAX_PIXELS,
     SHARED_TITLE,
@@ -21,18 +19,15 @@ from love_thy_neighbors.sources.openclipart_drawings import (
     read_drawings,
 )
 from love_thy_neighbors.sources.openclipart_labels import LABELS
-from love_thy_neighbors.sources.records import drop_rare_labels, records_table, statistics
-from love_thy_neighbors.sources.writing import check_out, partial_folder, show
+from love_thy_neighbors.sources.rejects import Rejects
+from love_thy_neighbors.sources.release import Release
+from love_thy_neighbors.sources.tables import drop_rare_labels, records_table
 
-if TYPE_CHECKING:
-    from love_thy_neighbors.features import Backbone
-
-FLOOR = 25  # a label with fewer images than this has too few in a test split to be measured
 _README = Path(__file__).with_name("openclipart_readme.md")
 _LABELS = (
     "An image has a label if a keyword, or a word of one, is among the label's words (near-synonyms merged, "
     "inflections included), or if it is filed in one of the label's folders. The table is LABELS in "
-    f"sources/openclipart_labels.py. A label needs at least {FLOOR} images. Nobody checked the pictures."
+    "sources/openclipart_labels.py. A label needs at least min_positives images. Nobody checked the pictures."
 )
 _METADATA = {
     "tags": "The remaining keywords, and the words of the title (of the file name where "
@@ -50,50 +45,52 @@ _CLEAN_UP = (
 )
 
 
-def prepare(root: str | None, out: Path, overwrite: bool, how: Extraction, floor: int = FLOOR) -> None:
-    """Build the collection from the unpacked Debian packages in ``root``; raises `UserError` if it
-    is not that."""
-    if root is None:
-        raise UserError(
-            "root: give the folder that Debian's openclipart-svg and openclipart-png were unpacked into (root=DIR)."
-        )
-    check_out(out, overwrite)
-    how = replace(how, fit="pad", max_pixels=MAX_PIXELS)  # nothing of a drawing may be cut off
-    folder = locate(Path(root))
-    drawings, counts = read_drawings(folder)
+@dataclass(frozen=True, kw_only=True)
+class Options:
+    """The keys of configs/source/openclipart.yaml; raises `UserError`."""
+
+    root: Path | None
+    min_positives: int = 25
+
+    def __post_init__(self) -> None:
+        if self.root is None:
+            raise UserError(
+                "root: give the folder that Debian's openclipart-svg and openclipart-png were unpacked into (root=DIR)."
+            )
+        require_whole("min_positives", self.min_positives, 1)
+
+
+def read(options: Options, how: Extraction, partial: Path) -> Release:
+    """What the unpacked Debian packages in ``root`` hold; raises `UserError` if it is not that."""
+    assert options.root is not None
+    drawings, counts = read_drawings(locate(options.root))
     pictures = merged(drawings)
     if not pictures:
-        raise UserError(f"root: {root} holds no usable drawing; unpack both Debian packages.")
-    records, names, dropped = drop_rare_labels(make_records(pictures), floor)
-    table = records_table(records)
-    with partial_folder(out) as partial:
-        from love_thy_neighbors.features import extract_features  # torch: late, so that mistakes are told at once
-
-        files = [same[0].png.resolve() for same in pictures]
-
-        def refuse(row: int, reason: str) -> Exception:
-            return UserError(f"{files[row]}: the image {reason}; unpack the packages again.")
-
-        found = extract_features(files, how, partial, stop=refuse)
-        table_int8, scale = quantise(found.table)
-        card = _card(names, counts, how, found.backbone, scale)
-        card["clean_up"] |= {
+        raise UserError(f"root: {options.root} holds no usable drawing; unpack both Debian packages.")
+    table = records_table(make_records(pictures))
+    _, names, dropped = drop_rare_labels(table, options.min_positives)
+    return Release(
+        name="Open Clip Art Library 0.18",
+        table=table,
+        rejects=Rejects(str(options.root), "picture", "stop"),
+        about=_about(names, how),
+        counts=counts
+        | {
             "drawings": len(drawings),
             "same_picture_merged": len(drawings) - len(pictures),
             "labels_under_floor": dropped,
-        }
-        card["statistics"] = statistics(table)
-        features = {found.backbone.name: table_int8}
-        readme = {"README.md": _README.read_text(encoding="utf-8")}
-        write_collection(out, table, card, features, found.thumbnails, readme)
-    show(out, len(records), card["statistics"])
+            "how": _CLEAN_UP,
+        },
+        files=[same[0].png.resolve() for same in pictures],
+        how=replace(how, fit="pad", max_pixels=MAX_PIXELS),  # nothing of a drawing may be cut off
+        int8=True,
+        min_positives=options.min_positives,
+        texts={"README.md": _README.read_text(encoding="utf-8")},
+    )
 
 
-def _card(
-    names: list[str], counts: dict[str, int], how: Extraction, backbone: "Backbone", scale: float
-) -> dict[str, Any]:
+def _about(names: list[str], how: Extraction) -> dict[str, Any]:
     return {
-        "name": "Open Clip Art Library 0.18",
         "what": "Drawings (clip art), not photographs: results on it say nothing about photographs.",
         "source": {
             "debian_packages": ["openclipart-svg 1:0.18+dfsg", "openclipart-png 1:0.18+dfsg"],
@@ -101,21 +98,11 @@ def _card(
         },
         "licence": "public domain (Creative Commons Public Domain Dedication by the uploaders)",
         "labels": {
-            "names": names,
             "how": _LABELS,
             "rules": {name: asdict(LABELS[name]) for name in names},
             "images_without": "stay in the collection with an empty list",
         },
         "metadata": {kind: {"how": text} for kind, text in _METADATA.items()},
         "owner": "the creator; mail addresses removed",
-        "clean_up": {**counts, "how": _CLEAN_UP},
-        "features": {
-            backbone.name: {
-                **backbone.about,
-                "sha256_of_weights": backbone.sha256,
-                "scale": scale,
-                "preprocessing": how.preprocessing,
-            }
-        },
         "thumbnails": f"WebP, longer side at most {how.thumbnail} pixels, transparency on white",
     }

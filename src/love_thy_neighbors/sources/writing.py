@@ -2,7 +2,7 @@
 
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -12,13 +12,14 @@ from rich.console import Console
 from rich.table import Table
 
 from love_thy_neighbors.errors import UserError
+from love_thy_neighbors.sources.release import PublishedCounts
 
 
-def check_out(out: Path, overwrite: bool, *inputs: str | None) -> None:
+def check_out(out: Path, overwrite: bool, *inputs: Path) -> None:
     """Raise `UserError` if ``out`` may not be written: it exists, is something other than a collection, or holds one of
     the ``inputs``, which replacing it would delete."""
     for path in inputs:
-        if path is not None and Path(path).resolve().is_relative_to(out.resolve()):
+        if path.resolve().is_relative_to(out.resolve()):
             raise UserError(f"out: {path} lies inside {out}, which is to be written; give a folder elsewhere.")
     if not out.exists() and not out.is_symlink():
         return
@@ -80,10 +81,29 @@ def show(out: Path, images: int, statistics: dict[str, dict[str, Any]]) -> None:
     for heading in ("", "values", "images per value", "values per image", "images with any"):
         shown.add_column(heading, justify="right" if heading else "left")
     for name, numbers in statistics.items():
-        cells = [
-            f"{numbers[key]['mean']:g} / {numbers[key]['median']:g}" for key in ("images_per_value", "values_per_image")
-        ]
-        shown.add_row(name, f"{numbers['values']:,}", *cells, f"{numbers['images_with_any']:,}")
+        shown.add_row(name, *_counts(numbers), f"{numbers['images_with_any']:,}")
     console = Console()
     console.print(shown)
     console.print("per value and per image: mean / median", style="dim")
+
+
+def show_published(statistics: dict[str, dict[str, Any]], published: Mapping[str, PublishedCounts], title: str) -> None:
+    """Print the collection's counts beside published ones, each pair in one column."""
+    shown = Table(title=title, title_justify="left")
+    shown.add_column("")
+    for heading in ("values", "images per value", "values per image"):
+        shown.add_column(f"{heading}: here", justify="right")
+        shown.add_column("published", justify="right", style="dim")
+    for name, (values, *spreads) in published.items():
+        theirs = [
+            "-" if values is None else f"{values:,}",
+            *("-" if s is None else f"{s[0]:g} / {s[1]:g}" for s in spreads),
+        ]
+        ours = _counts(statistics[name]) if name in statistics else ["-"] * 3
+        shown.add_row(name, *(cell for pair in zip(ours, theirs, strict=True) for cell in pair))
+    Console().print(shown)
+
+
+def _counts(numbers: dict[str, Any]) -> list[str]:
+    spreads = (numbers[key] for key in ("images_per_value", "values_per_image"))
+    return [f"{numbers['values']:,}", *(f"{spread['mean']:g} / {spread['median']:g}" for spread in spreads)]

@@ -1,0 +1,28 @@
+"""A picture named by somebody else: where it is, and whether its header says that it can be used."""
+
+from pathlib import Path, PurePosixPath
+
+from love_thy_neighbors.images import ImageError, image_size
+from love_thy_neighbors.sources.rejects import RowError
+
+
+def checked_picture(images: Path, file: str, max_pixels: int) -> Path:
+    """The picture ``file`` below ``images``; raises `RowError` if the path leaves that folder, or if the file is
+    missing, not a picture by its header, or larger than ``max_pixels``."""
+    path = PurePosixPath(file)
+    if path.is_absolute() or ".." in path.parts or "\\" in file or "\0" in file:
+        raise RowError(f"has the file {file!r}, which is not a plain path below images=")
+    try:
+        target = (images / path).resolve()
+        if not target.is_relative_to(images.resolve()):
+            raise RowError(f"has the file {file!r}, a link that leads out of images=")
+        if not target.is_file():
+            raise RowError(f"has the file {file!r}, which does not exist below images=")
+        width, height = image_size(target)
+    except ImageError as error:
+        raise RowError(f"has the file {file!r}, which {error}") from None
+    except (OSError, RuntimeError) as error:  # a name too long, a loop of links
+        raise RowError(f"has the file {file!r}, which cannot be opened ({error})") from None
+    if width * height > max_pixels:
+        raise RowError(f"has the file {file!r}, which has {width} x {height} pixels, more than max_pixels={max_pixels}")
+    return target
