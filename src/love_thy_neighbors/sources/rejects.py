@@ -58,6 +58,6 @@ class Rejects:
 
 def _kind_of(reason: str) -> str:
     """A reason without its particulars, so that like ones are counted together."""
-    pictured = re.fullmatch(r"has the file '.*', (?:which )?(.*)", reason, re.DOTALL)
-    text = f"has a file that {pictured[1]}" if pictured else reason
-    return text.split(" (")[0].split("'")[0].split(", which")[0].strip()
+    named = re.fullmatch(r"has the (file|feature row) .*?, (?:which )?([^',]+)", reason, re.DOTALL)
+    text = f"{named[1]}: {named[2]}" if named else reason
+    return text.split(" (")[0].split("'")[0].strip()

@@ -15,6 +15,9 @@ from love_thy_neighbors.errors import UserError
 from love_thy_neighbors.sources.release import PublishedCounts
 
 
+_COUNTED = ("values", "images per value", "values per image")
+
+
 def check_out(out: Path, overwrite: bool, *inputs: Path) -> None:
     """Raise `UserError` if ``out`` may not be written: it exists, is something other than a collection, or holds one of
     the ``inputs``, which replacing it would delete."""
@@ -78,7 +81,7 @@ def kept_thumbnails(thumbnails: Path, rows: list[int], partial: Path) -> Path:
 def show(out: Path, images: int, statistics: dict[str, dict[str, Any]]) -> None:
     """Print where the collection is, and its statistics as in the paper's Table 1."""
     shown = Table(title=f"{images:,} images in {out}", title_justify="left")
-    for heading in ("", "values", "images per value", "values per image", "images with any"):
+    for heading in ("", *_COUNTED, "images with any"):
         shown.add_column(heading, justify="right" if heading else "left")
     for name, numbers in statistics.items():
         shown.add_row(name, *_counts(numbers), f"{numbers['images_with_any']:,}")
@@ -88,19 +91,16 @@ def show(out: Path, images: int, statistics: dict[str, dict[str, Any]]) -> None:
 
 
 def show_published(statistics: dict[str, dict[str, Any]], published: Mapping[str, PublishedCounts], title: str) -> None:
-    """Print the collection's counts beside published ones, each pair in one column."""
+    """Print the collection's counts beside published ones, a line a count."""
     shown = Table(title=title, title_justify="left")
-    shown.add_column("")
-    for heading in ("values", "images per value", "values per image"):
-        shown.add_column(f"{heading}: here", justify="right")
-        shown.add_column("published", justify="right", style="dim")
+    for heading in ("", "", "here", "published"):
+        shown.add_column(heading, justify="right" if heading else "left")
     for name, (values, *spreads) in published.items():
-        theirs = [
-            "-" if values is None else f"{values:,}",
-            *("-" if s is None else f"{s[0]:g} / {s[1]:g}" for s in spreads),
-        ]
-        ours = _counts(statistics[name]) if name in statistics else ["-"] * 3
-        shown.add_row(name, *(cell for pair in zip(ours, theirs, strict=True) for cell in pair))
+        theirs = ["-" if values is None else f"{values:,}"]
+        theirs += ["-" if spread is None else f"{spread[0]:g} / {spread[1]:g}" for spread in spreads]
+        ours = _counts(statistics[name]) if name in statistics else ["-"] * len(_COUNTED)
+        for place, (count, here, there) in enumerate(zip(_COUNTED, ours, theirs, strict=True)):
+            shown.add_row("" if place else name, count, here, there)
     Console().print(shown)
 
 
