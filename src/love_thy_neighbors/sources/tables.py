@@ -33,7 +33,8 @@ def list_column(offsets: np.ndarray, codes: np.ndarray, values: Sequence[str] | 
 
     Shapes: ``offsets`` [N + 1], ``codes`` [n], both integers. No Python string is made for an entry.
     """
-    flat = pa.array(values, pa.string()).take(pa.array(codes, pa.int32()))
+    known = values if isinstance(values, pa.Array) else pa.array(values, pa.string())
+    flat = known.take(pa.array(codes, pa.int32()))
     return pa.ListArray.from_arrays(pa.array(offsets, pa.int32()), flat)
 
 

@@ -14,7 +14,6 @@ from rich.table import Table
 from love_thy_neighbors.errors import UserError
 from love_thy_neighbors.sources.release import PublishedCounts
 
-
 _COUNTED = ("values", "images per value", "values per image")
 
 
