@@ -1,5 +1,7 @@
 """Make a collection: python prepare.py source=jsonl|nuswide|folder|... out=FOLDER (keys: configs/prepare.yaml)."""
 
+import re
+import sys
 from dataclasses import fields
 from importlib import import_module
 from pathlib import Path
@@ -45,6 +47,8 @@ def _chosen(options: Any, config: DictConfig) -> Any:
     for name in (key.name for key in fields(options) if key.name in config):
         value = config[name]
         kinds = {hints[name], *get_args(hints[name])}
+        if OmegaConf.is_dict(value) and Path in kinds:  # metadata, see _as_values
+            value = value.path
         if OmegaConf.is_config(value):
             value = OmegaConf.to_container(value)
         elif value is not None and Path in kinds:
@@ -53,6 +57,12 @@ def _chosen(options: Any, config: DictConfig) -> Any:
             value = str(value)
         values[name] = value
     return options(**values)
+
+
+def _as_values(arguments: list[str]) -> list[str]:
+    """The command line with metadata=FILE as metadata={path:FILE}: train.py has a config group ``metadata``, and Hydra
+    would look for a choice of that name, but never takes a dictionary for one."""
+    return [re.sub(r"^metadata=([^{].*)", r"metadata={path:\1}", argument) for argument in arguments]
 
 
 @hydra.main(version_base="1.3", config_path="configs", config_name="prepare")
@@ -65,4 +75,5 @@ def main(config: DictConfig) -> None:
 
 
 if __name__ == "__main__":
+    sys.argv[1:] = _as_values(sys.argv[1:])
     run(main)

@@ -96,3 +96,12 @@ def test_a_mistake_is_one_sentence(photos: Path, overrides: tuple[str, ...], mes
     assert len(done.stderr.strip().splitlines()) == 1
     assert not (photos / "mine").exists()
     assert not list(photos.glob("*.partial"))
+
+
+@pytest.mark.parametrize("name", ["photosNUS.xml", "two words.xml", "2012"])
+def test_metadata_is_a_path_here_and_no_config_group(photos: Path, name: str) -> None:
+    """train.py has a group of that name, and Hydra would look for a choice in it."""
+    (photos / name).write_text("nothing")
+    done = prepare(photos, "source=nuswide", "root=photos", f"metadata={name}", "out=mine")
+    assert done.returncode == 1
+    assert "root: photos has no ImageList/Imagelist.txt" in done.stderr

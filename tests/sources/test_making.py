@@ -75,6 +75,15 @@ def test_given_features_follow_the_entries_that_are_kept(tmp_path: Path) -> None
     }
 
 
+def test_rows_without_numbers_are_numbered_before_some_are_dropped() -> None:
+    found = release(files=[Path(f"{row}.jpg") for row in range(240)])
+    found.keep(np.array([3, 9]))
+    found.keep(np.array([1]))
+    assert found.entry_numbers().tolist() == [10]
+    assert found.files == [Path("9.jpg")]
+    assert found.table["id"].to_pylist() == ["image9"]
+
+
 def test_a_table_of_another_length_is_refused(tmp_path: Path) -> None:
     np.save(tmp_path / "given.npy", FEATURES)
     found = release(features=GivenTable(tmp_path / "given.npy", 241, "made-up.txt"))

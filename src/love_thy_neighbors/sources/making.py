@@ -1,6 +1,6 @@
 """From what a source has read to a collection on disk: features, rare labels, card, Table 1."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import fields
 from pathlib import Path
 from typing import Any, TypeVar
@@ -72,22 +72,16 @@ def _extracted(release: Release, how: Extraction, partial: Path) -> _Features:
     found = extract_features(release.files, how, partial, stop)
     for row, reason in sorted(found.rejected.items()):
         rejects.refuse(int(numbers[row]), sentence(row, reason))
-    rows = np.setdiff1d(np.arange(len(release.files)), np.array(sorted(found.rejected), dtype=np.int64))
-    if not len(rows):
-        raise rejects.empty()
+    rows = _without(len(release.files), found.rejected)
     release.keep(rows)
-    thumbnails = kept_thumbnails(found.thumbnails, rows.tolist(), partial) if found.thumbnails else None
-    about = {
-        **found.backbone.about,
-        "sha256_of_weights": found.backbone.sha256,
-        "preprocessing": how.preprocessing,
-    }
-    name = found.backbone.name
+    name, about = found.backbone.name, found.card()
     if release.int8:
         table, scale = quantise(found.table[rows])
-        return {name: table}, {name: about | {"scale": scale}}, thumbnails
-    to_float16(found.table, rows.tolist(), partial / "float16.npy")
-    return {name: partial / "float16.npy"}, {name: about}, thumbnails
+        about["scale"] = scale
+    else:
+        table, rows = _float16(release, found.table, rows, partial, lambda row: f"the features of row {row}")
+    thumbnails = kept_thumbnails(found.thumbnails, rows.tolist(), partial) if found.thumbnails else None
+    return {name: table}, {name: about}, thumbnails
 
 
 def _given(release: Release, given: GivenTable, partial: Path) -> _Features:
@@ -103,15 +97,29 @@ def _given(release: Release, given: GivenTable, partial: Path) -> _Features:
         )
     partial.mkdir(exist_ok=True)
     rows = release.entry_numbers() - 1
-    float16, bad = to_float16(table, rows.tolist(), partial / "float16.npy")
-    for place, reason in bad.items():
-        text = f"has the feature row {rows[place]} of {given.path}, which {reason}"
-        release.rejects.refuse(int(rows[place]) + 1, text)
-    release.keep(np.setdiff1d(np.arange(len(rows)), np.array(sorted(bad), dtype=np.int64)))
-    if not release.table.num_rows:
-        raise release.rejects.empty()
+    float16, _ = _float16(release, table, rows, partial, lambda row: f"the feature row {row} of {given.path}")
     about = {"source": given.path.name, "dtype_given": str(table.dtype)}
     return {GIVEN: float16}, {GIVEN: about}, None
+
+
+def _float16(
+    release: Release, table: np.ndarray, rows: np.ndarray, partial: Path, called: Callable[[int], str]
+) -> tuple[np.ndarray, np.ndarray]:
+    """``table[rows]`` as float16, and the rows left: entries with a value that float16 has not are refused."""
+    numbers = release.entry_numbers()
+    float16, bad = to_float16(table, rows.tolist(), partial / "float16.npy")
+    for place, reason in bad.items():
+        release.rejects.refuse(int(numbers[place]), f"has {called(int(rows[place]))}, which {reason}")
+    places = _without(len(rows), bad)
+    release.keep(places)
+    if not release.table.num_rows:
+        raise release.rejects.empty()
+    return float16, rows[places]
+
+
+def _without(count: int, left_out: Collection[int]) -> np.ndarray:
+    """The numbers below ``count`` but those left out."""
+    return np.setdiff1d(np.arange(count), np.array(sorted(left_out), dtype=np.int64))
 
 
 def _card(release: Release, names: list[str], dropped: dict[str, int]) -> dict[str, Any]:

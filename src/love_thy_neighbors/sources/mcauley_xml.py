@@ -24,14 +24,14 @@ from love_thy_neighbors.sources.photo import Photo
 MEGABYTE = 1_000_000
 _CHUNK = 1 << 16
 # Far more than any real photo has; each is something that the parser keeps in memory.
-MAX_PHOTO_BYTES = 64 * MEGABYTE
+MAX_PHOTO_BYTES = 16 * MEGABYTE
 MAX_TOKEN_BYTES = MEGABYTE  # one tag with its attributes, or one XML comment
 MAX_DEPTH = 100
 MAX_NAMES = 10_000  # different names of elements and attributes
 
 
-class _TooMuch(Exception):
-    """A limit that the file exceeds; the message completes "the file ..."."""
+class _LimitError(Exception):
+    """A limit that the file exceeds; the message completes "line 3 ..."."""
 
 
 def stream_photos(path: Path, advance: Callable[[int], None]) -> Iterator[Photo]:
@@ -47,23 +47,14 @@ def stream_photos(path: Path, advance: Callable[[int], None]) -> Iterator[Photo]
     expat.ordered_attributes = False
     expat.StartElementHandler, expat.EndElementHandler = target.start, target.end
     target.offset = lambda: expat.CurrentByteIndex
-    fed = 0
     try:
-        with path.open("rb") as file:
-            while chunk := file.read(_CHUNK):
-                parser.feed(chunk)
-                advance((fed + len(chunk)) // MEGABYTE - fed // MEGABYTE)
-                fed += len(chunk)
-                _check_limits(fed, expat.CurrentByteIndex, target.started, len(expat.intern))
-                yield from target.take()
-        parser.close()
-        yield from target.take()
+        yield from _parsed(path, parser, target, advance)
     except DefusedXmlException:
         raise UserError(
             f"{path}, line {expat.CurrentLineNumber}: declares a document type or an entity, and neither is ever "
             "expanded; remove the declaration, or download the file again."
         ) from None
-    except _TooMuch as error:
+    except _LimitError as error:
         raise UserError(
             f"{path}, line {expat.CurrentLineNumber}: {error}; this is not a file of photos, or it is damaged."
         ) from None
@@ -80,15 +71,28 @@ def stream_photos(path: Path, advance: Callable[[int], None]) -> Iterator[Photo]
         raise UserError(f"{path}: cannot be read ({error}); give a readable file.") from None
 
 
+def _parsed(path: Path, parser: XMLParser, target: "_Photos", advance: Callable[[int], None]) -> Iterator[Photo]:
+    fed = 0
+    with path.open("rb") as file:
+        while chunk := file.read(_CHUNK):
+            parser.feed(chunk)
+            advance((fed + len(chunk)) // MEGABYTE - fed // MEGABYTE)
+            fed += len(chunk)
+            _check_limits(fed, parser.parser.CurrentByteIndex, target.started, len(parser.parser.intern))
+            yield from target.take()
+    parser.close()
+    yield from target.take()
+
+
 def _check_limits(fed: int, parsed: int, photo_started: int | None, names: int) -> None:
-    """Raise `_TooMuch` if the parser holds more than a file of photos needs; all but ``names`` in bytes from the
+    """Raise `_LimitError` if the parser holds more than a file of photos needs; all but ``names`` in bytes from the
     start of the file."""
     if fed - parsed > MAX_TOKEN_BYTES:
-        raise _TooMuch(f"holds a tag or comment of more than {MAX_TOKEN_BYTES:,} bytes")
+        raise _LimitError(f"holds a tag or comment of more than {MAX_TOKEN_BYTES:,} bytes")
     if photo_started is not None and parsed - photo_started > MAX_PHOTO_BYTES:
-        raise _TooMuch(f"holds a <photo> of more than {MAX_PHOTO_BYTES:,} bytes")
+        raise _LimitError(f"holds a <photo> of more than {MAX_PHOTO_BYTES:,} bytes")
     if names > MAX_NAMES:
-        raise _TooMuch(f"holds more than {MAX_NAMES:,} different names of elements")
+        raise _LimitError(f"holds more than {MAX_NAMES:,} different names of elements")
 
 
 class _Photos:
@@ -104,7 +108,8 @@ class _Photos:
         self._new_photo("")
 
     def _new_photo(self, id_: str) -> None:
-        self._id, self._owner, self._without_id = id_, None, 0
+        self._id, self._without_id = id_, 0
+        self._owner: str | None = None
         # Dictionaries as ordered sets.
         self._tags: dict[str, None] = {}
         self._sets: dict[str, None] = {}
@@ -119,7 +124,7 @@ class _Photos:
     def start(self, name: str, attributes: dict[str, str]) -> None:
         self._depth += 1
         if self._depth > MAX_DEPTH:
-            raise _TooMuch(f"nests elements more than {MAX_DEPTH} deep")
+            raise _LimitError(f"nests elements more than {MAX_DEPTH} deep")
         if self.started is None:
             if name == "photo":
                 self.started = self.offset()

@@ -97,8 +97,8 @@ class Release:
 
     def keep(self, rows: np.ndarray) -> None:
         """Keep ``rows`` [n], increasing, and drop the others from everything that has a row an image."""
-        self.table = self.table.take(pa.array(rows))
         self.numbers = self.entry_numbers()[rows]
+        self.table = self.table.take(pa.array(rows))
         if self.files is not None:
             self.files = [self.files[row] for row in rows]
         if self.splits is not None:

@@ -1,0 +1,235 @@
+"""What Flickr says of one photo: two calls, never more than so many an hour, asked again where that can help.
+
+The library `flickrapi` signs the calls. Its own way of fetching an answer has no limit of size or time and prints what
+a server says in an error, so `_Transport` replaces that part. Answers are asked for as JSON: nothing is parsed as XML.
+What comes back is data from a stranger: whatever is not exactly as expected is an error.
+"""
+
+import json
+import logging
+import random
+import time
+from collections import deque
+from collections.abc import Callable, Iterable
+from typing import Any, TypeVar
+
+import requests
+import urllib3
+from flickrapi import FlickrAPI, set_log_level
+from flickrapi.auth import OAuthFlickrInterface
+
+from love_thy_neighbors.errors import UserError
+
+HOUR = 3600.0  # seconds
+MAX_ANSWER_BYTES = 4_000_000
+# How often a call is made before giving up: with the service down, and with an answer that makes no sense.
+TRIES, STRANGE_TRIES = 8, 3
+MAX_WAIT = 300.0  # seconds between two tries
+NOT_THERE = (1, 2)  # photo not found; permission denied
+KEY_REFUSED = (95, 96, 97, 98, 99, 100)
+BUSY = (105, 106)
+
+T = TypeVar("T")
+
+
+class VanishedError(Exception):
+    """Flickr does not show the photo: deleted, private, or never there."""
+
+
+class StrangeAnswerError(Exception):
+    """An answer that is not what the method gives; the message completes "the answer ..."."""
+
+
+class _BusyError(Exception):
+    """A failure that may pass by itself; the message completes "Flickr ..."."""
+
+
+class Hourly:
+    """At most ``calls`` in any hour. ``past`` are times of earlier calls, in seconds of ``clock``, so that a new
+    process keeps to the limit too; ``tell`` hears the seconds of a wait before it begins."""
+
+    def __init__(
+        self,
+        calls: int,
+        past: Iterable[float] = (),
+        clock: Callable[[], float] = time.time,
+        sleep: Callable[[float], None] = time.sleep,
+        tell: Callable[[float], None] = lambda seconds: None,
+    ) -> None:
+        now = clock()
+        self._times = deque(sorted(when for when in past if now - HOUR < when <= now), maxlen=calls)
+        self._clock, self._sleep, self._tell = clock, sleep, tell
+
+    def wait(self) -> None:
+        """Return as soon as one more call is allowed, and count it."""
+        if len(self._times) == self._times.maxlen:
+            rest = min(HOUR, self._times[0] + HOUR - self._clock())
+            if rest > 0:
+                self._tell(rest)
+                self._sleep(rest)
+        self._times.append(self._clock())
+
+
+class Client:
+    """Asks Flickr about photos. ``key`` and ``secret`` are the user's; ``timeout`` in seconds bounds one answer."""
+
+    def __init__(
+        self,
+        key: str,
+        secret: str,
+        hourly: Hourly,
+        timeout: float = 30.0,
+        sleep: Callable[[float], None] = time.sleep,
+        jitter: Callable[[], float] = random.random,
+    ) -> None:
+        set_log_level(logging.WARNING)  # it would tell of each call
+        self._api = FlickrAPI(key, secret, format="json", store_token=False, timeout=timeout)
+        self._api.flickr_oauth = _Transport(key, secret, self._api.token_cache, default_timeout=timeout)
+        self._hourly, self._sleep, self._jitter = hourly, sleep, jitter
+        self.calls = 0
+
+    def metadata(self, id_: str) -> dict[str, Any]:
+        """``owner`` (nsid or None) and the lists ``tags`` (as Flickr normalises them: "wooyay" for "Woo yay!"),
+        ``sets`` and ``groups`` (both by id) of the photo.
+
+        Raises `VanishedError`, `StrangeAnswerError` if the answer stays strange, and `UserError` if the key is refused
+        or the service does not come back.
+        """
+        info = self._ask("getInfo", id_, _info)
+        return info | self._ask("getAllContexts", id_, _contexts)
+
+    def _ask(self, method: str, id_: str, read: Callable[[str, dict[str, Any]], T]) -> T:
+        busy = strange = 0
+        while True:
+            self._hourly.wait()
+            self.calls += 1
+            try:
+                return read(id_, self._answer(method, id_))
+            except StrangeAnswerError:
+                strange += 1
+                if strange == STRANGE_TRIES:
+                    raise
+            except _BusyError as error:
+                busy += 1
+                if busy == TRIES:
+                    raise UserError(
+                        f"ids: Flickr {error}, {busy} times; what was fetched is kept, run the same "
+                        "command again later."
+                    ) from None
+            # Twice as long each time, and never two clients in step.
+            self._sleep(min(MAX_WAIT, 2.0 ** (busy + strange)) * (0.5 + self._jitter()))
+
+    def _answer(self, method: str, id_: str) -> dict[str, Any]:
+        body = self._api.do_flickr_call(f"flickr.photos.{method}", photo_id=id_)
+        try:
+            value = json.loads(body)
+        except (ValueError, RecursionError):
+            raise StrangeAnswerError("is not JSON") from None
+        if not isinstance(value, dict) or value.get("stat") not in ("ok", "fail"):
+            raise StrangeAnswerError("does not say ok or fail")
+        if value["stat"] == "fail":
+            raise _error(value.get("code"))
+        return value
+
+
+class _Transport(OAuthFlickrInterface):
+    """Signed calls whose answers have a limit of size and of time."""
+
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        self.session = requests.Session()
+        self.session.headers["Accept-Encoding"] = "identity"  # nothing to unpack: what arrives is what it takes
+
+    def do_request(self, url: str, params: Any = None, timeout: float | None = None) -> bytes:
+        """The body of a 200; raises `_BusyError`, `StrangeAnswerError` or `UserError` for everything else."""
+        limit = timeout or self.default_timeout
+        ends = time.monotonic() + limit
+        try:
+            answer = self.session.post(
+                url, data=params, auth=self.oauth, timeout=limit, stream=True, allow_redirects=False
+            )
+            with answer:
+                _refuse_status(answer.status_code)
+                return _body(answer, ends)
+        except (requests.Timeout, urllib3.exceptions.TimeoutError):
+            raise _BusyError(f"does not answer within {limit:g} seconds") from None
+        except (requests.RequestException, urllib3.exceptions.HTTPError, OSError) as error:
+            raise _BusyError(f"cannot be reached, or hangs up ({type(error).__name__})") from None
+
+
+def _refuse_status(status: int) -> None:
+    if status == 401:
+        raise _key_refused("HTTP 401")
+    if status in (403, 429) or status >= 500:
+        raise _BusyError(f"refuses to answer (HTTP {status})")
+    if status != 200:
+        raise StrangeAnswerError(f"has HTTP status {status}")
+
+
+def _body(answer: requests.Response, ends: float) -> bytes:
+    body = bytearray()
+    while part := answer.raw.read1(1 << 16, decode_content=False):  # whatever is there, so that the clock is looked at
+        body += part
+        if len(body) > MAX_ANSWER_BYTES:
+            raise StrangeAnswerError(f"has more than {MAX_ANSWER_BYTES:,} bytes")
+        if time.monotonic() > ends:
+            raise requests.Timeout
+    return bytes(body)
+
+
+def _error(code: Any) -> Exception:
+    """What an answer with ``"stat": "fail"`` means; its message is a stranger's text and is not shown."""
+    number = int(code) if isinstance(code, str) and code.isascii() and code.isdigit() and len(code) < 9 else code
+    if type(number) is not int:
+        return StrangeAnswerError("is an error without a number")
+    if number in NOT_THERE:
+        return VanishedError()
+    if number in KEY_REFUSED:
+        return _key_refused(f"error {number}")
+    if number in BUSY:
+        return _BusyError(f"is not available at the moment (error {number})")
+    return StrangeAnswerError(f"is error {number}")
+
+
+def _key_refused(how: str) -> UserError:
+    return UserError(
+        f"FLICKR_API_KEY, FLICKR_API_SECRET: Flickr refuses them ({how}); copy both from "
+        "https://www.flickr.com/services/apps/by/me."
+    )
+
+
+def _info(id_: str, value: dict[str, Any]) -> dict[str, Any]:
+    photo = _object(value.get("photo"), "photo")
+    if photo.get("id") != id_:
+        raise StrangeAnswerError("is about another photo")
+    owner = _text(_object(photo.get("owner"), "owner").get("nsid"), "owner")
+    tags = _each(_object(photo.get("tags"), "tags").get("tag", []), "_content", "tags")
+    return {"owner": owner or None, "tags": tags}
+
+
+def _contexts(id_: str, value: dict[str, Any]) -> dict[str, Any]:
+    return {"sets": _each(value.get("set", []), "id", "set"), "groups": _each(value.get("pool", []), "id", "pool")}
+
+
+def _each(entries: Any, key: str, what: str) -> list[str]:
+    """``key`` of each entry, once; empty ones are left out."""
+    if not isinstance(entries, list):
+        raise StrangeAnswerError(f"has no list in '{what}'")
+    texts = (_text(_object(entry, what).get(key), what) for entry in entries)
+    return [text for text in dict.fromkeys(texts) if text]
+
+
+def _object(value: Any, what: str) -> dict[str, Any]:
+    if not isinstance(value, dict):
+        raise StrangeAnswerError(f"has no object in '{what}'")
+    return value
+
+
+def _text(value: Any, what: str) -> str:
+    if not isinstance(value, str):
+        raise StrangeAnswerError(f"has no text in '{what}'")
+    try:
+        value.encode("utf-8")
+    except UnicodeEncodeError:
+        raise StrangeAnswerError(f"has half a surrogate pair in '{what}'") from None
+    return " ".join(value.split())

@@ -1,0 +1,79 @@
+"""Pictures that are named by a Flickr id, for sources whose photos have no path."""
+
+import os
+from collections.abc import Container, Iterator
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+
+from love_thy_neighbors.errors import UserError
+from love_thy_neighbors.progress import progress_bar
+from love_thy_neighbors.sources.pictures import checked_picture
+from love_thy_neighbors.sources.rejects import RowError
+from love_thy_neighbors.sources.release import Release
+
+SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".gif", ".bmp", ".tif", ".tiff")
+
+
+def join_pictures(release: Release, images: Path, max_pixels: int) -> None:
+    """Give ``release`` the pictures below ``images`` that are named by its photos' ids, and drop photos without one.
+
+    The counts say how many were dropped; a picture that cannot be used is refused. Raises `UserError`.
+    """
+    ids = release.table["id"].to_pylist()
+    found, several = pictures_by_id(images, frozenset(ids))
+    if not found:
+        raise UserError(
+            f"images: {images} holds no picture of a photo in {release.rejects.where}; a picture's name must be the "
+            "photo's id, or begin or end with it (ID.jpg, ID_secret.jpg, 0001_ID.jpg)."
+        )
+    rows, names, files = [], [], []
+    with progress_bar("checking pictures", len(found)) as advance:
+        for row, (number, id_) in enumerate(zip(release.entry_numbers().tolist(), ids, strict=True)):
+            if id_ not in found:
+                continue
+            advance(1)
+            try:
+                files.append(checked_picture(images, found[id_], max_pixels))
+            except RowError as error:
+                release.rejects.refuse(number, str(error))
+                continue
+            rows.append(row)
+            names.append(found[id_])
+    release.counts |= {
+        "photos_without_picture": sum(id_ not in found for id_ in ids),
+        "photos_with_several_pictures": several,
+    }
+    release.keep(np.array(rows, dtype=np.int64))
+    release.table = release.table.append_column("file", pa.array(names, pa.string()))
+    release.files = files
+
+
+def pictures_by_id(images: Path, ids: Container[str]) -> tuple[dict[str, str], int]:
+    """For each of the ``ids`` that has one, its picture as a path below ``images``; and how many have several.
+
+    The folder is walked once, without following links. Of several pictures the one whose whole name is the id comes
+    first, then ``..._ID``, then ``ID_...``; among equals the first by path.
+    """
+    best: dict[str, tuple[int, str]] = {}
+    several: set[str] = set()
+    for file in _files(images):
+        stem = Path(file).stem
+        for rank, id_ in enumerate((stem, stem.rpartition("_")[2], stem.partition("_")[0])):
+            if id_ in ids:
+                if id_ in best:
+                    several.add(id_)
+                best[id_] = min(best.get(id_, (rank, file)), (rank, file))
+                break
+    return {id_: file for id_, (_, file) in best.items()}, len(several)
+
+
+def _files(images: Path) -> Iterator[str]:
+    """The pictures below ``images`` by their names, as relative paths that are text."""
+    for folder, _, names in os.walk(images):
+        below = Path(folder).relative_to(images).as_posix()
+        for name in names:
+            file = name if below == "." else f"{below}/{name}"
+            if name.lower().endswith(SUFFIXES) and file.isprintable():
+                yield file
