@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from scipy import sparse
 
 from love_thy_neighbors.errors import UserError
-from love_thy_neighbors.splits import PARTS, make_split
+from love_thy_neighbors.splits import PARTS, given_split, make_split
 
 
 def matrix(images: int, columns: int, density: float, seed: int) -> sparse.csr_matrix:
@@ -89,3 +89,24 @@ def test_a_split_does_not_depend_on_the_labels_values() -> None:
 def test_sizes_that_cannot_be(sizes: tuple[float, ...], message: str) -> None:
     with pytest.raises(UserError, match=message):
         make_split(matrix(200, 3, 0.9, 0), sizes, 0)
+
+
+def test_a_collection_without_labels_is_one_sentence() -> None:
+    with pytest.raises(UserError, match=r"^data.dir: the collection has no labels, so nothing can be learned; "):
+        make_split(sparse.csr_matrix((30, 0), dtype=np.uint8), (0.6, 0.2, 0.2), 0, keep_unlabelled=True)
+
+
+def test_a_split_of_the_release_is_taken_as_it_is() -> None:
+    labels = sparse.csr_matrix(np.array([[1], [1], [1], [0], [1], [0]], dtype=np.uint8))
+    parts = np.array([2, 0, 1, 0, -1, 1], dtype=np.int8)
+    plain = given_split(parts, labels)
+    assert {part: rows.tolist() for part, rows in plain.rows.items()} == {"train": [1], "val": [2], "test": [0]}
+    assert {part: rows.tolist() for part, rows in plain.neighbors.items()} == {"train": [1], "val": [2], "test": [0]}
+    kept = given_split(parts, labels, keep_unlabelled=True)
+    assert {part: rows.tolist() for part, rows in kept.neighbors.items()} == {
+        "train": [1, 3],
+        "val": [2, 5],
+        "test": [0],
+    }
+    with pytest.raises(UserError, match="split_by=release: the test part is empty"):
+        given_split(parts, labels, discard=np.array([True, *[False] * 5]))

@@ -53,6 +53,8 @@ def make_split(
     taking_part = labelled | keep_unlabelled
     if discard is not None:
         labelled, taking_part = labelled & ~discard, taking_part & ~discard
+    if not labelled.any():
+        raise UserError("data.dir: the collection has no labels, so nothing can be learned; give prepare.py some.")
     quotas = _quotas(sizes, int(labelled.sum()))
     units = _units(sets, len(labelled))
     order = np.random.default_rng([0x5EED, split]).permutation(units.max(initial=-1) + 1)

@@ -126,3 +126,16 @@ def test_splits_of_the_release_are_what_is_trained_on(tmp_path: Path) -> None:
 def test_a_collection_without_splits_of_its_own(made_up: Path, tmp_path: Path) -> None:
     with pytest.raises(UserError, match="split_by=release: the collection in .* has no splits of its own"):
         train_on(made_up, tmp_path, "split_by=release")
+
+
+def test_like_reasons_are_counted_together() -> None:
+    rejects = Rejects("photos", "line", "skip")
+    for number in (1, 2):
+        rejects.refuse(number, f"has the file 'a{number}.bin', which is not in a format that is read (JPEG, PNG, TIFF)")
+        rejects.refuse(number + 2, f"has the file 'a, b{number}.jpg', a link that leads out of images=")
+        rejects.refuse(number + 4, f"has the id '{number}', which line 7 has already")
+    assert rejects.counted() == {
+        "file: is not in a format that is read": 2,
+        "file: a link that leads out of images=": 2,
+        "has the id": 2,
+    }

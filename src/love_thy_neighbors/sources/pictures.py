@@ -6,18 +6,21 @@ from love_thy_neighbors.images import ImageError, image_size
 from love_thy_neighbors.sources.rejects import RowError
 
 
-def checked_picture(images: Path, file: str, max_pixels: int) -> Path:
+def checked_picture(images: Path, file: str, max_pixels: int, key: str = "images") -> Path:
     """The picture ``file`` below ``images``; raises `RowError` if the path leaves that folder, or if the file is
-    missing, not a picture by its header, or larger than ``max_pixels``."""
+    missing, not a picture by its header, or larger than ``max_pixels``.
+
+    ``key`` is the setting that names that folder.
+    """
     path = PurePosixPath(file)
     if path.is_absolute() or ".." in path.parts or "\\" in file or "\0" in file:
-        raise RowError(f"has the file {file!r}, which is not a plain path below images=")
+        raise RowError(f"has the file {file!r}, which is not a plain path below {key}=")
     try:
         target = (images / path).resolve()
         if not target.is_relative_to(images.resolve()):
-            raise RowError(f"has the file {file!r}, a link that leads out of images=")
+            raise RowError(f"has the file {file!r}, a link that leads out of {key}=")
         if not target.is_file():
-            raise RowError(f"has the file {file!r}, which does not exist below images=")
+            raise RowError(f"has the file {file!r}, which does not exist below {key}=")
         width, height = image_size(target)
     except ImageError as error:
         raise RowError(f"has the file {file!r}, which {error}") from None

@@ -58,6 +58,6 @@ class Rejects:
 
 def _kind_of(reason: str) -> str:
     """A reason without its particulars, so that like ones are counted together."""
-    named = re.fullmatch(r"has the (file|feature row|features) .*?, (?:which )?([^',]+)", reason, re.DOTALL)
-    text = f"{named[1]}: {named[2]}" if named else reason
-    return text.split(" (")[0].split("'")[0].strip()
+    general = reason.split(" (")[0]
+    named = re.fullmatch(r"has the (file|feature row|features) .*?, (?:which )?([^',]+)", general, re.DOTALL)
+    return (f"{named[1]}: {named[2]}" if named else general).split("'")[0].strip()

@@ -1,0 +1,138 @@
+"""The pictures in a folder of photos: which files they are, and which are one picture filed twice."""
+
+import hashlib
+import os
+import re
+from collections import Counter, defaultdict
+from collections.abc import Callable, Hashable, Sequence
+from pathlib import Path
+
+from love_thy_neighbors.errors import UserError
+
+SUFFIXES = frozenset({"jpg", "jpeg", "jpe", "jfif", "png", "webp", "gif", "bmp", "tif", "tiff"})  # of images.FORMATS
+# What macOS, Windows and network drives leave behind, besides names that begin with a dot.
+_SYSTEM = frozenset(
+    {"__macosx", "@eadir", "#recycle", "$recycle.bin", "system volume information", "thumbs.db", "desktop.ini"}
+)
+_NAMED_SUFFIXES = 12  # so many kinds of other files are counted by their suffix
+_HEAD_BYTES = 1 << 18
+
+
+def find_pictures(root: Path, skip_unreadable: bool) -> tuple[list[str], dict[str, int]]:
+    """The pictures below ``root`` by suffix, as paths with forward slashes, sorted; and how many files of which kind
+    were left out.
+
+    Links to folders are not followed, so that there are no loops. A link to a picture counts only if it leads to one
+    within ``root`` that is not found otherwise (git-annex keeps all files in a hidden folder). Raises `UserError` for a
+    folder that cannot be read, unless ``skip_unreadable``.
+    """
+    pictures, links = [], []
+    counts: Counter[str] = Counter()
+    others: Counter[str] = Counter()
+    waiting = [""]
+    while waiting:
+        folder = waiting.pop()
+        for entry in _entries(root / folder, skip_unreadable, counts):
+            path, suffix = f"{folder}{entry.name}", _suffix(entry.name)
+            if entry.name.startswith(".") or entry.name.casefold() in _SYSTEM:
+                what = "folders" if entry.is_dir(follow_symlinks=False) else "files"
+                counts[f"hidden_or_system_{what}_left_out"] += 1
+            elif entry.is_symlink():
+                links.append(path)
+            elif entry.is_dir(follow_symlinks=False):
+                waiting.append(f"{path}/")
+            elif not entry.is_file(follow_symlinks=False):  # a pipe, a device
+                counts["other_files_left_out"] += 1
+            elif suffix in SUFFIXES:
+                pictures.append(path)
+            else:
+                others[suffix] += 1
+    pictures += _pictures_behind(root, sorted(links), pictures, counts)
+    counts["other_files_left_out"] += others.pop("", 0)
+    for place, (suffix, count) in enumerate(others.most_common()):
+        counts[f"{suffix if place < _NAMED_SUFFIXES else 'other'}_files_left_out"] += count
+    return sorted(pictures), {name: count for name, count in sorted(counts.items()) if count}
+
+
+def _entries(folder: Path, skip_unreadable: bool, counts: Counter[str]) -> list[os.DirEntry[str]]:
+    try:
+        with os.scandir(folder) as entries:
+            return list(entries)
+    except OSError as error:
+        if not skip_unreadable:
+            raise UserError(
+                f"root: the folder {folder} cannot be read ({error.strerror}); correct it, or leave such folders out "
+                "with on_error=skip."
+            ) from None
+        counts["folders_not_readable_left_out"] += 1
+        return []
+
+
+def _suffix(name: str) -> str:
+    """The end of a file's name in lower case; empty if there is none that is like a suffix."""
+    found = re.fullmatch(r".*\.([a-z0-9]{1,8})", name.casefold(), re.DOTALL)
+    return found[1] if found else ""
+
+
+def _pictures_behind(root: Path, links: Sequence[str], pictures: Sequence[str], counts: Counter[str]) -> list[str]:
+    """The ``links`` that lead to pictures below ``root`` which are not among ``pictures``, one for each."""
+    inside = root.resolve()
+    known = {inside / picture for picture in pictures}
+    found = []
+    for link in links:
+        try:
+            target = (root / link).resolve(strict=True)
+        except (OSError, RuntimeError):  # leads nowhere, or in a circle
+            counts["broken_links_left_out"] += 1
+            continue
+        if not target.is_relative_to(inside):
+            counts["links_out_of_root_left_out"] += 1
+        elif target in known or _suffix(link) not in SUFFIXES or not target.is_file():
+            counts["links_within_root_left_out"] += 1
+        else:
+            known.add(target)
+            found.append(link)
+    return found
+
+
+def same_pictures(paths: Sequence[Path], advance: Callable[[int], None]) -> list[list[int]]:
+    """Places in ``paths`` of files with the same content, together; by first place, single ones included.
+
+    Only files of one size are read, and whole only where they begin alike. A file that cannot be read stays alone.
+    ``advance`` is told of each path three times.
+    """
+    groups = [list(range(len(paths)))]
+    for key in (_size, _digest_of_head, _digest):
+        groups = [part for group in groups for part in _parted(group, paths, key, advance)]
+    return sorted(groups)
+
+
+def _parted(
+    group: list[int], paths: Sequence[Path], key: Callable[[Path], Hashable], advance: Callable[[int], None]
+) -> list[list[int]]:
+    """``group`` in parts of one key each; a single path needs none."""
+    if len(group) == 1:
+        advance(1)
+        return [group]
+    parts: dict[Hashable, list[int]] = defaultdict(list)
+    for place in group:
+        advance(1)
+        try:
+            parts[key(paths[place])].append(place)
+        except OSError:
+            parts[f"unreadable {place}"].append(place)
+    return list(parts.values())
+
+
+def _size(path: Path) -> int:
+    return path.stat().st_size
+
+
+def _digest_of_head(path: Path) -> bytes:
+    with path.open("rb") as file:
+        return hashlib.sha256(file.read(_HEAD_BYTES)).digest()
+
+
+def _digest(path: Path) -> bytes:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").digest()

@@ -1,0 +1,146 @@
+"""Labels in a table of two columns, as a spreadsheet saves it: ``file,label`` or ``file,labels``.
+
+    file,label                 file,labels
+    2019/Italy/beach.jpg,sea   2019/Italy/beach.jpg,sea;people
+    2019/Italy/beach.jpg,people
+
+The header says what the table is: one label a line or all of them with semicolons between, and which of comma,
+semicolon and tab stands between the columns. UTF-8, with a byte order mark or without. Blank lines are passed over.
+"""
+
+import csv
+import unicodedata
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from love_thy_neighbors.errors import UserError
+from love_thy_neighbors.sources.jsonl_lines import raw_lines
+from love_thy_neighbors.sources.rejects import Rejects, RowError
+
+MAX_LINE_BYTES = 1_000_000
+_DELIMITERS = (",", ";", "\t")
+_SHOWN = 60  # characters of a cell in an error
+
+
+@dataclass(frozen=True)
+class GivenLabels:
+    """``of`` maps entries to their labels, sorted; an entry whose cell is empty has none. ``rejects`` are the lines
+    that cannot be used, ``counts`` what was found."""
+
+    of: dict[str, tuple[str, ...]]
+    rejects: Rejects
+    counts: dict[str, int]
+
+
+def read_labels(path: Path, key: str, entry: Callable[[str], str | None], on_error: str) -> GivenLabels:
+    """The labels in ``path``, whose first column is called ``key`` ("file").
+
+    ``entry`` gives the entry that a cell of that column names, or None if there is none. Labels are composed (NFC) and
+    trimmed, and otherwise taken as they are. A line that names nothing that is there, that has no label or repeats an
+    earlier line is refused: with on_error 'stop' it raises `UserError`, with 'skip' it is listed in ``rejects``. In a
+    column ``labels`` a cell may be empty, for something without labels.
+
+    Raises `UserError` if there is no such file, header or usable line.
+    """
+    if not path.is_file():
+        raise UserError(f"labels: {path} is not a file; give a table with the columns {key},label or {key},labels.")
+    rejects = Rejects(str(path), "line", on_error)
+    lines = _Lines(path)
+    delimiter, many = _header(path, key, next(lines, ""))
+    found: dict[str, dict[str, int]] = {}  # labels of each entry, with their lines
+    rows = csv.reader(lines, delimiter=delimiter, strict=True)
+    used = 0
+    while True:
+        number = lines.number + 1
+        try:
+            row = next(rows, None)
+            if row is None:
+                break
+            if row:
+                _take(row, number, found, entry, many, delimiter)
+                used += 1
+        except (csv.Error, RowError) as error:
+            rejects.refuse(number, str(error) if isinstance(error, RowError) else f"is not a line of CSV ({error})")
+    if not used:
+        raise rejects.empty()
+    of = {name: tuple(sorted(labels)) for name, labels in found.items()}
+    return GivenLabels(of, rejects, _counts(of, used, rejects))
+
+
+class _Lines(Iterator[str]):
+    """The lines of a file as text; ``number`` is that of the latest, from 1."""
+
+    def __init__(self, path: Path) -> None:
+        self._path, self._lines, self.number = path, raw_lines(path, MAX_LINE_BYTES), 0
+
+    def __next__(self) -> str:
+        self.number, raw = next(self._lines)
+        if raw is None:
+            raise UserError(f"{self._path}, line {self.number}: is longer than {MAX_LINE_BYTES} bytes; shorten it.")
+        try:
+            return raw.decode("utf-8") + "\n"
+        except UnicodeDecodeError:
+            raise UserError(
+                f"{self._path}, line {self.number}: is not UTF-8; save the table as 'CSV UTF-8' and try again."
+            ) from None
+
+
+def _header(path: Path, key: str, line: str) -> tuple[str, bool]:
+    """The delimiter, and whether a line has all labels of its entry."""
+    for delimiter in _DELIMITERS:
+        names = [name.strip().strip('"').casefold() for name in line.split(delimiter)]
+        if names in ([key, "label"], [key, "labels"]):
+            return delimiter, names[1] == "labels"
+    raise UserError(
+        f"{path}, line 1: is {_shown(line.strip())}, not a header; write {key},label for one label a line, or "
+        f"{key},labels for all of them with semicolons between."
+    )
+
+
+def _take(
+    row: list[str],
+    number: int,
+    found: dict[str, dict[str, int]],
+    entry: Callable[[str], str | None],
+    many: bool,
+    delimiter: str,
+) -> None:
+    """Add one row to ``found``; raises `RowError`."""
+    if many and delimiter == ";":
+        row = [row[0], ";".join(row[1:])] if len(row) > 1 else row
+    if len(row) != 2:
+        raise RowError(f"has {len(row)} cells, not 2")
+    name = entry(row[0].strip())
+    if name is None:
+        raise RowError(f"names nothing that is there ({_shown(row[0])})")
+    labels = [_clean(label) for label in (row[1].split(";") if many else [row[1]])]
+    if many and labels == [""]:
+        labels = []
+    if "" in labels:
+        raise RowError("has an empty label")
+    earlier = found.get(name, {})
+    if many and name in found:
+        raise RowError(f"names what an earlier line has named already ({_shown(row[0])})")
+    if not many and labels[0] in earlier:
+        raise RowError(f"repeats line {earlier[labels[0]]} ({_shown(row[0])})")
+    found[name] = earlier | dict.fromkeys(labels, number)
+
+
+def _clean(label: str) -> str:
+    return " ".join(unicodedata.normalize("NFC", label).split())
+
+
+def _counts(of: dict[str, tuple[str, ...]], used: int, rejects: Rejects) -> dict[str, int]:
+    names = {label for labels in of.values() for label in labels}
+    spellings = Counter(name.casefold() for name in names)
+    return {
+        "label_lines": used,
+        "label_lines_left_out": len(rejects.reasons),
+        "labels_that_differ_from_another_in_capitals_only": sum(n for n in spellings.values() if n > 1),
+    }
+
+
+def _shown(cell: str) -> str:
+    return repr(cell if len(cell) <= _SHOWN else cell[: _SHOWN - 3] + "...")
