@@ -1,15 +1,21 @@
 """Every YAML file composes and gives the object it describes; every key is explained."""
 
+import re
+from dataclasses import MISSING, fields
+from importlib import import_module
 from pathlib import Path
 
 import pytest
 import pytorch_lightning as pl
 import torch
+from hydra import compose, initialize_config_dir
 from hydra.utils import instantiate
+from omegaconf import OmegaConf
 from pytorch_lightning.loggers import Logger
 
 from conftest import ROOT, settings
 from love_thy_neighbors.construction import make_task, make_trainer
+from love_thy_neighbors.extraction import Extraction
 from love_thy_neighbors.identity import run_name
 from love_thy_neighbors.settings import RULES, check_config
 from love_thy_neighbors.task import AnnotationTask
@@ -107,3 +113,29 @@ def test_the_name_of_a_run_depends_on_what_changes_its_result_alone() -> None:
     visual = run_name(settings("model=visual_only"))
     assert visual == run_name(settings("model=visual_only", "m=2", "metadata=sets", "pool=all"))
     assert visual != run_name(settings("model=visual_only", "split=1"))
+
+
+SOURCES = sorted(path.stem for path in (ROOT / "configs" / "source").glob("*.yaml"))
+
+
+@pytest.mark.parametrize("source", SOURCES)
+def test_the_keys_of_a_source_are_those_of_its_options(source: str) -> None:
+    """No key that nothing reads, no option that cannot be given."""
+    with initialize_config_dir(str(ROOT / "configs"), version_base="1.3"):
+        config = compose("prepare", overrides=[f"source={source}"])
+    where = "added_features" if source == "collection" else f"sources.{source}"
+    options = import_module(f"love_thy_neighbors.{where}").Options
+    common = {"out", "overwrite", *(key.name for key in fields(Extraction))}
+    assert {str(key) for key in config} - common == {key.name for key in fields(options)} - common
+    for key in fields(options):
+        if key.default is not MISSING and key.name not in common:
+            default = OmegaConf.to_container(config)[key.name]  # type: ignore[index]
+            assert default == (str(key.default) if isinstance(key.default, Path) else key.default), key.name
+
+
+@pytest.mark.parametrize("name", ["prepare", *(f"source/{source}" for source in SOURCES), "source/shared/options"])
+def test_every_key_of_prepare_is_explained(name: str) -> None:
+    lines = (ROOT / "configs" / f"{name}.yaml").read_text().split("\nhydra:")[0].splitlines()
+    keys = [line for line in lines if re.match(r"\w+:", line) and not line.startswith("defaults:")]
+    assert keys
+    assert [line for line in keys if "  #" not in line] == []

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
@@ -20,6 +20,8 @@ def small_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @given(table=TABLES)
+@example(table=np.full((1, 1), 1e-45, dtype=np.float32))
+@example(table=np.full((1, 1), 2.5e-43, dtype=np.float32))
 def test_quantise_is_within_half_a_step(table: np.ndarray) -> None:
     small, scale = quantise(table)
     assert small.dtype == np.int8

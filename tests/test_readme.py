@@ -11,6 +11,7 @@ import pytest
 from PIL import Image
 
 from conftest import ROOT, made_up_table, run_program, settings
+from fixtures import nuswide
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 BLOCKS = re.findall(r"```bash\n(.*?)```", README, re.DOTALL)
@@ -28,18 +29,38 @@ BY_MAKE = {
 ON_A_CLUSTER = {command for command in COMMANDS if "cluster=slurm" in command}
 
 
+# What the reader of a line has by then, made from miniatures: folder -> the settings of prepare.py.
+MADE = {
+    "data/mine": ("source=jsonl", "records=photos.jsonl", "features=feats.npy"),
+    "data/nuswide": ("source=nuswide", "root=NUS-WIDE", "metadata=photosNUS.xml", "low_level=[CH]"),
+    "data/synthetic": ("source=synthetic", "images=400", "dim=16"),
+}
+# What cannot be had in a test, and what stands in for it.
+STAND_INS = {
+    "split=0,1,2,3,4": "split=0,1",
+    "images=190253 dim=4096": "images=400 dim=16",
+    "backbone=alexnet": "backbone=efficientnet_lite0",
+    "features=resnet50": "features=efficientnet_lite0",
+    "images=NUS-WIDE/Flickr": "images=Flickr",
+}
+
+
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Where a reader stands: photos.jsonl and photos/ beside the programs."""
+    """Where a reader stands: photos, a records file, a table of labels and a NUS-WIDE beside the programs."""
     folder = tmp_path_factory.mktemp("reader")
     (folder / "photos").mkdir()
     table, features = made_up_table(90)
     rng = np.random.default_rng(0)
+    labels = ["file,label"]
     with (folder / "photos.jsonl").open("w") as file:
         for row in table.to_pylist():
             Image.fromarray(rng.integers(0, 255, (40, 50, 3), dtype=np.uint8)).save(folder / "photos" / row["file"])
             file.write(json.dumps(row) + "\n")
+            labels += [f"{row['file']},{label}" for label in row["labels"]]
+    (folder / "labels.csv").write_text("\n".join(labels))
     np.save(folder / "feats.npy", features)
+    nuswide.write(folder)
     return folder
 
 
@@ -55,27 +76,52 @@ def test_the_commands_are_found() -> None:
 
 @pytest.mark.parametrize("command", programs())
 def test_every_command_runs(command: str, folder: Path) -> None:
-    words = shlex.split(command.removeprefix(".venv/bin/").replace("split=0,1,2,3,4", "split=0,1"))
+    for real, stand_in in STAND_INS.items():
+        command = command.replace(real, stand_in)
+    words = shlex.split(command.removeprefix(".venv/bin/"))
     assert words[0] == "python"
-    short: list[str] = []
-    if words[1] == "report.py":
-        short = [f"runs={folder}/logs", f"out={folder}/report"]
-        assert run_program("train.py", "measure=statistics", f"logs={folder}/logs", cwd=folder).returncode == 0
-    if words[1] == "train.py":
-        short = [f"logs={folder}/logs", f"cache={folder}/cache", "h=8"]
-        if not any(word.startswith(("epochs=", "debug=")) for word in words):
-            short += ["epochs=1", "baseline=null", "trainer.enable_progress_bar=false"]
-        if any(word.startswith("experiment=") for word in words):
-            short += ["split=0", "model=visual_only"]
-        if "data.dir=data/mine" in words and not (folder / "data" / "mine").exists():
-            made = run_program(
-                "prepare.py", "source=jsonl", "records=photos.jsonl", "features=feats.npy", "out=data/mine", cwd=folder
-            )
-            assert made.returncode == 0, made.stderr
-    elif (folder / "data" / "mine").exists():
-        shutil.rmtree(folder / "data" / "mine")
+    short = {"prepare.py": to_prepare, "train.py": to_train, "report.py": to_report}[words[1]](words, folder)
     done = run_program(words[1], *words[2:], *short, cwd=folder)
     assert done.returncode == 0, done.stderr
+
+
+def to_prepare(words: list[str], folder: Path) -> list[str]:
+    """Have the collection there that the command adds to, and not the one that it makes."""
+    for word in words:
+        key, _, value = word.partition("=")
+        if key == "out":
+            shutil.rmtree(folder / value, ignore_errors=True)
+    if "source=collection" in words:
+        shutil.rmtree(folder / "data/mine", ignore_errors=True)
+        have("data/mine", folder)
+    return []
+
+
+def to_train(words: list[str], folder: Path) -> list[str]:
+    """What cuts a training short, in a collection that is there."""
+    short = [f"logs={folder}/logs", f"cache={folder}/cache", "h=8"]
+    if not any(word.startswith(("epochs=", "debug=")) for word in words):
+        short += ["epochs=1", "baseline=null", "trainer.enable_progress_bar=false"]
+    if any(word.startswith("experiment=") for word in words):
+        short += ["split=0", "model=visual_only"]
+    if "data.dir=data/mine" in words:
+        have("data/mine", folder)
+    for name in ("nuswide", "synthetic"):
+        if f"data={name}" in words:
+            have(f"data/{name}", folder)
+            short += [f"data.dir={folder}/data/{name}", "data.split_sizes=[0.6,0.2,0.2]"]
+    return short
+
+
+def to_report(words: list[str], folder: Path) -> list[str]:
+    assert run_program("train.py", "measure=statistics", f"logs={folder}/logs", cwd=folder).returncode == 0
+    return [f"runs={folder}/logs", f"out={folder}/report"]
+
+
+def have(collection: str, folder: Path) -> None:
+    if not (folder / collection).exists():
+        made = run_program("prepare.py", *MADE[collection], f"out={collection}", cwd=folder)
+        assert made.returncode == 0, made.stderr
 
 
 @pytest.mark.parametrize("command", sorted(ON_A_CLUSTER))

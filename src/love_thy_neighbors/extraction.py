@@ -1,9 +1,14 @@
 """The settings of feature extraction, apart from the code that needs torch, so that mistakes are told at once."""
 
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
 
-from love_thy_neighbors.errors import UserError
-from love_thy_neighbors.images import Fit, resized
+from love_thy_neighbors.backbones import BUNDLED, check_name
+from love_thy_neighbors.backbones.preprocessing import Fit
+from love_thy_neighbors.errors import UserError, require_whole
+
+Precision = Literal["auto", "float32", "bfloat16", "float16"]
 
 
 @dataclass(frozen=True)
@@ -13,26 +18,26 @@ class Extraction:
     ``workers`` and ``device`` change the speed; everything else is part of the key.
     """
 
-    backbone: str = "efficientnet_lite0"
+    backbone: str = BUNDLED
+    weights: Path | None = None  # a checkpoint; None takes the ones published for the backbone
     fit: Fit = "crop"
-    size: int = 224  # pixels
+    size: int | None = None  # pixels; None is the backbone's own
     max_pixels: int = 100_000_000
     thumbnail: int = 104  # longer side in pixels; 0 writes none
     batch_size: int = 32
-    workers: int = 4  # decoding threads; Pillow releases the interpreter lock
+    workers: int = 4  # processes that decode; 0 decodes in this one
     device: str = "auto"
+    precision: Precision = "auto"
 
     def __post_init__(self) -> None:
-        for key in ("size", "max_pixels", "thumbnail", "batch_size", "workers"):
-            value, least = getattr(self, key), 0 if key == "thumbnail" else 1
-            if type(value) is not int or value < least:
-                raise UserError(f"{key}: must be a whole number of {least} or more, not {value}.")
+        for key, least in {"max_pixels": 1, "thumbnail": 0, "batch_size": 1, "workers": 0}.items():
+            require_whole(key, getattr(self, key), least)
+        if self.size is not None:
+            require_whole("size", self.size, 1)
         if self.fit not in ("crop", "pad"):
             raise UserError(f"fit: '{self.fit}' is not known; use crop or pad.")
-
-    @property
-    def preprocessing(self) -> str:
-        """What `to_square` does, for the card."""
-        if self.fit == "pad":
-            return f"longer side scaled to {self.size} pixels (bicubic), padded to a square with white"
-        return f"shorter side scaled to {resized(self.size)} pixels (bicubic), centre {self.size} x {self.size}"
+        if self.precision not in ("auto", "float32", "bfloat16", "float16"):
+            raise UserError(f"precision: '{self.precision}' is not known; use auto, float32, bfloat16 or float16.")
+        check_name(self.backbone)
+        if self.weights is not None and not self.weights.is_file():
+            raise UserError(f"weights: {self.weights} is not a file; give a checkpoint (.pth, .pt or .safetensors).")

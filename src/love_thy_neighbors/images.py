@@ -4,13 +4,12 @@ into RGB right.
 An image that cannot be used raises `ImageError` with the reason; nothing is repaired by guessing.
 """
 
+import warnings
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
-Fit = Literal["crop", "pad"]
 # No EPS (it starts Ghostscript), no vector or scientific formats.
 FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF")
 WHITE = (255, 255, 255)
@@ -18,6 +17,8 @@ WHITE = (255, 255, 255)
 # Pillow's own guard warns at one size and raises at another; `read_image` has one limit, checked on
 # the header.
 Image.MAX_IMAGE_PIXELS = None
+# Damaged metadata does not matter here, and every worker process would print its own warning.
+warnings.filterwarnings("ignore", category=UserWarning, module=r"PIL\.")
 Image.init()  # loads the decoders here, once, and not in several threads at the same time
 
 
@@ -74,48 +75,17 @@ def _as_rgb(image: Image.Image) -> Image.Image:
     if image.mode == "F":
         raise ImageError("has floating-point pixels, whose range is not known")
     if image.mode.startswith("I"):  # 16-bit grey: Pillow's own conversion clips at 255
-        grey = np.clip(np.asarray(image, dtype=np.int64), 0, 65535) >> 8
-        return Image.fromarray(grey.astype(np.uint8)).convert("RGB")
+        values = np.clip(np.asarray(image, dtype=np.int64), 0, 65535)
+        grey = (values >> 8).astype(np.uint8)
+        if isinstance(clear := image.info.get("transparency"), int):
+            grey[values == clear] = 255
+        return Image.fromarray(grey).convert("RGB")
     if image.has_transparency_data:
         image = image.convert("RGBA")
         canvas = Image.new("RGB", image.size, WHITE)
         canvas.paste(image, mask=image.getchannel("A"))
         return canvas
     return image.convert("RGB")
-
-
-def resized(size: int) -> int:
-    """What the shorter side is scaled to before the centre is cut out: 256 for 224."""
-    return round(size * 8 / 7)
-
-
-def to_square(image: Image.Image, size: int, fit: Fit) -> np.ndarray:
-    """RGB pixels uint8 [size, size, 3].
-
-    ``fit="crop"``: the shorter side is scaled to `resized` and the centre cut out, as ImageNet
-    models expect of photographs. ``fit="pad"``: the longer side is scaled to ``size`` and the rest
-    is white, so that nothing of a drawing is lost.
-    """
-    width, height = image.size
-    ratio = size / max(width, height) if fit == "pad" else resized(size) / min(width, height)
-    scaled = (max(1, round(width * ratio)), max(1, round(height * ratio)))
-    if fit == "crop" and max(scaled) > 8 * size:
-        # A strip 1 x 100,000: cut the middle out first, or scaling it would need the memory of a
-        # bomb.
-        keep = max(1, round(2 * size / ratio))
-        image = _centre(image, min(width, keep), min(height, keep))
-        scaled = tuple(max(size, round(side * ratio)) for side in image.size)  # type: ignore[assignment]
-    image = image.resize(scaled, Image.Resampling.BICUBIC)
-    if fit == "crop":
-        return np.asarray(_centre(image, size, size))
-    canvas = Image.new("RGB", (size, size), WHITE)
-    canvas.paste(image, ((size - image.width) // 2, (size - image.height) // 2))
-    return np.asarray(canvas)
-
-
-def _centre(image: Image.Image, width: int, height: int) -> Image.Image:
-    left, top = (image.width - width) // 2, (image.height - height) // 2
-    return image.crop((left, top, left + width, top + height))
 
 
 def write_thumbnail(image: Image.Image, path: Path, side: int) -> None:

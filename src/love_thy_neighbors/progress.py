@@ -19,7 +19,8 @@ from rich.text import Text
 class _Rate(ProgressColumn):
     def render(self, task: Task) -> Text:
         speed = task.finished_speed or task.speed
-        return Text(f"{speed:,.0f}/s" if speed else "", style="progress.data.speed")
+        digits = 0 if not speed or speed >= 10 else 2  # a slow network does half an image a second
+        return Text(f"{speed:,.{digits}f}/s" if speed else "", style="progress.data.speed")
 
 
 @contextmanager
