@@ -55,7 +55,10 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     labels = ["file,label"]
     with (folder / "photos.jsonl").open("w") as file:
         for row in table.to_pylist():
-            Image.fromarray(rng.integers(0, 255, (40, 50, 3), dtype=np.uint8)).save(folder / "photos" / row["file"])
+            exif = Image.Exif()
+            exif[0x9C9E] = ";".join(row["tags"]).encode("utf-16-le")  # XPKeywords
+            picture = Image.fromarray(rng.integers(0, 255, (40, 50, 3), dtype=np.uint8))
+            picture.save(folder / "photos" / row["file"], exif=exif)
             file.write(json.dumps(row) + "\n")
             labels += [f"{row['file']},{label}" for label in row["labels"]]
     (folder / "labels.csv").write_text("\n".join(labels))
@@ -114,8 +117,15 @@ def to_train(words: list[str], folder: Path) -> list[str]:
 
 
 def to_report(words: list[str], folder: Path) -> list[str]:
-    assert run_program("train.py", "measure=statistics", f"logs={folder}/logs", cwd=folder).returncode == 0
-    return [f"runs={folder}/logs", f"out={folder}/report"]
+    """A report of one run."""
+    data = []
+    if "data=nuswide" in words:
+        have("data/nuswide", folder)
+        data = [f"data.dir={folder}/data/nuswide"]
+    choice = [word for word in words if word.startswith("data=")]
+    done = run_program("train.py", "measure=statistics", f"logs={folder}/logs", *choice, *data, cwd=folder)
+    assert done.returncode == 0, done.stderr
+    return [f"runs={folder}/logs", f"out={folder}/report", *data]
 
 
 def have(collection: str, folder: Path) -> None:

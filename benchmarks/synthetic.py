@@ -1,0 +1,93 @@
+"""How fast a made-up collection of the paper's size is written, and in how much memory: python benchmarks/synthetic.py.
+
+Runs ``prepare.py source=synthetic`` at full size (190,253 images, 4,096 dimensions, 1.5 GiB in a temporary folder) in a
+process of its own and counts what is in the collection. Prints a table beside the paper's Table 1, and last one line of
+JSON. Exits with status 1 if a number of values, or the images of the rarest or the most frequent label, are not exact.
+"""
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow.parquet as pq
+from rich.console import Console
+from rich.table import Table
+
+from love_thy_neighbors.report.published import TABLE_1
+from love_thy_neighbors.sources.synthetic_counts import LAWS
+from love_thy_neighbors.sources.tables import encoded
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+def prepare(out: Path) -> tuple[float, float]:
+    """Seconds and peak memory (MiB) of prepare.py in a process of its own."""
+    command = [sys.executable, str(ROOT / "prepare.py"), "source=synthetic", f"out={out}"]
+    started = time.monotonic()
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
+    _, status, usage = os.wait4(process.pid, 0)  # the memory of this child alone
+    process.returncode = os.waitstatus_to_exitcode(status)
+    if process.returncode:
+        raise SystemExit(f"prepare.py failed with status {process.returncode}")
+    return time.monotonic() - started, usage.ru_maxrss / 1024
+
+
+def counted(out: Path) -> dict[str, dict[str, Any]]:
+    """For each kind the number of values, and mean, median, least and most of images a value and of values an image."""
+    table = pq.read_table(out / "images.parquet")
+    counts = {}
+    for kind in TABLE_1:
+        rows, codes, values = encoded(table[kind])
+        sides = {
+            "images_per_value": np.bincount(codes, minlength=len(values)),
+            "values_per_image": np.bincount(rows, minlength=table.num_rows),
+        }
+        counts[kind] = {"values": len(values)} | {
+            side: {
+                "mean": round(float(found.mean()), 1),
+                "median": float(np.median(found)),
+                "min": int(found.min()),
+                "max": int(found.max()),
+            }
+            for side, found in sides.items()
+        }
+    return counts
+
+
+def shown(counts: dict[str, dict[str, Any]]) -> Table:
+    """The counts beside the paper's."""
+    table = Table()
+    for heading in ("", "values", "paper", "images per value", "paper", "values per image", "paper"):
+        table.add_column(heading, justify="right" if heading else "left")
+    for kind, (values, *published) in TABLE_1.items():
+        cells = [kind, f"{counts[kind]['values']:,}", f"{values:,}"]
+        for side, paper in zip(("images_per_value", "values_per_image"), published, strict=True):
+            found = counts[kind][side]
+            cells += [f"{found['mean']:g} / {found['median']:g}", " / ".join(f"{number:g}" for number in paper)]
+        table.add_row(*cells)
+    return table
+
+
+def main() -> int:
+    """Make, count, print."""
+    with tempfile.TemporaryDirectory() as folder:
+        seconds, peak = prepare(Path(folder) / "collection")
+        counts = counted(Path(folder) / "collection")
+    console = Console()
+    console.print(f"prepare.py source=synthetic: {seconds:.1f} s, peak {peak:,.0f} MiB")
+    console.print(shown(counts))
+    console.print("per value and per image: mean / median", style="dim")
+    print(json.dumps({"seconds": round(seconds, 1), "peak_mib": round(peak), **counts}))
+    labels = counts["labels"]["images_per_value"]
+    exact = all(counts[kind]["values"] == TABLE_1[kind][0] for kind in TABLE_1)
+    return 0 if exact and (labels["min"], labels["max"]) == (LAWS["labels"].smallest, LAWS["labels"].largest) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
