@@ -75,7 +75,8 @@ def main() -> None:
 
     target, first, last, seed, folder = sys.argv[1], int(sys.argv[2]), int(sys.argv[3]), sys.argv[4], Path(sys.argv[5])
     torch.set_num_threads(1)
-    features.load_backbone = lambda name, device: Backbone("mean", 3, "0" * 64, lambda pixels: pixels.mean(dim=(2, 3)))
+    mean_colour = Backbone("mean_colour", 3, "0" * 64, lambda pixels: pixels.mean(dim=(2, 3)))
+    features.load_backbone = lambda name, device, weights: mean_colour
     resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
     signal.signal(signal.SIGALRM, lambda *_: (_ for _ in ()).throw(TimeoutError(f"took over {SECONDS} s")))
     content, read = TARGETS[target](folder / "seed")

@@ -80,10 +80,7 @@ def choose_precision(name: Precision, device: torch.device) -> str:
 
 def chosen_backbone(how: Extraction) -> Backbone:
     """The backbone that ``how`` names, on its device, with its weights; raises `UserError` if it cannot be had."""
-    device = choose_device(how.device)
-    if how.weights is None:
-        return load_backbone(how.backbone, device)
-    return load_backbone(how.backbone, device, how.weights)
+    return load_backbone(how.backbone, choose_device(how.device), how.weights)
 
 
 def extract_features(

@@ -14,17 +14,14 @@ from typing import Any
 import flickrapi
 import pyarrow.parquet as pq
 import pytest
-import torch
 from PIL import Image
 
 from conftest import train_on
 from fixtures.flickr_server import KEY, SECRET, Clock, FlickrServer, client, failure, serve
 from fixtures.mcauley import COLOURS, TOPICS, topic_of
-from love_thy_neighbors import features
 from love_thy_neighbors.collection import load_collection
 from love_thy_neighbors.errors import UserError
 from love_thy_neighbors.extraction import Extraction
-from love_thy_neighbors.features import Backbone
 from love_thy_neighbors.sources import flickr
 from love_thy_neighbors.sources.flickr import Options, fetch, read
 from love_thy_neighbors.sources.flickr_cache import FlickrCache
@@ -169,14 +166,6 @@ def test_killed_half_way_it_goes_on_where_it_was(server: FlickrServer, tmp_path:
     fetching.prepare()
     assert [id_ for method, id_ in server.calls if method == INFO] == ids[6:]
     assert [row["id"] for row in fetching.rows()] == ids
-
-
-@pytest.fixture
-def mean_colour(monkeypatch: pytest.MonkeyPatch) -> None:
-    def load(name: str, device: torch.device) -> Backbone:
-        return Backbone("mean_colour", 3, "0" * 64, lambda pixels: pixels.mean(dim=(2, 3)))
-
-    monkeypatch.setattr(features, "load_backbone", load)
 
 
 @pytest.mark.usefixtures("mean_colour")

@@ -7,28 +7,18 @@ from typing import Any
 
 import pyarrow.parquet as pq
 import pytest
-import torch
 
 from conftest import train_on
 from fixtures.folder import COUNT, TOPICS, exif, iptc, picture, saved, with_iptc, write, xmp
-from love_thy_neighbors import features
 from love_thy_neighbors.collection import load_collection
 from love_thy_neighbors.errors import UserError
 from love_thy_neighbors.extraction import Extraction
-from love_thy_neighbors.features import Backbone
 from love_thy_neighbors.sources.folder import Options, read
 from love_thy_neighbors.sources.making import make
 
+pytestmark = pytest.mark.usefixtures("mean_colour")
 HOW = Extraction(size=32, batch_size=16, workers=0, device="cpu", thumbnail=16, max_pixels=10_000)
 OTHERS = 8  # pictures of the fixture besides the topics': top, Küste, four with damaged blocks, animated, annexed
-
-
-@pytest.fixture(autouse=True)
-def mean_colour(monkeypatch: pytest.MonkeyPatch) -> None:
-    def load(name: str, device: torch.device) -> Backbone:
-        return Backbone("mean_colour", 3, "0" * 64, lambda pixels: pixels.mean(dim=(2, 3)))
-
-    monkeypatch.setattr(features, "load_backbone", load)
 
 
 class Photos:

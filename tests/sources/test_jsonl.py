@@ -11,31 +11,21 @@ from typing import Any
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
-import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from love_thy_neighbors import features
 from love_thy_neighbors.collection import load_collection
 from love_thy_neighbors.errors import UserError
 from love_thy_neighbors.extraction import Extraction
-from love_thy_neighbors.features import Backbone
 from love_thy_neighbors.sources.jsonl import Options, read
 from love_thy_neighbors.sources.jsonl_lines import parse_line, raw_lines
 from love_thy_neighbors.sources.making import make
 from love_thy_neighbors.sources.rejects import RowError
 
+pytestmark = pytest.mark.usefixtures("mean_colour")
 HOW = Extraction(size=32, batch_size=4, workers=1, device="cpu", thumbnail=16, max_pixels=10_000)
 KEYS = "id, file, labels, tags, sets, groups, owner"
-
-
-@pytest.fixture(autouse=True)
-def mean_colour(monkeypatch: pytest.MonkeyPatch) -> None:
-    def load(name: str, device: torch.device) -> Backbone:
-        return Backbone("mean_colour", 3, "0" * 64, lambda pixels: pixels.mean(dim=(2, 3)))
-
-    monkeypatch.setattr(features, "load_backbone", load)
 
 
 class Photos:

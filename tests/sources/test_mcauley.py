@@ -7,29 +7,19 @@ from typing import Any
 
 import numpy as np
 import pytest
-import torch
 from PIL import Image
 
 from conftest import train_on
 from fixtures import mcauley
-from love_thy_neighbors import features
 from love_thy_neighbors.collection import load_collection
 from love_thy_neighbors.errors import UserError
 from love_thy_neighbors.extraction import Extraction
-from love_thy_neighbors.features import Backbone
 from love_thy_neighbors.sources.making import make
 from love_thy_neighbors.sources.mcauley import Options, read
 from love_thy_neighbors.sources.pictures_by_id import pictures_by_id
 
+pytestmark = pytest.mark.usefixtures("mean_colour")
 HOW = Extraction(size=32, batch_size=16, workers=0, device="cpu", thumbnail=0, max_pixels=10_000)
-
-
-@pytest.fixture(autouse=True)
-def mean_colour(monkeypatch: pytest.MonkeyPatch) -> None:
-    def load(name: str, device: torch.device) -> Backbone:
-        return Backbone("mean_colour", 3, "0" * 64, lambda pixels: pixels.mean(dim=(2, 3)))
-
-    monkeypatch.setattr(features, "load_backbone", load)
 
 
 def prepare(folder: Path, **options: Any) -> Path:

@@ -12,14 +12,11 @@ from typing import Any
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
-import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from conftest import train_on
 from fixtures import nuswide as made
-from love_thy_neighbors import features
-from love_thy_neighbors.backbones import Backbone
 from love_thy_neighbors.collection import Collection, load_collection
 from love_thy_neighbors.errors import UserError
 from love_thy_neighbors.extraction import Extraction
@@ -28,6 +25,7 @@ from love_thy_neighbors.sources.nuswide import Options, read
 from love_thy_neighbors.sources.nuswide_files import ImageList, find_copy
 from love_thy_neighbors.sources.nuswide_tags import read_all_tags
 
+pytestmark = pytest.mark.usefixtures("mean_colour")
 HOW = Extraction(size=16, batch_size=60, workers=0, device="cpu", thumbnail=0)
 AGAIN = "get this file of the release again."
 DEPTH = "the folders in it, 6 deep, in upper and lower case, so unpack that part of the release there."
@@ -70,14 +68,6 @@ class Release:
 @pytest.fixture
 def release(original: made.Written, tmp_path: Path) -> Release:
     return Release(original, tmp_path)
-
-
-@pytest.fixture(autouse=True)
-def mean_colour(monkeypatch: pytest.MonkeyPatch) -> None:
-    def load(name: str, device: torch.device, weights: Path | None = None) -> Backbone:
-        return Backbone("mean_colour", 3, "0" * 64, lambda pixels: pixels.mean(dim=(2, 3)))
-
-    monkeypatch.setattr(features, "load_backbone", load)
 
 
 def test_labels_tags_and_files_by_row(release: Release) -> None:

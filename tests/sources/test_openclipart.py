@@ -9,16 +9,13 @@ from pathlib import Path
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
-import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from love_thy_neighbors import features
 from love_thy_neighbors.collection import load_collection
 from love_thy_neighbors.errors import UserError
 from love_thy_neighbors.extraction import Extraction
-from love_thy_neighbors.features import Backbone
 from love_thy_neighbors.sources import openclipart
 from love_thy_neighbors.sources.making import make
 from love_thy_neighbors.sources.openclipart_drawings import (
@@ -85,14 +82,6 @@ def tree(tmp_path: Path) -> Tree:
     )
     tree.add("food/pear", ["fruit,green", "bob drew this"], "Bob's juicy pear", "Bob [bob@example.org]")
     return tree
-
-
-@pytest.fixture
-def mean_colour(monkeypatch: pytest.MonkeyPatch) -> None:
-    def load(name: str, device: torch.device) -> Backbone:
-        return Backbone("mean_colour", 3, "0" * 64, lambda pixels: pixels.mean(dim=(2, 3)), {"network": "none"})
-
-    monkeypatch.setattr(features, "load_backbone", load)
 
 
 def test_labels_tags_sets_groups_and_owner(tree: Tree) -> None:
