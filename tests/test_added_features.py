@@ -280,7 +280,7 @@ def test_a_picture_that_is_truncated(mine: Mine) -> None:
 
 
 def test_features_that_float16_cannot_hold(mine: Mine, monkeypatch: pytest.MonkeyPatch) -> None:
-    def load(name: str, device: torch.device) -> Backbone:
+    def load(name: str, device: torch.device, weights: Path | None) -> Backbone:
         return Backbone(name, 3, "0" * 64, lambda pixels: pixels.mean(dim=(2, 3)) * 1e3)
 
     monkeypatch.setattr(features, "load_backbone", load)

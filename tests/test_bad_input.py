@@ -76,6 +76,14 @@ def put(table: np.ndarray, row: int, value: float) -> np.ndarray:
     return table
 
 
+def not_utf_8(rows: int) -> pa.Array:
+    """Lists of one string each, the last of which Parquet stores although it is no text."""
+    values = b"tag" * (rows - 1) + b"\xff\xfe\xfd"
+    ends = pa.py_buffer(np.arange(0, 3 * rows + 1, 3, dtype=np.int32))
+    strings = pa.Array.from_buffers(pa.string(), rows, [None, ends, pa.py_buffer(values)])
+    return pa.ListArray.from_arrays(pa.array(range(rows + 1), pa.int32()), strings)
+
+
 BROKEN_COLLECTIONS: dict[str, tuple[Callable[[Path], None], str]] = {
     "no folder": (shutil.rmtree, "data.dir: {folder} is not a folder; make a collection with prepare.py"),
     "no card": (remove("card.json"), "{folder}/card.json is missing; a collection is what prepare.py writes"),
@@ -141,6 +149,7 @@ BROKEN_COLLECTIONS: dict[str, tuple[Callable[[Path], None], str]] = {
     "tags are strings": (replace("tags", lambda rows: ["a"] * len(rows), pa.string()), "column 'tags' is string, not list<string>"),
     "tags are null": (replace("tags", lambda rows: [*rows[:9], None, *rows[10:]]), "row 9 has no value in column 'tags'"),
     "a tag is null": (replace("tags", lambda rows: [*rows[:9], ["a", None], *rows[10:]]), "row 9 has a null inside 'tags'"),
+    "a tag is not UTF-8": (replace("tags", lambda rows: not_utf_8(len(rows))), "images.parquet: not a readable Parquet file (In column 3: "),
     "no features": (remove("features/made_up.npy"), "{folder}/features/made_up.npy is missing"),
     "features are truncated": (truncate("features/made_up.npy"), "made_up.npy: truncated or not a plain .npy array"),
     "features are not .npy": (write("features/made_up.npy", b"hello"), "made_up.npy: truncated or not a plain .npy array"),

@@ -133,6 +133,7 @@ def _read_table(path: Path) -> pa.Table:
         raise UserError(f"{path} is missing; run prepare.py again.")
     try:
         table = pq.read_table(path)
+        table.validate(full=True)  # Parquet lets any bytes be a string
     except (pa.ArrowException, OSError) as error:
         reason = str(error).splitlines()[0]
         raise UserError(f"{path}: not a readable Parquet file ({reason}); run prepare.py again.") from None
