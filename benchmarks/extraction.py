@@ -50,7 +50,7 @@ def seconds(photos: Path, out: Path, backbone: str, weights: list[str]) -> float
 def main() -> None:
     """Measure, print, and end with one line of JSON."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--images", type=int, default=300, help="photos in the smaller of the two runs")
+    parser.add_argument("--images", type=int, default=200, help="photos in the smaller of the two runs")
     images = parser.parse_args().images
     shown = Table(title=f"{platform.processor() or platform.machine()}, {os.cpu_count()} cores, 640 x 480 JPEG")
     for heading in ("backbone", "photos a second"):

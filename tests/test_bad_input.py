@@ -149,7 +149,7 @@ BROKEN_COLLECTIONS: dict[str, tuple[Callable[[Path], None], str]] = {
     "tags are strings": (replace("tags", lambda rows: ["a"] * len(rows), pa.string()), "column 'tags' is string, not list<string>"),
     "tags are null": (replace("tags", lambda rows: [*rows[:9], None, *rows[10:]]), "row 9 has no value in column 'tags'"),
     "a tag is null": (replace("tags", lambda rows: [*rows[:9], ["a", None], *rows[10:]]), "row 9 has a null inside 'tags'"),
-    "a tag is not UTF-8": (replace("tags", lambda rows: not_utf_8(len(rows))), "images.parquet: not a readable Parquet file (In column 3: "),
+    "a tag is not UTF-8": (replace("tags", lambda rows: not_utf_8(len(rows))), "Invalid UTF8 sequence at string index 239); run prepare.py again."),
     "no features": (remove("features/made_up.npy"), "{folder}/features/made_up.npy is missing"),
     "features are truncated": (truncate("features/made_up.npy"), "made_up.npy: truncated or not a plain .npy array"),
     "features are not .npy": (write("features/made_up.npy", b"hello"), "made_up.npy: truncated or not a plain .npy array"),

@@ -13,15 +13,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import pyarrow as pa
-import pyarrow.parquet as pq
 from rich.console import Console
 from rich.progress import track
 
 from love_thy_neighbors.atomic import folder_written_whole, write_json, written_whole
 from love_thy_neighbors.backbones import check_name
 from love_thy_neighbors.card import read_card, sha256
-from love_thy_neighbors.collection import load_collection, open_npy
+from love_thy_neighbors.collection import load_collection, open_npy, read_images_table
 from love_thy_neighbors.collection_writing import table_entry
 from love_thy_neighbors.errors import UserError
 from love_thy_neighbors.extraction import Extraction
@@ -181,13 +179,10 @@ def _files(root: Path, rows: int) -> tuple[list[str], _RowError]:
     def error(row: int, reason: str) -> UserError:
         return UserError(f"{path}: row {row} {reason}; every image needs its features, so restore the picture.")
 
-    try:
-        if "file" not in pq.read_schema(path).names:
-            raise UserError(f"{path}: column 'file' is missing, so pictures are not known; give features=FILE.npy.")
-        names = pq.read_table(path, columns=["file"])["file"].to_pylist()
-    except (pa.ArrowException, OSError) as problem:
-        reason = str(problem).splitlines()[0]
-        raise UserError(f"{path}: not a readable Parquet file ({reason}); run prepare.py again.") from None
+    table = read_images_table(path)
+    if "file" not in table.column_names:
+        raise UserError(f"{path}: column 'file' is missing, so pictures are not known; give features=FILE.npy.")
+    names = table["file"].to_pylist()
     if len(names) != rows:
         raise UserError(f"{path}: {len(names)} rows, but card.json says {rows} images; run prepare.py again.")
     for row, name in enumerate(names):

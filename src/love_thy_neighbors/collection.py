@@ -91,7 +91,7 @@ def load_collection(folder: Path, backbone: str | None = None) -> Collection:
     """
     card = read_card(folder)
     path = folder / "images.parquet"
-    table = _read_table(path)
+    table = read_images_table(path)
     rows = table.num_rows
     if rows != card["images"]:
         raise UserError(f"{path}: {rows} rows, but card.json says {card['images']} images; run prepare.py again.")
@@ -128,7 +128,8 @@ def load_collection(folder: Path, backbone: str | None = None) -> Collection:
     )
 
 
-def _read_table(path: Path) -> pa.Table:
+def read_images_table(path: Path) -> pa.Table:
+    """``images.parquet`` with its columns checked; raises `UserError` naming the file, row or column, and the cure."""
     if not path.is_file():
         raise UserError(f"{path} is missing; run prepare.py again.")
     try:
