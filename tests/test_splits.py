@@ -109,4 +109,4 @@ def test_a_split_of_the_release_is_taken_as_it_is() -> None:
         "test": [0],
     }
     with pytest.raises(UserError, match="split_by=release: the test part is empty"):
-        given_split(parts, labels, discard=np.array([True, *[False] * 5]))
+        given_split(np.where(parts == 2, 0, parts), labels)

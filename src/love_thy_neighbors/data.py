@@ -126,19 +126,16 @@ def split_collection(
     discard_without_metadata: bool,
 ) -> Split:
     """The split of a collection that the settings of these names ask for; see `splits`."""
-    discard = collection.without_metadata if discard_without_metadata else None
     if split_by == "release":
         assert collection.splits is not None
-        return given_split(
-            collection.splits[split], collection.labels, keep_unlabelled=keep_unlabelled, discard=discard
-        )
+        return given_split(collection.splits[split], collection.labels, keep_unlabelled=keep_unlabelled)
     return make_split(
         collection.labels,
         sizes,
         split,
         sets=collection.metadata["sets"] if split_by == "set" else None,
         keep_unlabelled=keep_unlabelled,
-        discard=discard,
+        discard=collection.without_metadata if discard_without_metadata else None,
     )
 
 

@@ -76,26 +76,19 @@ def make_split(
     return Split(rows, neighbors)
 
 
-def given_split(
-    parts: np.ndarray,
-    labels: sparse.csr_matrix,
-    *,
-    keep_unlabelled: bool = False,
-    discard: np.ndarray | None = None,
-) -> Split:
-    """A split that the release defines itself, such as the paper's own five.
+def given_split(parts: np.ndarray, labels: sparse.csr_matrix, *, keep_unlabelled: bool = False) -> Split:
+    """A split that the release defines itself, such as the paper's own five; its images are chosen already, so none is
+    discarded for want of metadata.
 
     Args:
         parts: int8 [N]: 0 for a training, 1 for a validation, 2 for a test image, -1 for one that takes no part.
-        labels, keep_unlabelled, discard: as in `make_split`.
+        labels, keep_unlabelled: as in `make_split`.
 
     Raises:
         UserError: a part without a labelled image.
     """
     labelled = np.diff(labels.indptr) > 0
-    taking_part = np.ones(len(parts), dtype=bool) if discard is None else ~discard
-    if not keep_unlabelled:
-        taking_part &= labelled
+    taking_part = labelled | keep_unlabelled
     neighbors = {name: np.flatnonzero((parts == number) & taking_part) for number, name in enumerate(PARTS)}
     rows = {name: members[labelled[members]] for name, members in neighbors.items()}
     for name in PARTS:
