@@ -6,6 +6,10 @@ import sys
 from pathlib import Path
 from typing import Any
 
+if "PYTEST_XDIST_WORKER" in os.environ:
+    # Tests run beside each other: threads that wait for a core that another process has cost six times the time.
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
+
 import numpy as np
 import pyarrow as pa
 import pytest
