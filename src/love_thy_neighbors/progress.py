@@ -39,3 +39,4 @@ def progress_bar(description: str, total: int, done: int = 0) -> Iterator[Callab
     with Progress(*columns, console=Console(stderr=True)) as progress:
         task = progress.add_task(description, total=total, completed=done)
         yield lambda count: progress.advance(task, count)
+        progress.update(task, completed=total)  # steps may be coarser than the work: a file of half a megabyte

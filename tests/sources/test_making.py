@@ -139,3 +139,11 @@ def test_like_reasons_are_counted_together() -> None:
         "file: a link that leads out of images=": 2,
         "has the id": 2,
     }
+
+
+def test_weights_that_cannot_be_had_are_told_before_anything_is_read(tmp_path: Path) -> None:
+    (tmp_path / "damaged.pth").write_bytes(b"no checkpoint")
+    how = Extraction(device="cpu", backbone="alexnet", weights=tmp_path / "damaged.pth")
+    with pytest.raises(UserError, match=r"weights: .*damaged.pth cannot be read as a checkpoint"):
+        make(lambda *_: pytest.fail("read"), Options(), tmp_path / "mine", False, how)
+    assert not (tmp_path / "mine").exists()

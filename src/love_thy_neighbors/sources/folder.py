@@ -25,7 +25,7 @@ from love_thy_neighbors.sources.folder_words import one_spelling, says_nothing, 
 from love_thy_neighbors.sources.labels_csv import GivenLabels, read_labels
 from love_thy_neighbors.sources.pictures import checked_picture
 from love_thy_neighbors.sources.records import Record
-from love_thy_neighbors.sources.rejects import Rejects, RowError
+from love_thy_neighbors.sources.rejects import Rejects, RowError, check_on_error
 from love_thy_neighbors.sources.release import Release
 from love_thy_neighbors.sources.tables import records_table
 
@@ -50,8 +50,7 @@ class Options:
             raise UserError(f"root: {self.root} is not a folder; give the one that the photos are in.")
         if self.words not in WORDS:
             raise UserError(f"words: '{self.words}' is not known; use {', '.join(WORDS)}.")
-        if self.on_error not in ("stop", "skip"):
-            raise UserError(f"on_error: '{self.on_error}' is not known; use stop or skip.")
+        check_on_error(self.on_error)
         require_whole("min_positives", self.min_positives, 1)
 
 

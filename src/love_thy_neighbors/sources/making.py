@@ -9,6 +9,7 @@ import numpy as np
 import pyarrow as pa
 from rich.console import Console
 
+from love_thy_neighbors.backbones import BUNDLED, Backbone
 from love_thy_neighbors.collection import open_npy
 from love_thy_neighbors.collection_writing import write_collection
 from love_thy_neighbors.errors import UserError
@@ -31,11 +32,12 @@ def make(read: Read[Options], options: Options, out: Path, overwrite: bool, how:
     """Make the collection ``out`` of what ``read`` reads; raises `UserError`, and then has written nothing."""
     given = [getattr(options, key.name) for key in reversed(fields(options))]  # type: ignore[arg-type]
     check_out(out, overwrite, *(value for value in given if isinstance(value, Path)))
+    backbone = _asked_for(how)
     with partial_folder(out) as partial:
         release = read(options, how, partial)
         if not release.table.num_rows:
             raise release.rejects.empty()
-        features, about, thumbnails = _features(release, release.how or how, partial)
+        features, about, thumbnails = _features(release, release.how or how, partial, backbone)
         table, names, dropped = drop_rare_labels(release.table, release.min_positives)
         card = _card(release, names, dropped)
         card["features"] = about
@@ -45,20 +47,29 @@ def make(read: Read[Options], options: Options, out: Path, overwrite: bool, how:
     _report(release, out, table, card, dropped)
 
 
-def _features(release: Release, how: Extraction, partial: Path) -> _Features:
+def _asked_for(how: Extraction) -> Backbone | None:
+    """The network that the user has chosen: that its weights cannot be had is told before hours of reading."""
+    if how.backbone == BUNDLED and how.weights is None:
+        return None
+    from love_thy_neighbors.features import chosen_backbone  # torch: late, so that mistakes are told at once
+
+    return chosen_backbone(how)
+
+
+def _features(release: Release, how: Extraction, partial: Path, backbone: Backbone | None) -> _Features:
     if isinstance(release.features, FinishedTable):
         finished = release.features
         return {finished.backbone: finished.path}, {finished.backbone: finished.about}, None
     if isinstance(release.features, GivenTable):
         return _given(release, release.features, partial)
     if release.files is not None:
-        return _extracted(release, how, partial)
+        return _extracted(release, how, partial, backbone)
     return {}, {}, None
 
 
-def _extracted(release: Release, how: Extraction, partial: Path) -> _Features:
+def _extracted(release: Release, how: Extraction, partial: Path, backbone: Backbone | None) -> _Features:
     """Features and thumbnails of the pictures; entries whose picture cannot be read are refused."""
-    from love_thy_neighbors.features import extract_features  # torch: late, so that mistakes are told at once
+    from love_thy_neighbors.features import extract_features  # torch: late
 
     rejects, numbers = release.rejects, release.entry_numbers()
     assert release.files is not None
@@ -69,7 +80,7 @@ def _extracted(release: Release, how: Extraction, partial: Path) -> _Features:
     stop: Callable[[int, str], Exception] | None = None
     if rejects.on_error == "stop":
         stop = lambda row, reason: rejects.error(int(numbers[row]), sentence(row, reason))  # noqa: E731
-    found = extract_features(release.files, how, partial, stop)
+    found = extract_features(release.files, how, partial, stop, backbone)
     for row, reason in sorted(found.rejected.items()):
         rejects.refuse(int(numbers[row]), sentence(row, reason))
     rows = _without(len(release.files), found.rejected)

@@ -26,7 +26,7 @@ from love_thy_neighbors.sources.nuswide_files import ImageList
 from love_thy_neighbors.sources.nuswide_metadata import read_metadata
 from love_thy_neighbors.sources.paper_release_images import Images, photo_ids, read_images
 from love_thy_neighbors.sources.paper_release_splits import find_splits, read_split
-from love_thy_neighbors.sources.rejects import Rejects
+from love_thy_neighbors.sources.rejects import Rejects, check_on_error
 from love_thy_neighbors.sources.release import FinishedTable, Release
 from love_thy_neighbors.sources.tables import frequent
 
@@ -60,8 +60,7 @@ class Options:
         require_whole("min_positives", self.min_positives, 1)
         if not isinstance(self.all_images, bool):
             raise UserError(f"all_images: must be true or false, not {self.all_images}.")
-        if self.on_error not in ("stop", "skip"):
-            raise UserError(f"on_error: '{self.on_error}' is not known; use stop or skip.")
+        check_on_error(self.on_error)
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,12 @@ class RowError(Exception):
     """Why an entry of a source cannot be used; the message completes "line 3 ..."."""
 
 
+def check_on_error(value: str) -> None:
+    """Raise `UserError` unless ``value`` is one of the two that on_error can be."""
+    if value not in ("stop", "skip"):
+        raise UserError(f"on_error: '{value}' is not known; use stop or skip.")
+
+
 @dataclass
 class Rejects:
     """The unusable entries of a source.

@@ -14,7 +14,7 @@ import pyarrow as pa
 
 from love_thy_neighbors.errors import UserError, require_whole
 from love_thy_neighbors.extraction import Extraction
-from love_thy_neighbors.sources.rejects import Rejects
+from love_thy_neighbors.sources.rejects import Rejects, check_on_error
 
 # Number of values, mean and median of images a value, mean and median of values an image; None where not published.
 PublishedCounts = tuple[int | None, tuple[float, float] | None, tuple[float, float] | None]
@@ -37,8 +37,7 @@ class SourceOptions:
             raise UserError("images, features: give one of the two, not both.")
         if self.images is not None and not self.images.is_dir():
             raise UserError(f"images: {self.images} is not a folder; give the one that 'file' is relative to.")
-        if self.on_error not in ("stop", "skip"):
-            raise UserError(f"on_error: '{self.on_error}' is not known; use stop or skip.")
+        check_on_error(self.on_error)
         require_whole("min_positives", self.min_positives, 1)
 
 
