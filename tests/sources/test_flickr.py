@@ -240,7 +240,7 @@ def test_mistakes_around_it(server: FlickrServer, tmp_path: Path, monkeypatch: p
     monkeypatch.setenv("FLICKR_API_KEY", KEY)
     monkeypatch.setenv("FLICKR_API_SECRET", SECRET)
     monkeypatch.setitem(sys.modules, "love_thy_neighbors.sources.flickr_api", None)
-    assert fetching.error() == "source: flickr needs flickrapi; pip install 'love-thy-neighbors[flickr]'."
+    assert fetching.error() == "source: flickr needs flickrapi; pip install -e '.[flickr]'."
 
 
 OPTIONS: list[tuple[dict[str, Any], str]] = [

@@ -156,7 +156,7 @@ def _ask_for(ids: list[str], cache: FlickrCache, calls_an_hour: int) -> None:
     try:
         from love_thy_neighbors.sources.flickr_api import HOUR, Client, Hourly
     except ImportError:
-        raise UserError("source: flickr needs flickrapi; pip install 'love-thy-neighbors[flickr]'.") from None
+        raise UserError("source: flickr needs flickrapi; pip install -e '.[flickr]'.") from None
     past = cache.recent_calls(time.time() - HOUR)
     client = Client(key, secret, Hourly(calls_an_hour, past, tell=_tell))
     with progress_bar("asking Flickr about photos", len(ids), len(ids) - len(missing)) as advance:
