@@ -63,15 +63,17 @@ def frequent(column: pa.ChunkedArray | pa.Array, count: int) -> pa.Array:
 def drop_rare_labels(table: pa.Table, min_positives: int) -> tuple[pa.Table, list[str], dict[str, int]]:
     """The table without the labels that fewer than ``min_positives`` images have; the names kept, sorted; those
     dropped, with their number of images."""
-    rows, codes, values = encoded(table["labels"])
+    _, codes, values = encoded(table["labels"])
     images = np.bincount(codes, minlength=len(values))
     names = values.to_pylist()
     kept = images >= min_positives
     dropped = {names[code]: int(images[code]) for code in np.flatnonzero(~kept)}
-    if dropped:
-        stays = kept[codes]
-        offsets = np.searchsorted(rows[stays], np.arange(table.num_rows + 1))
-        column = list_column(offsets, codes[stays], values)
+    if dropped:  # what stays keeps its order
+        lists = table["labels"].combine_chunks()
+        stays = pc.is_in(lists.flatten(), pa.array([names[code] for code in np.flatnonzero(kept)], pa.string()))
+        left = np.concatenate([[0], np.cumsum(stays.to_numpy(zero_copy_only=False))])
+        ends = np.concatenate([[0], np.cumsum(pc.list_value_length(lists).to_numpy())])
+        column = pa.ListArray.from_arrays(pa.array(left[ends], pa.int32()), lists.flatten().filter(stays))
         table = table.set_column(table.column_names.index("labels"), "labels", column)
     return table, sorted(names[code] for code in np.flatnonzero(kept)), dict(sorted(dropped.items()))
 
