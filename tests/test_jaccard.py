@@ -51,13 +51,13 @@ def searches(draw: st.DrawFn) -> tuple[np.ndarray, np.ndarray, np.ndarray, int]:
     return dense, draw(rows), draw(rows), draw(st.integers(1, 16))
 
 
-@pytest.mark.parametrize("common", [0.0, 0.3, 1.0], ids=["all common", "both kinds", "all rare"])
+@pytest.mark.parametrize("few", [-1, 1, 1e9], ids=["counters scanned", "both ways", "posting lists walked"])
 @settings(max_examples=150, deadline=None)
 @given(search=searches())
-def test_lists_are_those_of_brute_force(common: float, search: tuple[np.ndarray, np.ndarray, np.ndarray, int]) -> None:
+def test_lists_are_those_of_brute_force(few: float, search: tuple[np.ndarray, np.ndarray, np.ndarray, int]) -> None:
     dense, queries, pool, depth = search
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(jaccard, "COMMON", common)
+        patch.setattr(jaccard, "FEW", few)
         found = nearest_by_jaccard(sparse.csr_matrix(dense), queries, pool, depth, threads=1)
     assert found.dtype == np.int32
     np.testing.assert_array_equal(found, brute_force(dense, queries, pool, depth))
@@ -65,13 +65,69 @@ def test_lists_are_those_of_brute_force(common: float, search: tuple[np.ndarray,
 
 @pytest.mark.parametrize(("values", "mean"), [(40, 2.0), (90, 6.0), (400, 10.0)])
 def test_larger_lists_are_those_of_brute_force(values: int, mean: float) -> None:
-    # More values than bits in a mask, long sizes, many ties.
+    # Long sizes, many ties.
     tags = made_up_tags(300, values, mean)
     rows = np.random.default_rng(1).permutation(300)
     queries, pool = rows[:60], rows[30:]
     for depth in (1, 7, 400):
         found = nearest_by_jaccard(tags, queries, pool, depth)
         np.testing.assert_array_equal(found, brute_force(tags.toarray() > 0, queries, pool, depth))
+
+
+def plain(tags: sparse.csr_matrix, queries: np.ndarray, pool: np.ndarray, depth: int) -> np.ndarray:
+    """The same by one matrix product; quotients of such small numbers differ by more than floats are rounded."""
+    lists = np.full((len(queries), depth), -1, dtype=np.int32)
+    pool, counts = np.unique(pool), tags.astype(np.int32)
+    shared = (counts[queries] @ counts[pool].T).toarray()
+    sizes = np.diff(tags.indptr)
+    similar = shared / np.maximum(1, sizes[queries][:, None] + sizes[pool] - shared)
+    similar[queries[:, None] == pool] = 0
+    for q, ranked in enumerate(np.argsort(-similar, axis=1, kind="stable")[:, :depth]):
+        kept = ranked[similar[q, ranked] > 0]
+        lists[q, : len(kept)] = pool[kept]
+    return lists
+
+
+@pytest.mark.parametrize("few", [-1, 1 / 64, 1, 1e9])
+@pytest.mark.parametrize(("values", "mean"), [(30, 3.0), (3_000, 2.0), (1_000, 14.0)])
+def test_lists_over_many_runs_of_counters_are_those_of_the_plain_product(
+    values: int, mean: float, few: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(jaccard, "FEW", few)
+    monkeypatch.setattr(jaccard, "BLOCK", 300)  # the guess starts anew in each block
+    tags = made_up_tags(2_000, values, mean)
+    rows = np.random.default_rng(2).permutation(2_000)
+    for depth, pool in ((1, rows), (20, rows[500:]), (2_100, rows[:1_000])):
+        np.testing.assert_array_equal(nearest_by_jaccard(tags, rows, pool, depth), plain(tags, rows, pool, depth))
+
+
+def test_a_guess_from_an_image_with_close_neighbours_does_not_hide_those_of_one_with_far_ones() -> None:
+    # Images 0-5 are the same, so the guess after them is high; 6 shares one value with each of them, 7 with 8 alone.
+    tags = np.zeros((9, 40), dtype=bool)
+    tags[:6, :10] = tags[6, 9:19] = tags[7, 19:29] = tags[8, 18:40] = True
+    rows = np.arange(9)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(jaccard, "FEW", -1)
+        for order in (rows, rows[::-1]):
+            found = nearest_by_jaccard(sparse.csr_matrix(tags), order, rows, 5)
+            np.testing.assert_array_equal(found, brute_force(tags, order, rows, 5))
+
+
+@pytest.mark.parametrize("few", [-1, 1e9])
+@pytest.mark.parametrize("size", [255, 256, 300, 65_536])
+def test_counters_hold_as_many_values_as_images_have(size: int, few: float, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(jaccard, "FEW", few)
+    tags = np.zeros((4, size + 1), dtype=bool)
+    tags[0, :-1] = tags[1, :-1] = tags[2, 1:] = tags[3, :3] = True
+    found = nearest_by_jaccard(sparse.csr_matrix(tags), np.arange(4), np.arange(4), 3)
+    np.testing.assert_array_equal(found, [[1, 2, 3], [0, 2, 3], [0, 1, 3], [0, 1, 2]])
+
+
+def test_a_query_may_have_more_values_than_the_counters_of_the_pool_hold() -> None:
+    tags = np.zeros((3, 400), dtype=bool)
+    tags[0] = tags[1, :200] = tags[2, :100] = True
+    found = nearest_by_jaccard(sparse.csr_matrix(tags), np.array([0]), np.array([1, 2]), 3)
+    np.testing.assert_array_equal(found, [[1, 2, -1]])
 
 
 def test_similarities_are_those_of_usearch() -> None:

@@ -8,29 +8,45 @@ machine and for every number of threads.
 
 How it is made fast, and why the lists stay exact:
 
-- Values that few images carry go through an inverted index: only images on the posting lists of the query's values
-  are touched, and the values that they share are counted.
-- The posting lists of the most common values would be nearly as long as the pool. These values are also one bit each of
-  a 64-bit mask per image, so that how many of them two images share is one population count.
-- An image that shares common values alone is still to be found. By then the list is full of good entries, and the last
-  of them bounds how many values an image of a given size must share to enter. The common values are gone through
-  from the rarest: an image not met before shares no more than those left, which leaves few sizes and in the end none.
-- The pool is renumbered by size (how many values an image has), so that a posting list is sorted by size and those few
-  sizes are one short stretch of it.
+- An inverted index: for each value of the query, the counter of every image on the value's posting list goes up by one.
+  Then each counter is how many values an image shares with the query, and nothing else has to be looked up.
+- Counters are as small as the largest image allows, one byte where none has more than 255 values, so that those of the
+  whole pool stay in a core's cache.
+- The pool is renumbered by size (how many values an image has). Then images of one size lie side by side, and all of
+  them need the same count to enter the list: one comparison tells of a run of counters that none of them does. Sizes
+  at which even a subset or a superset of the query would be too different are not looked at.
+- Queries are searched by size too, since how similar the last entry of a list is depends on the size most of all. The
+  last entry of the list before, a little lowered, is a guess at it: only images that reach the guess are looked at.
+  A list that they do not fill is made again with a lower guess, so a wrong one costs time and changes nothing.
+- Where the posting lists are short, as those of sets and groups are, they are gone through again, not all counters.
 """
 
 import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor, as_completed
-from typing import Any
+from typing import Any, NamedTuple
 
 import numba
 import numpy as np
 from scipy import sparse
 
 BLOCK = 512  # queries a task; small enough that the cores finish together and progress is seen
-MASK_BITS = 64  # the most values that can be common
-COMMON = 1 / 256  # a value is common if more than this share of the pool carries it
+RUN = 128  # counters that are compared at once
+FEW = 1 / 64  # posting lists shorter in all than this share of the pool are gone through twice, instead of the counters
+
+
+class Pool(NamedTuple):
+    """The images that may be neighbours, renumbered by (size, row): image i is row ``rows[i]``, of size ``sizes[i]``.
+
+    Shapes: ``rows`` and ``sizes`` [P]; ``first`` [S + 2], the first image of each size up to the largest, S, and P;
+    ``starts`` [T + 1] and ``postings``: the images that have value v are ``postings[starts[v]:starts[v + 1]]``.
+    """
+
+    rows: np.ndarray
+    sizes: np.ndarray
+    first: np.ndarray
+    starts: np.ndarray
+    postings: np.ndarray
 
 
 def nearest_by_jaccard(
@@ -64,11 +80,14 @@ def nearest_by_jaccard(
     metadata = _binary(metadata)
     queries, pool = _rows(queries, metadata, "queries"), np.unique(_rows(pool, metadata, "pool"))
     neighbours = np.full((len(queries), depth), -1, dtype=np.int32)
-    values, *index = _index_pool(metadata, pool)
+    index = _indexed(metadata, pool)
+    order = np.argsort(-np.diff(metadata.indptr)[queries], kind="stable")  # by size, those that take longest first
+    no_counts = np.empty(0, np.min_scalar_type(max(1, len(index.first) - 2)))  # tells the compiler the counters' type
+    few = int(FEW * len(pool))
 
     def search(start: int) -> int:
-        block = queries[start : start + BLOCK]
-        _search(values.indptr, values.indices, block, *index, neighbours[start : start + BLOCK])
+        block = order[start : start + BLOCK]
+        _search(metadata.indptr, metadata.indices, queries, block, index, no_counts, few, neighbours)
         return len(block)
 
     executor = ThreadPoolExecutor(threads or _cores())
@@ -124,34 +143,15 @@ def _cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def _index_pool(metadata: sparse.csr_matrix, pool: np.ndarray) -> tuple[Any, ...]:
-    """What `_search` has to know about the pool, its images renumbered by (size, row) and values by frequency.
-
-    Returns the metadata [N, T] with columns from the rarest value in the pool to the most common; rows [P], the row
-    number of each image; sizes [P]; first [S + 2], the first image of each size; the first common column; masks [P],
-    the common values of each image; the posting lists, as CSC pointers [T + 1] and images.
-    """
+def _indexed(metadata: sparse.csr_matrix, pool: np.ndarray) -> Pool:
+    """The inverted index of the images ``pool`` [P], which are ascending row numbers."""
     sizes = np.diff(metadata.indptr)[pool]
-    rows = pool[np.argsort(sizes, kind="stable")]  # pool is ascending: equal sizes stay in row order
+    rows = pool[np.argsort(sizes, kind="stable")]  # equal sizes stay in row order
     sizes = np.sort(sizes)
     first = np.searchsorted(sizes, np.arange(sizes.max(initial=0) + 2))
-
-    T = metadata.shape[1]
-    frequency = np.bincount(metadata[pool].indices, minlength=T)
-    column = np.empty(T, dtype=np.int32)
-    column[np.argsort(frequency, kind="stable")] = np.arange(T)
-    values = sparse.csr_matrix(
-        (metadata.data, column[metadata.indices], metadata.indptr), shape=metadata.shape, copy=True
-    )
-    values.sort_indices()
-    postings = values[rows].tocsc()
-
-    common = T - min(MASK_BITS, int((frequency > len(pool) * COMMON).sum()))
-    masks = np.zeros(len(rows), dtype=np.uint64)
-    for bit, value in enumerate(range(common, T)):
-        images = postings.indices[postings.indptr[value] : postings.indptr[value + 1]]
-        masks[images] |= np.uint64(1) << np.uint64(bit)
-    return values, rows, sizes, first, common, masks, postings.indptr, postings.indices
+    postings = metadata[rows].tocsc()
+    # Unsigned: Numba need not look whether an index is negative.
+    return Pool(rows, sizes, first, postings.indptr, postings.indices.astype(np.uint32))
 
 
 def _compiled(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -160,16 +160,6 @@ def _compiled(function: Callable[..., Any]) -> Callable[..., Any]:
         return numba.njit(function, nogil=True, cache=True)
     except RuntimeError:  # no such folder: compile anew in every process
         return numba.njit(function, nogil=True)
-
-
-@_compiled
-def _shared_bits(a: np.uint64, b: np.uint64) -> np.int64:
-    """|a & b| as sets of bits; LLVM knows these lines and makes them one instruction."""
-    x = a & b
-    x -= (x >> np.uint64(1)) & np.uint64(0x5555555555555555)
-    x = (x & np.uint64(0x3333333333333333)) + ((x >> np.uint64(2)) & np.uint64(0x3333333333333333))
-    x = (x + (x >> np.uint64(4))) & np.uint64(0x0F0F0F0F0F0F0F0F)
-    return np.int64((x * np.uint64(0x0101010101010101)) >> np.uint64(56))
 
 
 @_compiled
@@ -194,15 +184,60 @@ def _insert(best: np.ndarray, nearest: np.ndarray, shared: int, union: int, row:
 
 
 @_compiled
-def _sizes_that_enter(c: int, d: int, query_size: int, left: int, largest: int) -> tuple[int, int]:
-    """Smallest and largest size of an image that can enter the list while it shares at most ``left`` values.
+def _least_shared(c: int, d: int, query_size: int, size: int) -> int:
+    """How many values an image of ``size`` shares at least if it is c/d similar: r / (query_size + size - r) >= c/d."""
+    return max(1, -(-c * (query_size + size) // (c + d)))
 
-    With c/d the similarity of the list's last entry, an image of size s that shares r values enters or ties if
-    r / (query_size + s - r) >= c/d, which is r * (c + d) >= c * (query_size + s), and r is at most min(left, s).
+
+@_compiled
+def _scan(
+    counts: np.ndarray, pool: Pool, query: int, query_size: int, c: int, d: int, best: np.ndarray, nearest: np.ndarray
+) -> None:
+    """Put the images that are at least c/d similar to the query, and enter its list, into the list.
+
+    c/d grows to the similarity of the list's last entry. None is more similar than the smaller size over the larger.
     """
-    if c == 0:
-        return 1, largest
-    return -(-c * query_size // d), min(largest, left * (c + d) // c - query_size)
+    largest = len(pool.first) - 2
+    if c > 0:
+        largest = min(largest, query_size * d // c)
+    smallest = min(-(-c * query_size // d), largest)
+    stop = pool.first[largest + 1]
+    size, least = -1, 0
+    for start in range(pool.first[max(1, smallest)] // RUN * RUN, stop, RUN):
+        if pool.sizes[start] != size:  # the smallest size of the run; larger images need to share no fewer values
+            size = pool.sizes[start]
+            least = _least_shared(c, d, query_size, size)
+        most = counts[start]
+        for count in counts[start : start + RUN]:
+            if count > most:
+                most = count
+        if most < least:
+            continue
+        for image in range(start, min(start + RUN, stop)):
+            if counts[image] >= least:
+                shared = np.int64(counts[image])
+                union = query_size + pool.sizes[image] - shared
+                if shared * d >= c * union and pool.rows[image] != query:
+                    last_shared, last_union = _insert(best, nearest, shared, union, pool.rows[image])
+                    if last_shared * d > c * last_union:
+                        c, d = last_shared, last_union
+                        least = _least_shared(c, d, query_size, size)
+
+
+@_compiled
+def _walk(
+    counts: np.ndarray, pool: Pool, query: int, values: np.ndarray, best: np.ndarray, nearest: np.ndarray
+) -> None:
+    """Put the images on the posting lists of ``values`` that enter the list into it, and clear their counters."""
+    c, d = 0, 1
+    for value in values:
+        for image in pool.postings[pool.starts[value] : pool.starts[value + 1]]:
+            shared = np.int64(counts[image])
+            if shared > 0:  # 0: the image was on an earlier list too
+                counts[image] = 0
+                union = len(values) + pool.sizes[image] - shared
+                if shared * d >= c * union and pool.rows[image] != query:
+                    c, d = _insert(best, nearest, shared, union, pool.rows[image])
 
 
 @_compiled
@@ -210,56 +245,36 @@ def _search(
     indptr: np.ndarray,
     indices: np.ndarray,
     queries: np.ndarray,
-    rows: np.ndarray,
-    sizes: np.ndarray,
-    first: np.ndarray,
-    first_common: int,
-    masks: np.ndarray,
-    starts: np.ndarray,
-    postings: np.ndarray,
+    block: np.ndarray,
+    pool: Pool,
+    no_counts: np.ndarray,
+    few: int,
     neighbours: np.ndarray,
 ) -> None:
-    """Fill the lists ``neighbours`` [Q, depth] of ``queries`` [Q]; the rest is what `_index_pool` returns."""
-    counts = np.zeros(len(rows), dtype=np.int32)  # rare values shared with the query
-    met = np.empty(len(rows), dtype=np.int32)
+    """Fill the lists ``neighbours`` [Q, depth] of those of ``queries`` [Q] that ``block`` names.
+
+    ``no_counts`` is an empty array of the counters' type; ``few`` is how many entries of posting lists are few.
+    """
+    counts = np.zeros(-(-len(pool.rows) // RUN) * RUN, dtype=no_counts.dtype)
     best = np.empty((neighbours.shape[1], 2), dtype=np.int64)
-    for q in range(len(queries)):
+    c, d = 0, 1  # the guess
+    for q in block:
         query, nearest = queries[q], neighbours[q]
         values = indices[indptr[query] : indptr[query + 1]]
-        size, rare = len(values), np.searchsorted(values, first_common)
-        best[:, 0], best[:, 1] = 0, 1
-        c, d = 0, 1  # similarity of the last entry, which nearly every image falls short of
-
-        found = 0
-        for value in values[:rare]:
-            for image in postings[starts[value] : starts[value + 1]]:
-                if counts[image] == 0:
-                    met[found] = image
-                    found += 1
+        entries = 0
+        for value in values:
+            entries += pool.starts[value + 1] - pool.starts[value]
+            for image in pool.postings[pool.starts[value] : pool.starts[value + 1]]:
                 counts[image] += 1
-        mask = np.uint64(0)
-        for value in values[rare:]:
-            mask |= np.uint64(1) << np.uint64(value - first_common)
-        for image in met[:found]:
-            shared = counts[image] + _shared_bits(mask, masks[image])
-            union = size + sizes[image] - shared
-            if shared * d >= c * union and rows[image] != query:
-                c, d = _insert(best, nearest, shared, union, rows[image])
-
-        for i in range(rare, size):
-            smallest, largest = _sizes_that_enter(c, d, size, size - i, len(first) - 2)
-            if smallest > largest:
-                break
-            images = postings[starts[values[i]] : starts[values[i] + 1]]
-            for image in images[np.searchsorted(images, first[smallest]) :]:
-                if image >= first[largest + 1]:
-                    break
-                if counts[image] == 0:
-                    met[found], counts[image] = image, 1
-                    found += 1
-                    shared = _shared_bits(mask, masks[image])
-                    union = size + sizes[image] - shared
-                    if shared * d >= c * union and rows[image] != query:
-                        c, d = _insert(best, nearest, shared, union, rows[image])
-        for image in met[:found]:
-            counts[image] = 0
+        best[:, 0], best[:, 1] = 0, 1
+        if entries <= few:
+            _walk(counts, pool, query, values, best, nearest)
+            continue
+        _scan(counts, pool, query, len(values), c, d, best, nearest)
+        # Too high a guess: halved until the list is full, or one shared value in the largest union would reach it.
+        while best[-1, 0] == 0 and c * (len(values) + len(pool.first)) > d:
+            d *= 2
+            best[:, 0], best[:, 1], nearest[:] = 0, 1, -1
+            _scan(counts, pool, query, len(values), c, d, best, nearest)
+        counts[:] = 0
+        c, d = best[-1, 0] * 3, best[-1, 1] * 4
