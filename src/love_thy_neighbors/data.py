@@ -114,7 +114,14 @@ class FeatureTable:
         """phi of ``rows`` [...], any shape -> float32 [..., d] on ``device``; a row of -1 gives some row's feature."""
         flat = rows.clamp(min=0).flatten().to(self.table.device)
         taken = self.table.index_select(0, flat).to(device).float()
-        return taken.mul_(self.scale).view(*rows.shape, -1)
+        if self.scale != 1:  # float16 tables have none; it would be one more pass over the batch
+            taken.mul_(self.scale)
+        return taken.view(*rows.shape, -1)
+
+    def gather_both(self, rows: Tensor, neighbors: Tensor, device: torch.device) -> tuple[Tensor, Tensor]:
+        """`gather` of ``rows`` [B] and ``neighbors`` [B, K], in one go: each call starts all threads, or a GPU's kernels."""
+        both = self.gather(torch.cat((rows, neighbors.flatten())), device)
+        return both[: len(rows)], both[len(rows) :].view(*neighbors.shape, -1)
 
 
 def split_collection(
@@ -261,8 +268,8 @@ class NeighborhoodData(pl.LightningDataModule):
         self.features.to(device)
         self.labels = self.labels.to(device)  # a byte a label: always fits, and stays there
         y = self.labels.index_select(0, rows).float()
-        x = self.features.gather(rows, device)
         bag = None if self.bags is None else self.bags.gather(rows)
         if neighbors is None:
-            return Batch(rows, x, None, None, y, bag)
-        return Batch(rows, x, self.features.gather(neighbors, device), neighbors >= 0, y, bag)
+            return Batch(rows, self.features.gather(rows, device), None, None, y, bag)
+        x, z = self.features.gather_both(rows, neighbors, device)
+        return Batch(rows, x, z, neighbors >= 0, y, bag)
