@@ -5,8 +5,8 @@ the average precision of each label and of each image by `love_thy_neighbors.met
 scikit-learn, in one process and in turns, and compares the values one by one. Prints a table and last one line of JSON:
 best times in seconds. Exits with status 1 if a value differs by more than 1e-5.
 
-torchmetrics has no metric for mAP_I with ties at the worst rank; its average precision of a label is given the transposed
-arrays, on a sample of the images whose time is scaled up, since it would take minutes. It counts in float32.
+Neither of the others has mAP_I: their average precision of a label is given the transposed arrays, on a sample of the
+images whose time is scaled up. torchmetrics counts in float32.
 """
 
 import argparse
@@ -63,7 +63,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--images", type=int, default=40_253)
     parser.add_argument("--labels", type=int, default=81)
-    parser.add_argument("--sample", type=int, default=1_000, help="images whose AP the other two compute one by one")
+    parser.add_argument("--sample", type=int, default=1_000, help="images of which the other two compute the AP")
     parser.add_argument("--repeats", type=int, default=5, help="the best of so many counts")
     options = parser.parse_args()
     warnings.filterwarnings("ignore")

@@ -77,7 +77,8 @@ class Floor:
             (torch.randn(h, d), torch.randn(rows, d), torch.randn(rows, h), torch.empty(h, d))
             for rows in (batch, batch * m)
         ]
-        self.W_y, self.v, self.errors = torch.randn(labels, 2 * h), torch.randn(batch, 2 * h), torch.randn(batch, labels)
+        self.W_y, self.v = torch.randn(labels, 2 * h), torch.randn(batch, 2 * h)
+        self.errors = torch.randn(batch, labels)
 
     def step(self) -> None:
         for W, x, _, _ in self.towers:

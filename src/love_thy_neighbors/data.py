@@ -79,10 +79,17 @@ class IndexBatches:
             if self.samples != EXACT:
                 neighbors = sample(neighbors, self.m, int(self.samples), generator)
             neighbors = drop(neighbors, self.drop, generator)
+        rows = self.rows[order]
         for start in range(0, len(order), self.batch_size):
-            places = torch.arange(start, min(start + self.batch_size, len(order)))
-            places = places.repeat(self.world)[: -(-len(places) // self.world) * self.world][self.rank :: self.world]
-            yield IndexBatch(self.rows[order[places]], None if neighbors is None else neighbors[places])
+            places = self._share(start, min(start + self.batch_size, len(order)))
+            yield IndexBatch(rows[places], None if neighbors is None else neighbors[places])
+
+    def _share(self, start: int, end: int) -> slice | Tensor:
+        """Which of the batch's places are this process's; a slice, which copies nothing, where there is but one."""
+        if self.world == 1:
+            return slice(start, end)
+        places = torch.arange(start, end)
+        return places.repeat(self.world)[: -(-len(places) // self.world) * self.world][self.rank :: self.world]
 
 
 def hash_seed(*numbers: int) -> int:
@@ -119,7 +126,7 @@ class FeatureTable:
         return taken.view(*rows.shape, -1)
 
     def gather_both(self, rows: Tensor, neighbors: Tensor, device: torch.device) -> tuple[Tensor, Tensor]:
-        """`gather` of ``rows`` [B] and ``neighbors`` [B, K], in one go: each call starts all threads, or a GPU's kernels."""
+        """`gather` of ``rows`` [B] and ``neighbors`` [B, K] in one go: each call wakes all threads, or a GPU, anew."""
         both = self.gather(torch.cat((rows, neighbors.flatten())), device)
         return both[: len(rows)], both[len(rows) :].view(*neighbors.shape, -1)
 
