@@ -10,7 +10,6 @@ import numba
 import numpy as np
 import torch
 
-
 _LARGE = 1 << 18  # elements; below, handing over to a thread takes longer than the update
 
 
