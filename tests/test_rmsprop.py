@@ -6,7 +6,6 @@ import pytest
 import torch
 from torch import nn
 
-from love_thy_neighbors import rmsprop
 from love_thy_neighbors.rmsprop import FusedRMSprop
 
 
@@ -49,23 +48,6 @@ def test_state_goes_on_in_pytorch_and_back() -> None:
         optimizer.step()
     torch.testing.assert_close(parameter, other)
     assert ours.state[parameter]["step"] == theirs.state[other]["step"] == 2
-
-
-@pytest.mark.parametrize("threads", [2, 3])
-def test_pieces_beside_each_other_give_the_figures_of_one_pass(threads: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    def updated() -> torch.Tensor:
-        torch.manual_seed(0)
-        parameter = nn.Parameter(torch.randn(7, 13))
-        optimizer = FusedRMSprop([parameter], lr=0.1, weight_decay=0.5)
-        for _ in range(3):
-            parameter.grad = torch.randn(7, 13)
-            optimizer.step()
-        return parameter.detach()
-
-    whole = updated()
-    monkeypatch.setattr(rmsprop, "_LARGE", 1)
-    monkeypatch.setattr(torch, "get_num_threads", lambda: threads)
-    assert torch.equal(updated(), whole)
 
 
 def test_a_parameter_without_gradient_stays() -> None:
