@@ -84,6 +84,16 @@ def test_gather_is_the_scaled_row(tmp_path: Path) -> None:
     assert isinstance(collection.features.table, np.memmap)
 
 
+def test_both_towers_rows_in_one_gather_are_those_of_two(made_up: Path) -> None:
+    table, cpu = FeatureTable(load_collection(made_up)), torch.device("cpu")
+    rows, neighbors = torch.tensor([7, 3]), torch.tensor([[1, 2, -1], [5, -1, -1]])
+    x, z = table.gather_both(rows, neighbors, cpu)
+    assert torch.equal(x, table.gather(rows, cpu))
+    assert torch.equal(z, table.gather(neighbors, cpu))
+    assert x.is_contiguous()
+    assert z.is_contiguous()
+
+
 def test_int8_features_are_scaled(tmp_path: Path) -> None:
     from love_thy_neighbors.collection_writing import write_collection
 

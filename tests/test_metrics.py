@@ -123,6 +123,26 @@ def test_zero_and_minus_zero_tie() -> None:
     assert average_precision_per_image(scores, labels).tolist() == [0.5]
 
 
+@settings(max_examples=100, deadline=None)
+@given(annotations(), st.integers(1, 8))
+def test_labels_are_assigned_as_a_stable_sort_ranks_them(annotated: tuple[Tensor, Tensor], n: int) -> None:
+    scores, _ = annotated
+    best = scores.sort(dim=1, descending=True, stable=True).indices[:, :n]
+    expected = torch.zeros_like(scores, dtype=torch.bool).scatter_(1, best, True)
+    assert torch.equal(metrics._assigned(scores, n, metrics._sorted_rows(scores)), expected)
+
+
+@settings(max_examples=100, deadline=None)
+@given(annotations())
+def test_bisection_finds_what_searchsorted_finds(annotated: tuple[Tensor, Tensor]) -> None:
+    ascending = metrics._sorted_rows(annotated[0])
+    assert torch.equal(ascending, annotated[0].sort(dim=1).values)
+    row = torch.arange(len(ascending)).repeat_interleave(9)
+    value = torch.arange(-4, 5).float().repeat(len(ascending))
+    expected = torch.searchsorted(ascending, value.view(len(ascending), 9)).flatten()
+    assert torch.equal(metrics._count_below(value, row, ascending), expected)
+
+
 def test_more_labels_asked_for_than_there_are() -> None:
     result = precision_recall_at_n(torch.tensor([[1.0, 2.0]]), torch.tensor([[1, 0]]), n=3)
     assert (result["Prec_I"], result["Rec_I"]) == (0.5, 1.0)

@@ -79,10 +79,17 @@ class IndexBatches:
             if self.samples != EXACT:
                 neighbors = sample(neighbors, self.m, int(self.samples), generator)
             neighbors = drop(neighbors, self.drop, generator)
+        rows = self.rows[order]
         for start in range(0, len(order), self.batch_size):
-            places = torch.arange(start, min(start + self.batch_size, len(order)))
-            places = places.repeat(self.world)[: -(-len(places) // self.world) * self.world][self.rank :: self.world]
-            yield IndexBatch(self.rows[order[places]], None if neighbors is None else neighbors[places])
+            places = self._share(start, min(start + self.batch_size, len(order)))
+            yield IndexBatch(rows[places], None if neighbors is None else neighbors[places])
+
+    def _share(self, start: int, end: int) -> slice | Tensor:
+        """Which of the batch's places are this process's; a slice, which copies nothing, where there is but one."""
+        if self.world == 1:
+            return slice(start, end)
+        places = torch.arange(start, end)
+        return places.repeat(self.world)[: -(-len(places) // self.world) * self.world][self.rank :: self.world]
 
 
 def hash_seed(*numbers: int) -> int:
@@ -114,7 +121,14 @@ class FeatureTable:
         """phi of ``rows`` [...], any shape -> float32 [..., d] on ``device``; a row of -1 gives some row's feature."""
         flat = rows.clamp(min=0).flatten().to(self.table.device)
         taken = self.table.index_select(0, flat).to(device).float()
-        return taken.mul_(self.scale).view(*rows.shape, -1)
+        if self.scale != 1:  # float16 tables have none; it would be one more pass over the batch
+            taken.mul_(self.scale)
+        return taken.view(*rows.shape, -1)
+
+    def gather_both(self, rows: Tensor, neighbors: Tensor, device: torch.device) -> tuple[Tensor, Tensor]:
+        """`gather` of ``rows`` [B] and ``neighbors`` [B, K] in one go: each call wakes all threads, or a GPU, anew."""
+        both = self.gather(torch.cat((rows, neighbors.flatten())), device)
+        return both[: len(rows)], both[len(rows) :].view(*neighbors.shape, -1)
 
 
 def split_collection(
@@ -261,8 +275,8 @@ class NeighborhoodData(pl.LightningDataModule):
         self.features.to(device)
         self.labels = self.labels.to(device)  # a byte a label: always fits, and stays there
         y = self.labels.index_select(0, rows).float()
-        x = self.features.gather(rows, device)
         bag = None if self.bags is None else self.bags.gather(rows)
         if neighbors is None:
-            return Batch(rows, x, None, None, y, bag)
-        return Batch(rows, x, self.features.gather(neighbors, device), neighbors >= 0, y, bag)
+            return Batch(rows, self.features.gather(rows, device), None, None, y, bag)
+        x, z = self.features.gather_both(rows, neighbors, device)
+        return Batch(rows, x, z, neighbors >= 0, y, bag)

@@ -11,6 +11,7 @@ overall values, which Gong et al. report, are ``Prec_O`` and ``Rec_O``.
 
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 from torchmetrics import Metric
@@ -32,8 +33,8 @@ def average_precision_per_label(scores: Tensor, labels: Tensor) -> Tensor:
     tensor([0.8333, 0.2500], dtype=torch.float64)
     """
     _check(scores, labels)
-    ranked, order = scores.t().contiguous().sort(dim=1, descending=True)
-    return _average_precision(ranked, labels.t().gather(1, order))
+    scores = scores.t().contiguous()
+    return _average_precision(scores, labels.t(), _sorted_rows(scores))
 
 
 def average_precision_per_image(scores: Tensor, labels: Tensor) -> Tensor:
@@ -49,8 +50,7 @@ def average_precision_per_image(scores: Tensor, labels: Tensor) -> Tensor:
     tensor([0.5000, 1.0000], dtype=torch.float64)
     """
     _check(scores, labels)
-    ranked, order = scores.sort(dim=1, descending=True)
-    return _average_precision(ranked, labels.gather(1, order))
+    return _average_precision(scores, labels, _sorted_rows(scores))
 
 
 def precision_recall_at_n(scores: Tensor, labels: Tensor, n: int = 3) -> dict[str, float]:
@@ -74,7 +74,7 @@ def precision_recall_at_n(scores: Tensor, labels: Tensor, n: int = 3) -> dict[st
     {'Prec_L': 1.0, 'Rec_L': 0.75, 'Prec_I': 1.0, 'Rec_I': 0.75, 'Prec_O': 1.0, 'Rec_O': 0.667}
     """
     _check(scores, labels)
-    return _precision_recall(_rank_labels(scores)[1], labels, n)
+    return _precision_recall(scores, labels, n, _sorted_rows(scores))
 
 
 def annotation_metrics(scores: Tensor, labels: Tensor, n: int = 3) -> dict[str, float]:
@@ -92,10 +92,10 @@ def annotation_metrics(scores: Tensor, labels: Tensor, n: int = 3) -> dict[str, 
     """
     _check(scores, labels)
     per_label = average_precision_per_label(scores, labels)
-    ranked, order = _rank_labels(scores)  # one sort serves both per-image metrics
-    per_image = _average_precision(ranked, labels.gather(1, order))
+    ascending = _sorted_rows(scores)  # one sort serves both per-image metrics
+    per_image = _average_precision(scores, labels, ascending)
     fractions = {"mAP_L": per_label.nanmean().item(), "mAP_I": per_image.nanmean().item()}
-    fractions |= _precision_recall(order, labels, n)
+    fractions |= _precision_recall(scores, labels, n, ascending)
     percent = {key: 100 * value for key, value in fractions.items()}
     return percent | {
         "labels_without_positives": int(per_label.isnan().sum()),
@@ -204,44 +204,74 @@ def _check(scores: Tensor, labels: Tensor) -> None:
         )
 
 
-def _rank_labels(scores: Tensor) -> tuple[Tensor, Tensor]:
-    """Each image's scores in descending order [N, L] and the labels that they belong to, lower index first in ties."""
-    # Adding zero turns -0.0 into 0.0, which a radix sort on a GPU might rank apart.
-    return (scores + 0.0).sort(dim=1, descending=True, stable=True)
+def _sorted_rows(scores: Tensor) -> Tensor:
+    """Each row in ascending order, values alone.
 
-
-def _average_precision(ranked: Tensor, hits: Tensor) -> Tensor:
-    """Average precision of each row. Shapes: ``ranked`` [R, K] descending scores, ``hits`` [R, K] 0/1; returns [R].
-
-    The sum over positives is taken tie by tie: at the last place of each run of equal scores the precision is
-    (positives so far) / (places so far), and it counts once for every positive of the run.
+    No metric needs to know which image a score belonged to, and values without their places sort many times faster: on
+    a CPU with NumPy, which does it with vector instructions.
     """
-    R, K = ranked.shape
-    if K == 0:
-        return ranked.new_full((R,), torch.nan, dtype=torch.float64)
-    last_of_tie = torch.ones(R, K, dtype=torch.bool, device=ranked.device)
-    torch.ne(ranked[:, 1:], ranked[:, :-1], out=last_of_tie[:, :-1])
-    # One running count over all rows: the end of a row is the end of a tie, so no run of ties crosses it.
-    running = (hits != 0).flatten().cumsum(0)
-    before_row = torch.cat((running.new_zeros(1), running[K - 1 :: K]))
-    ends = last_of_tie.flatten().nonzero().squeeze(1)
-    at_end = running[ends]
-    in_tie = at_end.diff(prepend=at_end.new_zeros(1))
-    ends, at_end, in_tie = (values[in_tie > 0] for values in (ends, at_end, in_tie))
-    row = ends // K
-    precision = (at_end - before_row[row]).double() / (ends - row * K + 1)
-    # Scattered and then summed along the row, not added atomically: the same figures on every run of a GPU.
-    summed = torch.zeros(R * K, dtype=torch.float64, device=ranked.device)
-    summed[ends] = in_tie * precision
-    return summed.view(R, K).sum(dim=1) / before_row.diff()
+    if scores.device.type == "cpu" and scores.dtype in (torch.float32, torch.float64):
+        return torch.from_numpy(np.sort(scores.detach().numpy(), axis=1))
+    return scores.sort(dim=1).values
 
 
-def _precision_recall(order: Tensor, labels: Tensor, n: int) -> dict[str, float]:
-    """`precision_recall_at_n` from each image's labels in the order of their scores, ``order`` [N, L]."""
+def _average_precision(scores: Tensor, labels: Tensor, ascending: Tensor) -> Tensor:
+    """Average precision of each row. Shapes: all [R, K], ``ascending`` the rows of ``scores`` sorted; returns [R].
+
+    Only the positives, few of all, are looked up: the precision at a positive is the number of positives with at least
+    its score over the number of all with at least its score, so that ties take the worst rank by themselves.
+    """
+    R, K = scores.shape
+    row, column = labels.nonzero(as_tuple=True)
+    if len(row) == 0:
+        return torch.full((R,), torch.nan, dtype=torch.float64, device=scores.device)
+    value = scores[row, column]
+    # Sorted by value and then, keeping that order, by row: each row's positives from low to high.
+    order = value.argsort()
+    order = order[row[order].argsort(stable=True)]
+    row, value = row[order], value[order]
+    count = torch.bincount(row, minlength=R)
+    end = count.cumsum(0)[row]  # where the positives of this one's row end
+    place = torch.arange(len(row), device=row.device)
+    first = torch.ones_like(row, dtype=torch.bool)  # of the positives of a row that tie
+    first[1:] = (value[1:] != value[:-1]) | (row[1:] != row[:-1])
+    first_place = torch.where(first, place, 0).cummax(0).values
+    precision = (end - first_place).double() / (K - _count_below(value, row, ascending))
+    # Not added atomically: the same figures on every run of a GPU. Nothing divided by nothing is NaN.
+    return torch.segment_reduce(precision, "sum", lengths=count, initial=0) / count
+
+
+def _count_below(value: Tensor, row: Tensor, ascending: Tensor) -> Tensor:
+    """How many of ``ascending[row]`` are smaller than ``value``, for all pairs at once by bisection.
+
+    Shapes: ``value`` and ``row`` [P], ``ascending`` [R, K] with sorted rows; returns [P].
+    """
+    K = ascending.shape[1]
+    flat, start = ascending.flatten(), row * K
+    below = torch.zeros_like(row)
+    for bit in reversed(range(K.bit_length())):
+        more = below + (1 << bit)
+        smaller = flat[start + more.clamp(max=K) - 1] < value
+        below = torch.where((more <= K) & smaller, more, below)
+    return below
+
+
+def _assigned(scores: Tensor, n: int, ascending: Tensor) -> Tensor:
+    """Boolean [N, L]: the n best-scored labels of each image, the lower index first where scores tie."""
+    K = scores.shape[1]
+    if n >= K:
+        return torch.ones_like(scores, dtype=torch.bool)
+    least = ascending[:, K - n, None]
+    above, tied = scores > least, scores == least
+    return above | (tied & (tied.cumsum(1, dtype=torch.int32) <= n - above.sum(1, keepdim=True)))
+
+
+def _precision_recall(scores: Tensor, labels: Tensor, n: int, ascending: Tensor) -> dict[str, float]:
+    """`precision_recall_at_n`; ``ascending`` [N, L] are the rows of ``scores`` sorted."""
     if n < 1:
         raise ValueError(f"n = {n}: at least one label must be assigned to every image.")
     true = labels != 0
-    assigned = torch.zeros_like(true).scatter_(1, order[:, :n], True)
+    assigned = _assigned(scores, n, ascending)
     hit = assigned & true
     # Per-label, per-image and overall are the same two fractions, summed over images, over labels, over both.
     result = {}
