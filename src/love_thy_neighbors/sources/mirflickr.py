@@ -64,7 +64,7 @@ def read(options: Options, how: Extraction, partial: Path) -> Release:
     pictures = None if options.images is None else find_pictures(options.images, tags.million)
     contexts = None if options.metadata is None else open_contexts(options.metadata)
     found = _Found(Rejects(str(tags.folder), "image", options.on_error))
-    _read_entries(found, tags, labels, pictures, contexts, how.max_pixels)
+    _read_entries(found, _Files(tags, labels, pictures, contexts, how.max_pixels))
     _check_numbers(annotations, tags, found.agreement)
     if not found.numbers:
         raise found.rejects.empty()
@@ -109,44 +109,41 @@ class _Found:
     agreement: Counter[int] = field(default_factory=Counter)
 
 
-def _read_entries(
-    found: _Found,
-    tags: Tags,
-    labels: dict[int, list[str]],
-    pictures: Pictures | None,
-    contexts: PhotoContexts | None,
-    max_pixels: int,
-) -> None:
+@dataclass(frozen=True)
+class _Files:
+    """What an entry is read from; ``labels`` are by entry."""
+
+    tags: Tags
+    labels: dict[int, list[str]]
+    pictures: Pictures | None
+    contexts: PhotoContexts | None
+    max_pixels: int
+
+
+def _read_entries(found: _Found, files: _Files) -> None:
     """Add all entries to what was ``found``; those that cannot be used are refused."""
-    with progress_bar("reading images", tags.entries) as advance:
-        for entry in range(1, tags.entries + 1):
+    with progress_bar("reading images", files.tags.entries) as advance:
+        for entry in range(1, files.tags.entries + 1):
             if entry % _STEP == 0:
                 advance(_STEP)
-            if pictures is not None and not pictures.has_folder(entry):
+            if files.pictures is not None and not files.pictures.has_folder(entry):
                 found.counts["images_without_a_folder_of_pictures"] += 1
                 continue
             try:
-                _read_entry(found, entry, tags, labels, pictures, contexts, max_pixels)
+                _read_entry(found, entry, files)
             except RowError as error:
                 found.rejects.refuse(entry, str(error))
-        advance(tags.entries % _STEP)
+        advance(files.tags.entries % _STEP)
 
 
-def _read_entry(
-    found: _Found,
-    entry: int,
-    tags: Tags,
-    labels: dict[int, list[str]],
-    pictures: Pictures | None,
-    contexts: PhotoContexts | None,
-    max_pixels: int,
-) -> None:
+def _read_entry(found: _Found, entry: int, files: _Files) -> None:
     """Add an entry to what was ``found``; raises `RowError`."""
+    tags, labels, pictures, contexts = files.tags, files.labels, files.pictures, files.contexts
     own, stray = read_tags(tags.file(entry))
     name = tags.picture(entry)
     if pictures is not None:
         name = pictures.file(entry)
-        found.files.append(checked_picture(pictures.images, name, max_pixels))
+        found.files.append(checked_picture(pictures.images, name, files.max_pixels))
     known = None if contexts is None else contexts.photo(entry)
     photo = replace(known or Photo(""), id=tags.name(entry), tags=own, labels={_LABELS: tuple(labels.get(entry, ()))})
     found.columns.add(photo)
