@@ -100,8 +100,8 @@ def check(paper: Paper, collection: Collection) -> None:
 
 LAYOUTS: list[dict[str, Any]] = [
     {},
-    {"turned": frozenset({"label_matrix", "feat7"})},
-    {"turned": frozenset({"tag_matrix"}), "dense": True},
+    {"turned": ("label_matrix", "feat7")},
+    {"turned": ("tag_matrix",), "dense": True},
     {"dense": True, "numbers": True},
 ]
 
