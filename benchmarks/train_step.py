@@ -29,6 +29,11 @@ from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
+from love_thy_neighbors.entry import let_idle_threads_sleep, register_resolvers
+
+let_idle_threads_sleep()  # as train.py does, before torch is there
+
+# ruff: noqa: E402
 import pytorch_lightning as pl
 import torch
 from hydra import compose, initialize_config_dir
@@ -40,7 +45,6 @@ from torch.nn.functional import binary_cross_entropy_with_logits
 from love_thy_neighbors.construction import make_data, make_task, make_trainer, model_arguments
 from love_thy_neighbors.data import IndexBatch, NeighborhoodData, hash_seed
 from love_thy_neighbors.entry import plain as resolved
-from love_thy_neighbors.entry import register_resolvers
 from love_thy_neighbors.loggers import make_loggers
 from love_thy_neighbors.neighborhoods import mean_of_max
 from love_thy_neighbors.task import AnnotationTask

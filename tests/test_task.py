@@ -39,3 +39,38 @@ def test_the_loss_of_an_epoch_is_the_mean_over_its_images(made_up: Path, tmp_pat
     assert len(steps.epochs) == 3
     for logged, mean in steps.epochs:
         assert logged == pytest.approx(mean, rel=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("how", "kept"),
+    [
+        ([], True),
+        (["+trainer.gradient_clip_val=1.0"], False),
+        (["+trainer.accumulate_grad_batches=2"], False),
+        (["trainer.precision=bf16-mixed"], False),
+    ],
+    ids=["alone", "clipped", "accumulated", "bf16"],
+)
+def test_gradients_stay_factors_where_nobody_looks_at_them(
+    made_up: Path, tmp_path: Path, how: list[str], kept: bool
+) -> None:
+    places = f"data.dir={made_up}", f"cache={tmp_path}"
+    config = settings("data=collection", *places, "epochs=1", "h=8", "trainer.enable_progress_bar=false", *how)
+    data, watch = make_data(config), Gradients()
+    task = make_task(config, model_arguments(config, data))
+    make_trainer(config, [watch], [], tmp_path).fit(task, datamodule=data)
+    assert watch.missing == ({f"model.{name}.weight" for name in ("W_x", "W_z", "W_y")} if kept else set())
+    assert all((task.state_dict()[name] != weight).any() for name, weight in watch.first.items())  # all were trained
+
+
+class Gradients(pl.Callback):
+    """The weights at the start, and which had no gradient when the optimiser was to use it."""
+
+    def __init__(self) -> None:
+        self.missing: set[str] = set()
+
+    def on_train_start(self, trainer: pl.Trainer, task: pl.LightningModule) -> None:
+        self.first = {name: p.detach().clone() for name, p in task.named_parameters()}
+
+    def on_before_optimizer_step(self, trainer: pl.Trainer, task: pl.LightningModule, _: Any) -> None:
+        self.missing |= {name for name, p in task.named_parameters() if p.grad is None}

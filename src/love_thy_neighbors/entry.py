@@ -66,6 +66,7 @@ def run(main: Callable[[], Any]) -> None:
     Every other exception is a bug and keeps its traceback.
     """
     os.environ.setdefault("HYDRA_FULL_ERROR", "1")  # exceptions come here instead of being printed by Hydra
+    let_idle_threads_sleep()
     try:
         main()
     except UserError as error:
@@ -78,6 +79,15 @@ def run(main: Callable[[], Any]) -> None:
         fail(f"{error}; name one of the group's files, as --help lists them.")
     except KeyboardInterrupt:
         fail("interrupted; start the same command again with resume=true to continue.")
+
+
+def let_idle_threads_sleep() -> None:
+    """Tell OpenMP, before torch loads it, that threads without work sleep; what the user has set stays.
+
+    Else they turn in circles for a while after each matrix product, on the cores that RMSProp's threads and other jobs
+    of a sweep could use.
+    """
+    os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 
 
 def job(work: Callable[[DictConfig], Any], config: DictConfig) -> Any:

@@ -10,6 +10,7 @@ from torch.nn.functional import binary_cross_entropy_with_logits
 
 from love_thy_neighbors.data import EXACT, Batch, hash_seed
 from love_thy_neighbors.errors import UserError
+from love_thy_neighbors.factored import keep_factors
 from love_thy_neighbors.metrics import AnnotationMetrics
 from love_thy_neighbors.model import Pool
 from love_thy_neighbors.neighborhoods import expected_max, mean_of_max
@@ -68,6 +69,15 @@ class AnnotationTask(pl.LightningModule):
         assert isinstance(optimizer, pl.core.optimizer.LightningOptimizer)
         for group, l2 in zip(optimizer.param_groups, (self.l2, 0.0), strict=True):
             group.update(lr=self.lr, alpha=self.decay, weight_decay=l2)
+
+        if self._nobody_looks_at_gradients():
+            keep_factors(self.model)
+
+    def _nobody_looks_at_gradients(self) -> bool:
+        """Whether only the optimiser sees them: no other process, no clipping, no sum over several batches."""
+        trainer = self.trainer
+        alone = trainer.world_size == 1 and self.device.type == "cpu" and trainer.precision == "32-true"
+        return alone and not trainer.gradient_clip_val and trainer.accumulate_grad_batches == 1
 
     def on_train_epoch_start(self) -> None:
         # Dropout depends on (seed, epoch) alone, so that a run continued after a kill ends like one that was not cut.
