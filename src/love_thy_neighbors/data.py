@@ -13,10 +13,12 @@ from torch import Tensor
 from love_thy_neighbors.baselines.sparse import Bag, BagTable
 from love_thy_neighbors.collection import Collection, load_collection
 from love_thy_neighbors.neighbor_lists import NeighborQuery, fill_random, metadata_matrix, neighbor_lists, neighbor_pool
+from love_thy_neighbors.neighbor_states import NeighborStates
 from love_thy_neighbors.neighborhoods import drop, sample
 from love_thy_neighbors.splits import PARTS, Split, given_split, make_split
 
 EXACT = "exact"
+EVALUATION_BATCH = 512  # images
 
 
 class IndexBatch(NamedTuple):
@@ -30,7 +32,8 @@ class Batch(NamedTuple):
     """What the task sees.
 
     Shapes: rows [B]; x [B, d]; z [B, K, d] and mask [B, K], or None for a model without neighbours; y [B, L]; bag of B
-    sparse binary vectors, or None for a model without.
+    sparse binary vectors, or None for a model without; v [B, K, h] in place of z where the neighbours' hidden states
+    are known already.
     """
 
     rows: Tensor
@@ -39,6 +42,7 @@ class Batch(NamedTuple):
     mask: Tensor | None
     y: Tensor
     bag: Bag | None = None
+    v: Tensor | None = None
 
 
 class IndexBatches:
@@ -202,9 +206,10 @@ class NeighborhoodData(pl.LightningDataModule):
         self.m, self.M, self.fill, self.seed, self.cache = m, M, fill, seed, cache
         self.samples = {"train": train, "val": test, "test": test}
         self.drop = {"train": drop, "val": 0.0, "test": 0.0}
-        self.batch_size = {"train": batch_size, "val": 512, "test": 512}
+        self.batch_size = {"train": batch_size, "val": EVALUATION_BATCH, "test": EVALUATION_BATCH}
         self.features = FeatureTable(self.collection)
         self.labels = torch.from_numpy(self.collection.labels.toarray())
+        self.states: NeighborStates | None = None  # set by the task while it evaluates
         self.bags = None if values is None else BagTable(self._values(*values))
 
     @property
@@ -278,5 +283,8 @@ class NeighborhoodData(pl.LightningDataModule):
         bag = None if self.bags is None else self.bags.gather(rows)
         if neighbors is None:
             return Batch(rows, self.features.gather(rows, device), None, None, y, bag)
+        if self.states is not None:
+            x, v = self.features.gather(rows, device), self.states.gather(neighbors)
+            return Batch(rows, x, None, neighbors >= 0, y, bag, v)
         x, z = self.features.gather_both(rows, neighbors, device)
         return Batch(rows, x, z, neighbors >= 0, y, bag)

@@ -15,6 +15,7 @@ A run folder holds
 A job that measures something else, or tests a model that another run has trained, leaves those that apply.
 """
 
+import gc
 import logging
 import warnings
 from contextlib import nullcontext
@@ -47,6 +48,7 @@ def train_and_compare(
     results = finish(config, folder, overwrite=config["overwrite"], resume=config["resume"], wait=wait)
     compared = None
     if baseline is not None:
+        gc.collect()  # trainer, task and data refer to each other: the first job's collection would stay beside another
         place = Path(baseline["logs"]) / run_name(baseline)
         compared = finish(baseline, place, overwrite=False, resume=True, wait=True)
     if is_main_process():

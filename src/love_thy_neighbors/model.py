@@ -47,9 +47,16 @@ class NeighborhoodModel(nn.Module):
 
         Shapes: x [B, d], z [B, m, d], mask [B, m] boolean (True where there is a neighbour) -> scores [B, |Y|].
         """
+        return self.from_states(x, self.neighbor_states(z), mask, pool)
+
+    def neighbor_states(self, z: Tensor) -> Tensor:
+        """relu(W_z phi(z) + b_z), inside the maximum of Eq. 5. Shapes: z [..., d] -> [..., h]."""
+        return torch.relu(self.W_z(z))
+
+    def from_states(self, x: Tensor, v: Tensor, mask: Tensor, pool: Pool = max_pool) -> Tensor:
+        """f(x, z) from the neighbours' hidden states v [B, m, h], which evaluation computes but once an image."""
         v_x = torch.relu(self.W_x(x))
-        v_z = pool(torch.relu(self.W_z(z)), mask)
-        return self.W_y(torch.cat([self.dropout(v_x), self.dropout(v_z)], dim=1))
+        return self.W_y(torch.cat([self.dropout(v_x), self.dropout(pool(v, mask))], dim=1))
 
 
 def he_initialization(model: nn.Module) -> None:

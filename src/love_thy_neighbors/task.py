@@ -8,11 +8,12 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import binary_cross_entropy_with_logits
 
-from love_thy_neighbors.data import EXACT, Batch, hash_seed
+from love_thy_neighbors.data import EXACT, Batch, NeighborhoodData, hash_seed
 from love_thy_neighbors.errors import UserError
 from love_thy_neighbors.factored import keep_factors
 from love_thy_neighbors.metrics import AnnotationMetrics
-from love_thy_neighbors.model import Pool
+from love_thy_neighbors.model import NeighborhoodModel, Pool
+from love_thy_neighbors.neighbor_states import NeighborStates, are_worth_it
 from love_thy_neighbors.neighborhoods import expected_max, mean_of_max
 from love_thy_neighbors.rmsprop import FusedRMSprop
 
@@ -57,10 +58,15 @@ class AnnotationTask(pl.LightningModule):
     def forward(self, batch: Batch) -> Tensor:
         """Scores [B, L]: sampled neighborhoods in training mode, those of the test setting otherwise."""
         inputs: dict[str, Any] = {}
-        if batch.z is not None:
-            inputs |= {"z": batch.z, "mask": batch.mask, "pool": self.train_pool if self.training else self.test_pool}
+        if batch.mask is not None:
+            inputs |= {"mask": batch.mask, "pool": self.train_pool if self.training else self.test_pool}
         if batch.bag is not None:
             inputs["bag"] = batch.bag
+        if batch.v is not None:
+            assert isinstance(self.model, NeighborhoodModel)
+            return self.model.from_states(batch.x, batch.v, **inputs)
+        if batch.z is not None:
+            inputs["z"] = batch.z
         return self.model(batch.x, **inputs)
 
     def on_train_start(self) -> None:
@@ -94,6 +100,34 @@ class AnnotationTask(pl.LightningModule):
             self.log("train/loss", mean, on_step=False, on_epoch=True, batch_size=self.images, sync_dist=True)
         return loss
 
+    def on_validation_epoch_start(self) -> None:
+        self._describe_neighbors("val", self.trainer.num_val_batches)
+
+    def on_test_epoch_start(self) -> None:
+        self._describe_neighbors("test", self.trainer.num_test_batches)
+
+    def _describe_neighbors(self, part: str, batches: list[int | float]) -> None:
+        """Compute the hidden states of the part's neighbours once, where that is less work and fits."""
+        data, model = self._data, self.model
+        lists = data.batches[part].lists
+        whole = self.trainer.world_size == 1 and sum(batches) == len(data.batches[part])  # not shared out or cut short
+        if isinstance(model, NeighborhoodModel) and lists is not None and whole:
+            hidden = model.W_z.out_features
+            if are_worth_it(lists, hidden):
+                data.states = NeighborStates(
+                    lambda rows: model.neighbor_states(data.features.gather(rows, self.device)),
+                    hidden,
+                    lists,
+                    len(data.collection),
+                    self.device,
+                )
+
+    @property
+    def _data(self) -> NeighborhoodData:
+        data = self.trainer.datamodule  # type: ignore[attr-defined]
+        assert isinstance(data, NeighborhoodData)
+        return data
+
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
         self.val_metrics.update(self(batch), batch.y, batch.rows)
 
@@ -118,6 +152,7 @@ class AnnotationTask(pl.LightningModule):
         self.figures = figures
         self.rows, self.scores = metrics.gathered()
         metrics.reset()
+        self._data.states = None
 
     def configure_optimizers(self) -> torch.optim.Optimizer:
         matrices = [p for p in self.model.parameters() if p.ndim > 1]
