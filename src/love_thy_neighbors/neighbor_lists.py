@@ -17,6 +17,7 @@ from love_thy_neighbors.atomic import write_npy
 from love_thy_neighbors.collection import Collection
 from love_thy_neighbors.euclidean import nearest_by_euclidean
 from love_thy_neighbors.jaccard import nearest_by_jaccard, top_vocabulary
+from love_thy_neighbors.jaccard_blocks import gpu_for_jaccard, nearest_by_jaccard_on
 from love_thy_neighbors.progress import progress_bar
 from love_thy_neighbors.splits import PARTS, Split
 from love_thy_neighbors.vocabularies import overlapping_vocabularies
@@ -77,6 +78,8 @@ def neighbor_lists(
                 if query.kind == "visual":
                     features = collection.features
                     lists = nearest_by_euclidean(features.table, features.scale, queries, pool, depth, progress=advance)
+                elif (gpu := gpu_for_jaccard(matrix, queries, pool)) is not None:
+                    lists = nearest_by_jaccard_on(gpu, matrix, queries, pool, depth, progress=advance)
                 else:
                     lists = nearest_by_jaccard(matrix, queries, pool, depth, progress=advance)
             write_npy(path, lists)
