@@ -125,15 +125,22 @@ def test_filling_draws_evenly_from_the_pool() -> None:
         assert abs(counts / 2500 - 1).max() < 0.1
 
 
-def test_where_a_gpu_is_worth_it_the_lists_are_the_same_and_none_are_made_twice(
-    collection: Collection, split: Split, tmp_path: Path, searches: list[int], monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("kind", ["tags", "visual"])
+def test_where_a_gpu_is_worth_it_the_lists_are_the_same(
+    collection: Collection,
+    split: Split,
+    tmp_path: Path,
+    searches: list[int],
+    monkeypatch: pytest.MonkeyPatch,
+    kind: str,
 ) -> None:
-    on_the_processor = neighbor_lists(collection, split, TAGS, 6, "val", tmp_path / "a")
-    monkeypatch.setattr(module, "gpu_for_jaccard", lambda *_: torch.device("cpu"))  # a stand-in for a GPU
-    on_the_gpu = neighbor_lists(collection, split, TAGS, 6, "val", tmp_path / "b")
+    query = NeighborQuery(kind, None, "split")
+    on_the_processor = neighbor_lists(collection, split, query, 6, "val", tmp_path / "a")
+    for name in ("gpu_for_jaccard", "gpu_for_euclidean"):
+        monkeypatch.setattr(module, name, lambda *_: torch.device("cpu"))  # a stand-in for a GPU
+    on_the_gpu = neighbor_lists(collection, split, query, 6, "val", tmp_path / "b")
     assert len(searches) == 1
     np.testing.assert_array_equal(on_the_gpu, on_the_processor)
     # The lists' name does not say where they were made.
-    assert [path.name for path in (tmp_path / "a").glob("*.npy")] == [
-        path.name for path in (tmp_path / "b").glob("*.npy")
-    ]
+    names = [sorted(path.name for path in (tmp_path / place).glob("*.npy")) for place in ("a", "b")]
+    assert names[0] == names[1]
