@@ -7,7 +7,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 
-from love_thy_neighbors import euclidean, euclidean_blocks
+from love_thy_neighbors import euclidean
 from love_thy_neighbors.euclidean import nearest_by_euclidean
 from love_thy_neighbors.euclidean_blocks import CandidatesOn, gpu_for_euclidean, nearest_by_euclidean_on
 from test_euclidean import brute_force, searches
@@ -63,6 +63,24 @@ def test_lists_are_those_of_the_processor(
     found = nearest_by_euclidean(table, 1.0, rows[:300], rows[100:], 10, candidates=candidates)
     np.testing.assert_array_equal(found, expected)
     assert not candidates.failed
+
+
+@pytest.mark.parametrize("free", [0, 1 << 30])
+def test_candidates_are_the_nearest_and_their_bound_is_the_processors(
+    free: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Wrong candidates would make lists slow, not wrong; so they are looked at here. int8: all products are exact.
+    monkeypatch.setattr(euclidean, "POOL_BLOCK", 70)
+    table = np.random.default_rng(0).integers(-50, 50, size=(300, 8)).astype(np.int8)
+    queries, pool = np.arange(40), np.arange(20, 300)
+    wide = table.astype(np.float64)
+    lengths = (wide[pool] ** 2).sum(axis=1)
+    rows, bound = CandidatesOn(CPU, free)(table, lengths, queries, pool, 25)
+    distance = ((wide[queries][:, None] - wide[pool]) ** 2).sum(axis=2)
+    found = np.take_along_axis(distance, rows - 20, axis=1)
+    np.testing.assert_array_equal(np.sort(found, axis=1), np.sort(distance, axis=1)[:, :25])
+    np.testing.assert_array_equal(bound, euclidean._candidates(table, lengths, queries, pool, 25)[1])
+    assert all(len(set(one)) == 25 for one in rows.tolist())
 
 
 def test_the_device_makes_the_candidates(table: np.ndarray, only_the_device: None) -> None:
@@ -122,10 +140,9 @@ def test_what_cannot_be_searched_is_refused(table: np.ndarray) -> None:
 
 def test_a_gpu_is_for_large_searches(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
-    monkeypatch.setattr(torch.cuda, "current_device", lambda: 1)
     table = np.empty((0, 4096), np.float16)
     many, few = np.arange(40_000), np.arange(100)
-    assert gpu_for_euclidean(table, many, many) == torch.device("cuda", 1)
+    assert gpu_for_euclidean(table, many, many) == torch.device("cuda")
     assert gpu_for_euclidean(table, few, many) is None
-    monkeypatch.setattr(euclidean_blocks.torch.cuda, "is_available", lambda: False)
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     assert gpu_for_euclidean(table, many, many) is None

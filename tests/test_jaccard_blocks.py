@@ -198,14 +198,28 @@ def test_what_cannot_be_searched_is_refused(changed: dict[str, Any], message: st
 @pytest.fixture
 def gpu(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
-    monkeypatch.setattr(torch.cuda, "current_device", lambda: 1)
 
 
 def test_a_gpu_is_for_large_searches_in_small_vocabularies(gpu: None, monkeypatch: pytest.MonkeyPatch) -> None:
     many, few = np.arange(40_000), np.arange(1_000)
     tags, sets = (sparse.csr_matrix((40_000, values), dtype=np.uint8) for values in (5_000, 165_039))
-    assert gpu_for_jaccard(tags, many, many) == torch.device("cuda", 1)
+    assert gpu_for_jaccard(tags, many, many) == torch.device("cuda")
     assert gpu_for_jaccard(tags, few, many) is None
     assert gpu_for_jaccard(sets, many, many) is None
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     assert gpu_for_jaccard(tags, many, many) is None
+
+
+@pytest.mark.skipif(
+    torch.cuda.is_available() or torch.version.cuda is None, reason="needs a CUDA build of PyTorch and no GPU"
+)
+def test_a_gpu_that_cannot_be_used_is_one_line(
+    gpu: None, tags: sparse.csr_matrix, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(jaccard_blocks, "FEWEST_PAIRS", 1)
+    rows = np.arange(300)
+    device = gpu_for_jaccard(tags, rows, rows)
+    assert device is not None
+    found = nearest_by_jaccard_on(device, tags, rows, rows, 5)
+    np.testing.assert_array_equal(found, nearest_by_jaccard(tags, rows, rows, 5))
+    assert caplog.messages[0].startswith("Neighbours are found on the processor, not on cuda: ")

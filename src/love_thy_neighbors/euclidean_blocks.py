@@ -24,7 +24,7 @@ def gpu_for_euclidean(table: np.ndarray, queries: np.ndarray, pool: np.ndarray) 
     """The GPU that a search of this size is worth sending to, or None where there is none or it is not."""
     if len(queries) * len(pool) * table.shape[1] < FEWEST_PRODUCTS or not torch.cuda.is_available():
         return None
-    return torch.device("cuda", torch.cuda.current_device())
+    return torch.device("cuda")  # not touched yet: a GPU that cannot be used is found out where that is caught
 
 
 def nearest_by_euclidean_on(

@@ -43,7 +43,7 @@ def gpu_for_jaccard(metadata: sparse.csr_matrix, queries: np.ndarray, pool: np.n
     """The GPU that a search of this size is worth sending to, or None where there is none or it is not."""
     if metadata.shape[1] > MOST_VALUES or len(queries) * len(pool) < FEWEST_PAIRS or not torch.cuda.is_available():
         return None
-    return torch.device("cuda", torch.cuda.current_device())
+    return torch.device("cuda")  # not touched yet: a GPU that cannot be used is found out where that is caught
 
 
 def nearest_by_jaccard_on(
