@@ -11,6 +11,7 @@ from pytorch_lightning.utilities.exceptions import MisconfigurationException
 from love_thy_neighbors.checkpoints import MODELS
 from love_thy_neighbors.data import NeighborhoodData
 from love_thy_neighbors.errors import UserError
+from love_thy_neighbors.graphed import GraphedTask
 from love_thy_neighbors.neighbor_lists import NeighborQuery, Overlap
 from love_thy_neighbors.task import AnnotationTask
 
@@ -77,7 +78,8 @@ def model_arguments(config: dict[str, Any], data: NeighborhoodData) -> dict[str,
 
 def make_task(config: dict[str, Any], arguments: dict[str, Any]) -> AnnotationTask:
     """The LightningModule that a config describes, around a new model built with ``arguments``."""
-    return AnnotationTask(
+    kind = AnnotationTask if config["trainer"]["accelerator"] == "cpu" else GraphedTask
+    return kind(
         MODELS[config["model"]["name"]](**arguments),
         labels=arguments["labels"],
         m=config["m"],

@@ -211,6 +211,7 @@ class NeighborhoodData(pl.LightningDataModule):
         self.labels = torch.from_numpy(self.collection.labels.toarray())
         self.states: NeighborStates | None = None  # set by the task while it evaluates
         self.bags = None if values is None else BagTable(self._values(*values))
+        self.leaves_rows = False  # whether training batches stay row numbers, for a step that gathers (graphed.py)
 
     @property
     def dim(self) -> int:
@@ -273,7 +274,12 @@ class NeighborhoodData(pl.LightningDataModule):
     def test_dataloader(self) -> IndexBatches:
         return self._loader("test")
 
-    def on_after_batch_transfer(self, batch: Any, dataloader_idx: int) -> Batch:
+    def on_after_batch_transfer(self, batch: Any, dataloader_idx: int) -> Batch | IndexBatch:
+        if self.leaves_rows and self.trainer is not None and self.trainer.training:
+            return IndexBatch(*batch)
+        return self.gather(batch)
+
+    def gather(self, batch: IndexBatch) -> Batch:
         """Gather features and labels for the whole batch, on the device where the table lives."""
         rows, neighbors = batch
         device = rows.device

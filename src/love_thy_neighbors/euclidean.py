@@ -14,6 +14,9 @@ POOL_BLOCK = 8192
 SPARE = 32  # candidates beyond ``depth``: enough that hardly any query is compared with the whole pool
 _EXACT_BYTES = 64 << 20  # how much is looked at in one go where distances are exact
 
+# Of (table, squared lengths of the pool, queries, pool, count): what `_candidates` returns.
+Candidates = Callable[[np.ndarray, np.ndarray, np.ndarray, np.ndarray, int], tuple[np.ndarray, np.ndarray]]
+
 
 def nearest_by_euclidean(
     table: np.ndarray,
@@ -22,6 +25,7 @@ def nearest_by_euclidean(
     pool: np.ndarray,
     depth: int,
     progress: Callable[[int], None] | None = None,
+    candidates: Candidates | None = None,
 ) -> np.ndarray:
     """The ``depth`` images of the pool with the smallest |phi(x) - phi(x')| to each query, phi(x) = scale * table[x].
 
@@ -31,7 +35,8 @@ def nearest_by_euclidean(
     Shapes: ``table`` [N, d], float16 or int8, may be memory-mapped; ``queries`` [Q] and ``pool`` [P] row numbers, in
     any order, a row named twice in the pool counting once; returns int32 [Q, depth] row numbers of ``table``, -1 where
     the pool is too small. ``progress`` is called with the number of queries finished since the last call. Memory
-    beyond the result is that of a few blocks, whatever N is.
+    beyond the result is that of a few blocks, whatever N is. ``candidates`` takes the place of the products made here
+    (`euclidean_blocks`).
 
     Raises `ValueError` if depth is below 1, the scale is not positive, or a row number is not one of the table.
 
@@ -48,7 +53,7 @@ def nearest_by_euclidean(
     lengths = _squared_lengths(table, pool)
     for start in range(0, len(queries), QUERY_BLOCK):
         block = queries[start : start + QUERY_BLOCK]
-        neighbours[start : start + QUERY_BLOCK] = _search(table, lengths, block, pool, depth)
+        neighbours[start : start + QUERY_BLOCK] = _search(table, lengths, block, pool, depth, candidates or _candidates)
         if progress is not None:
             progress(len(block))
     return neighbours
@@ -70,9 +75,16 @@ def _squared_lengths(table: np.ndarray, rows: np.ndarray) -> np.ndarray:
     return lengths
 
 
-def _search(table: np.ndarray, lengths: np.ndarray, queries: np.ndarray, pool: np.ndarray, depth: int) -> np.ndarray:
+def _search(
+    table: np.ndarray,
+    lengths: np.ndarray,
+    queries: np.ndarray,
+    pool: np.ndarray,
+    depth: int,
+    choose: Candidates,
+) -> np.ndarray:
     """The lists [B, depth] of one block of queries; ``lengths`` [P] are the squared lengths of the pool's features."""
-    candidates, bound = _candidates(table, lengths, queries, pool, depth + 1 + SPARE)
+    candidates, bound = choose(table, lengths, queries, pool, depth + 1 + SPARE)
     neighbours = np.full((len(queries), depth), -1, dtype=np.int32)
     width = max(1, _EXACT_BYTES // max(1, 8 * table.shape[1] * candidates.shape[1]))
     for start in range(0, len(queries), width):
@@ -109,14 +121,22 @@ def _candidates(
         rows = np.hstack((rows, block[chosen]))
         chosen = _smallest(near, count)
         near, rows = (np.take_along_axis(values, chosen, axis=1) for values in (near, rows))
-    if len(pool) <= count:
-        return rows, np.full(len(queries), np.inf)
+    return rows, bound(table, lengths, queries, near, count)
+
+
+def bound(table: np.ndarray, lengths: np.ndarray, queries: np.ndarray, near: np.ndarray, count: int) -> np.ndarray:
+    """The squared distance [B] that no image is nearer than which is not among the ``count`` candidates of a query.
+
+    ``near`` [B, min(count, P)] are the candidates' |y|^2 - 2 x.y from float32 products. Infinite if all are candidates.
+    """
+    if len(lengths) <= count:
+        return np.full(len(queries), np.inf)
     # A float32 dot product of d terms, summed in any order, is off by at most d * eps * |x| |y| with eps = 2^-24, and
     # the three operations around it by a few eps more (Higham, Accuracy and Stability, section 3.1).
     squared = _squared_lengths(table, queries)
     longest = np.sqrt(lengths.max())
     rounding = 1.01 * (table.shape[1] + 8) * 2.0**-24 * (2 * np.sqrt(squared) * longest + longest**2)
-    return rows, squared + near.max(axis=1) - rounding
+    return np.asarray(squared + near.max(axis=1) - rounding)
 
 
 def _smallest(distance: np.ndarray, count: int) -> np.ndarray:

@@ -51,7 +51,7 @@ def decompose(config: dict[str, Any], folder: Path, trained: Path) -> None:
     parts, scores, rows = [], [], []
     with torch.inference_mode():
         for indices in data.batches["test"]:
-            batch = data.on_after_batch_transfer(indices, 0)
+            batch = data.gather(indices)
             assert batch.z is not None
             assert batch.mask is not None
             parts.append(score_parts(task.model, batch.x, batch.z, batch.mask, task.test_pool))

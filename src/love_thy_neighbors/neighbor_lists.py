@@ -16,7 +16,9 @@ from scipy import sparse
 from love_thy_neighbors.atomic import write_npy
 from love_thy_neighbors.collection import Collection
 from love_thy_neighbors.euclidean import nearest_by_euclidean
+from love_thy_neighbors.euclidean_blocks import gpu_for_euclidean, nearest_by_euclidean_on
 from love_thy_neighbors.jaccard import nearest_by_jaccard, top_vocabulary
+from love_thy_neighbors.jaccard_blocks import gpu_for_jaccard, nearest_by_jaccard_on
 from love_thy_neighbors.progress import progress_bar
 from love_thy_neighbors.splits import PARTS, Split
 from love_thy_neighbors.vocabularies import overlapping_vocabularies
@@ -75,8 +77,13 @@ def neighbor_lists(
         if not _is_whole(path, (len(queries), depth)):
             with progress_bar(f"{query.kind} neighbours, {part}", len(queries)) as advance:
                 if query.kind == "visual":
-                    features = collection.features
-                    lists = nearest_by_euclidean(features.table, features.scale, queries, pool, depth, progress=advance)
+                    table, scale = collection.features.table, collection.features.scale
+                    if (gpu := gpu_for_euclidean(table, queries, pool)) is not None:
+                        lists = nearest_by_euclidean_on(gpu, table, scale, queries, pool, depth, progress=advance)
+                    else:
+                        lists = nearest_by_euclidean(table, scale, queries, pool, depth, progress=advance)
+                elif (gpu := gpu_for_jaccard(matrix, queries, pool)) is not None:
+                    lists = nearest_by_jaccard_on(gpu, matrix, queries, pool, depth, progress=advance)
                 else:
                     lists = nearest_by_jaccard(matrix, queries, pool, depth, progress=advance)
             write_npy(path, lists)

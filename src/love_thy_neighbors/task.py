@@ -74,7 +74,7 @@ class AnnotationTask(pl.LightningModule):
         optimizer = self.optimizers()
         assert isinstance(optimizer, pl.core.optimizer.LightningOptimizer)
         for group, l2 in zip(optimizer.param_groups, (self.l2, 0.0), strict=True):
-            group.update(lr=self.lr, alpha=self.decay, weight_decay=l2)
+            group.update(lr=self.lr, alpha=self.decay, weight_decay=l2, capturable=False)
 
         if self._nobody_looks_at_gradients():
             keep_factors(self.model)
@@ -91,10 +91,16 @@ class AnnotationTask(pl.LightningModule):
         self.images, self.loss_sum = 0, torch.zeros((), device=self.device)
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
+        return self.counted(self.loss(batch), len(batch.rows))
+
+    def loss(self, batch: Batch) -> Tensor:
         scores = self(batch)
-        loss = binary_cross_entropy_with_logits(scores, batch.y, reduction="sum") / len(scores)
-        self.images += len(scores)
-        self.loss_sum += loss.detach() * len(scores)
+        return binary_cross_entropy_with_logits(scores, batch.y, reduction="sum") / len(scores)
+
+    def counted(self, loss: Tensor, images: int) -> Tensor:
+        """The loss of a batch, which the epoch's mean takes in."""
+        self.images += images
+        self.loss_sum += loss.detach() * images
         if self.trainer.is_last_batch:  # once an epoch: Lightning's own running mean costs half a millisecond a step
             mean = self.loss_sum / self.images
             self.log("train/loss", mean, on_step=False, on_epoch=True, batch_size=self.images, sync_dist=True)
