@@ -42,8 +42,9 @@ from rich.table import Table
 from torch import Tensor
 from torch.nn.functional import binary_cross_entropy_with_logits
 
+from love_thy_neighbors.batches import IndexBatch, hash_seed
 from love_thy_neighbors.construction import make_data, make_task, make_trainer, model_arguments
-from love_thy_neighbors.data import IndexBatch, NeighborhoodData, hash_seed
+from love_thy_neighbors.data import NeighborhoodData
 from love_thy_neighbors.entry import plain as resolved
 from love_thy_neighbors.loggers import make_loggers
 from love_thy_neighbors.neighborhoods import mean_of_max

@@ -1,76 +1,15 @@
-"""Index batches and the gather: seeded, dealt out to processes, and right whatever the device."""
+"""The gather is right whatever the device, lists stay files, and a batch has what the task needs."""
 
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
-from hypothesis import given
-from hypothesis import settings as hypothesis_settings
-from hypothesis import strategies as st
 
 from conftest import made_up_table, settings, write_made_up
 from love_thy_neighbors.collection import load_collection
 from love_thy_neighbors.construction import make_data
-from love_thy_neighbors.data import FeatureTable, IndexBatches, hash_seed
-
-
-def batches(n: int, size: int, *, shuffle: bool = True, lists: bool = True, **how: int) -> IndexBatches:
-    neighbors = torch.arange(n * 6).view(n, 6) if lists else None
-    made = IndexBatches(
-        torch.arange(100, 100 + n),
-        neighbors,
-        m=3,
-        samples=1,
-        drop=how.get("drop", 0),
-        batch_size=size,
-        seed=how.get("seed", 0),
-        shuffle=shuffle,
-    )
-    made.rank, made.world = how.get("rank", 0), how.get("world", 1)
-    made.epoch = lambda: how.get("epoch", 0)
-    return made
-
-
-@given(st.integers(1, 60), st.integers(1, 20), st.integers(1, 4))
-@hypothesis_settings(max_examples=60, deadline=None)
-def test_processes_see_every_row_and_equally_many(n: int, size: int, world: int) -> None:
-    whole = list(batches(n, size))
-    shares = [list(batches(n, size, rank=rank, world=world)) for rank in range(world)]
-    assert len(whole) == len(batches(n, size)) == -(-n // size)
-    for step, batch in enumerate(whole):
-        parts = [share[step] for share in shares]
-        assert len({len(part.rows) for part in parts}) == 1
-        assert set(torch.cat([part.rows for part in parts]).tolist()) == set(batch.rows.tolist())
-        padding = sum(len(part.rows) for part in parts) - len(batch.rows)
-        assert 0 <= padding < world
-        # A row's neighborhood is the same whichever process has it.
-        drawn = dict(zip(batch.rows.tolist(), batch.neighbors.tolist(), strict=True))  # type: ignore[union-attr]
-        for part in parts:
-            assert part.neighbors is not None
-            assert all(drawn[row] == z for row, z in zip(part.rows.tolist(), part.neighbors.tolist(), strict=True))
-    assert sorted(row for batch in whole for row in batch.rows.tolist()) == list(range(100, 100 + n))
-
-
-def test_an_epoch_depends_on_seed_and_number_alone() -> None:
-    def drawn(**how: int) -> list[list[int]]:
-        return [batch.rows.tolist() + batch.neighbors.flatten().tolist() for batch in batches(40, 7, **how)]  # type: ignore[union-attr]
-
-    assert drawn(epoch=3) == drawn(epoch=3)
-    assert drawn(epoch=3) != drawn(epoch=4)
-    assert drawn(seed=1) != drawn(seed=2)
-
-
-def test_neighbours_belong_to_their_row() -> None:
-    for batch in batches(40, 7):
-        assert batch.neighbors is not None
-        assert (batch.neighbors // 6 == (batch.rows - 100).unsqueeze(1)).all()
-
-
-def test_seeds_are_mixed() -> None:
-    seeds = {hash_seed(a, b) for a in range(30) for b in range(30)}
-    assert len(seeds) == 900
-    assert all(0 <= seed < 2**63 for seed in seeds)
+from love_thy_neighbors.data import FeatureTable
 
 
 def test_gather_is_the_scaled_row(tmp_path: Path) -> None:
@@ -140,3 +79,22 @@ def test_a_batch_has_what_the_task_needs(made_up: Path, tmp_path: Path, model: s
     else:
         assert batch.z is None
         assert batch.mask is None
+
+
+@pytest.mark.skipif(not Path("/proc/self/maps").exists(), reason="only Linux tells what is mapped")
+def test_lists_stay_the_file_in_the_cache(made_up: Path, tmp_path: Path) -> None:
+    config = settings("data=collection", f"data.dir={made_up}", f"cache={tmp_path}")
+    data = make_data(config)
+    data.setup("fit")
+    files = {path.stat().st_ino for path in tmp_path.glob("*.npy")}
+    assert len(files) == 3
+    mapped = {
+        int(line.split()[4]) for line in Path("/proc/self/maps").read_text().splitlines() if line.endswith(".npy")
+    }
+    for part, batches in data.batches.items():
+        lists = data.lists(part)
+        assert batches.lists is not None
+        assert lists is not None
+        assert batches.lists.dtype == torch.int32
+        assert np.array_equal(batches.lists.numpy(), lists)
+    assert files <= mapped

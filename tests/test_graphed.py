@@ -16,8 +16,8 @@ from torch import Tensor
 
 from conftest import settings
 from love_thy_neighbors import graphed
+from love_thy_neighbors.batches import IndexBatch, hash_seed
 from love_thy_neighbors.construction import make_data, make_task, make_trainer, model_arguments
-from love_thy_neighbors.data import IndexBatch, hash_seed
 from love_thy_neighbors.graphed import WARM_UP, GraphedTask, StepGraph, can_be_graphed
 from love_thy_neighbors.snapshots import Snapshots
 from love_thy_neighbors.task import AnnotationTask

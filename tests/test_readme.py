@@ -144,6 +144,16 @@ def test_cluster_commands_compose(command: str, folder: Path) -> None:
     assert "partition: gpu" in shown.stdout
 
 
+def test_the_script_for_sbatch_asks_for_the_processes_that_it_starts() -> None:
+    (script,) = re.findall(r"```sh\n(#!/bin/bash\n.*?)```", README, re.DOTALL)
+    asked = dict(re.findall(r"^#SBATCH --(\S+)=(\S+)$", script, re.MULTILINE))
+    words = shlex.split(script.splitlines()[-1])
+    config = settings(*words[words.index("train.py") + 1 :])
+    trainer = config["trainer"]
+    assert (trainer["num_nodes"], trainer["devices"]) == (int(asked["nodes"]), int(asked["ntasks-per-node"]))
+    assert config["batch_size"] % (trainer["num_nodes"] * trainer["devices"]) == 0
+
+
 def test_every_link_of_the_readme_leads_somewhere() -> None:
     for target in re.findall(r"\]\(([^)#]+)\)", README):
         assert (ROOT / target).exists(), target

@@ -1,6 +1,5 @@
 """Batches: images, their sampled neighborhoods and their labels, gathered from one feature table."""
 
-from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -11,21 +10,13 @@ from scipy import sparse
 from torch import Tensor
 
 from love_thy_neighbors.baselines.sparse import Bag, BagTable
+from love_thy_neighbors.batches import IndexBatch, IndexBatches, hash_seed
 from love_thy_neighbors.collection import Collection, load_collection
 from love_thy_neighbors.neighbor_lists import NeighborQuery, fill_random, metadata_matrix, neighbor_lists, neighbor_pool
 from love_thy_neighbors.neighbor_states import NeighborStates
-from love_thy_neighbors.neighborhoods import drop, sample
 from love_thy_neighbors.splits import PARTS, Split, given_split, make_split
 
-EXACT = "exact"
 EVALUATION_BATCH = 512  # images
-
-
-class IndexBatch(NamedTuple):
-    """What travels from the loader: row numbers only. Shapes: rows [B], neighbors [B, K] with -1 for none, or None."""
-
-    rows: Tensor
-    neighbors: Tensor | None
 
 
 class Batch(NamedTuple):
@@ -43,62 +34,6 @@ class Batch(NamedTuple):
     y: Tensor
     bag: Bag | None = None
     v: Tensor | None = None
-
-
-class IndexBatches:
-    """Batches of row numbers of one part of a split, dealt out to the processes of a distributed run.
-
-    Order and neighborhoods of an epoch are drawn at once, on the CPU, from (seed, epoch) alone: an epoch is the same
-    whichever process, device or restart it is run by. Each batch is divided among ``world`` processes; so that all get
-    equally many rows the last one may be padded with rows from the batch's start, which the metrics count once.
-    """
-
-    def __init__(
-        self,
-        rows: Tensor,
-        lists: Tensor | None,
-        *,
-        m: int,
-        samples: int | str,
-        drop: float,
-        batch_size: int,
-        seed: int,
-        shuffle: bool,
-    ) -> None:
-        self.rows, self.lists = rows, lists
-        self.m, self.samples, self.drop = m, samples, drop
-        self.batch_size, self.seed, self.shuffle = batch_size, seed, shuffle
-        self.epoch: Callable[[], int] = lambda: 0
-        self.rank, self.world = 0, 1
-
-    def __len__(self) -> int:
-        return -(-len(self.rows) // self.batch_size)
-
-    def __iter__(self) -> Iterator[IndexBatch]:
-        generator = torch.Generator().manual_seed(hash_seed(self.seed, self.epoch()))
-        order = torch.randperm(len(self.rows), generator=generator) if self.shuffle else torch.arange(len(self.rows))
-        neighbors = None
-        if self.lists is not None:
-            neighbors = self.lists[order]
-            if self.samples != EXACT:
-                neighbors = sample(neighbors, self.m, int(self.samples), generator)
-            neighbors = drop(neighbors, self.drop, generator)
-        rows = self.rows[order]
-        for start in range(0, len(order), self.batch_size):
-            places = self._share(start, min(start + self.batch_size, len(order)))
-            yield IndexBatch(rows[places], None if neighbors is None else neighbors[places])
-
-    def _share(self, start: int, end: int) -> slice | Tensor:
-        """Which of the batch's places are this process's; a slice, which copies nothing, where there is but one."""
-        if self.world == 1:
-            return slice(start, end)
-        places = torch.arange(start, end)
-        return places.repeat(self.world)[: -(-len(places) // self.world) * self.world][self.rank :: self.world]
-
-
-def hash_seed(*numbers: int) -> int:
-    """One seed from several numbers, well mixed (nearby seeds give unrelated streams)."""
-    return int(np.random.SeedSequence(list(numbers)).generate_state(1, np.uint64)[0] >> 1)
 
 
 class FeatureTable:
@@ -198,6 +133,7 @@ class NeighborhoodData(pl.LightningDataModule):
         cache: Path,
     ) -> None:
         super().__init__()
+        self.prepare_data_per_node = False  # one writer, also where the nodes share the cache
         self.collection = load_collection(folder, backbone)
         self.split = split_collection(
             self.collection, split, sizes, split_by, keep_unlabelled, discard_without_metadata
@@ -235,7 +171,10 @@ class NeighborhoodData(pl.LightningDataModule):
         return lists
 
     def prepare_data(self) -> None:
-        """Compute what is not in the cache yet, in one process, before a distributed run's others look for it."""
+        """Compute what is not in the cache yet, in one process, before a distributed run's others look for it.
+
+        A node that does not see that process's cache finds nothing in its own and computes the lists once more.
+        """
         for part in PARTS:
             self.lists(part)
 
@@ -246,7 +185,7 @@ class NeighborhoodData(pl.LightningDataModule):
         lists = self.lists(part)
         return IndexBatches(
             torch.from_numpy(self.split.rows[part]),
-            None if lists is None else torch.from_numpy(lists.astype(np.int64)),
+            None if lists is None else torch.from_numpy(lists),  # still the file: no process has a copy of its own
             m=self.m,
             samples=self.samples[part],
             drop=self.drop[part],

@@ -21,6 +21,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from love_thy_neighbors.errors import UserError
 from love_thy_neighbors.identity import PRESENTATION, SURVEYS, run_name
+from love_thy_neighbors.processes import is_main_process
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -67,6 +68,8 @@ def run(main: Callable[[], Any]) -> None:
     """
     os.environ.setdefault("HYDRA_FULL_ERROR", "1")  # exceptions come here instead of being printed by Hydra
     let_idle_threads_sleep()
+    if not is_main_process():  # in the run's folder the first process alone writes, and Hydra as well
+        sys.argv += ["hydra.output_subdir=null", "hydra/job_logging=stdout"]
     try:
         main()
     except UserError as error:
@@ -106,7 +109,7 @@ def job(work: Callable[[DictConfig], Any], config: DictConfig) -> Any:
 
 def _remove_if_unused(folder: Path) -> None:
     """Remove the folder that Hydra made for a job which left nothing in it but Hydra's own notes."""
-    if {path.name for path in folder.iterdir()} <= {"hydra", "train.log", ".lock", "train_ddp_process_1.log"}:
+    if {path.name for path in folder.iterdir()} <= {"hydra", "train.log", ".lock"}:
         shutil.rmtree(folder)
 
 

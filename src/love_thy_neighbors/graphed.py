@@ -21,7 +21,8 @@ import pytorch_lightning as pl
 import torch
 from torch import Tensor
 
-from love_thy_neighbors.data import EXACT, Batch, IndexBatch, NeighborhoodData
+from love_thy_neighbors.batches import EXACT, IndexBatch
+from love_thy_neighbors.data import Batch, NeighborhoodData
 from love_thy_neighbors.task import AnnotationTask
 
 log = logging.getLogger(__name__)

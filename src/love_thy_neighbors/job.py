@@ -29,7 +29,7 @@ from love_thy_neighbors import tables
 from love_thy_neighbors.errors import UserError
 from love_thy_neighbors.evaluation import decompose, evaluate
 from love_thy_neighbors.identity import SURVEYS, is_trained, needed_run, run_name
-from love_thy_neighbors.processes import is_main_process
+from love_thy_neighbors.processes import a_lost_process_is_told, is_main_process, told_by_main_process
 from love_thy_neighbors.results import RESULTS, read_results
 from love_thy_neighbors.surveys import survey_label_correlation, survey_statistics
 from love_thy_neighbors.training import train
@@ -66,24 +66,16 @@ def finish(config: dict[str, Any], folder: Path, *, overwrite: bool, resume: boo
     folder.mkdir(parents=True, exist_ok=True)
     lock = FileLock(folder / ".lock", timeout=-1 if wait else 0) if is_main_process() else nullcontext()
     try:
-        with lock:
-            if _is_to_be_done(folder, overwrite):
+        with lock, a_lost_process_is_told():
+            if told_by_main_process(lambda: overwrite or not (folder / RESULTS).is_file()):
                 _do(config, folder, resume)
             elif is_main_process():
                 tables.print_skipped(folder)
-            return read_results(folder)
+            return told_by_main_process(lambda: read_results(folder))
     except Timeout:
         raise UserError(
             f"{folder}: another process is doing this very job; wait for it, or change a setting."
         ) from None
-
-
-def _is_to_be_done(folder: Path, overwrite: bool) -> bool:
-    """Whether the job is still to be done; in a distributed run the first process decides for all."""
-    decision = [overwrite or not (folder / RESULTS).is_file()]
-    if torch.distributed.is_available() and torch.distributed.is_initialized():
-        torch.distributed.broadcast_object_list(decision)
-    return decision[0]
 
 
 def _do(config: dict[str, Any], folder: Path, resume: bool) -> None:

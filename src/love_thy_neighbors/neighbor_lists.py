@@ -2,7 +2,8 @@
 
 A list is int32 [n, M]: for each image of a part, the row numbers of its M nearest neighbours, nearest first, -1 for
 none. Files are named by a hash of everything a list depends on, so a stale one is never read; a lock lets processes
-that need the same list at the same time compute it once.
+that need the same list at the same time compute it once. A list that is there is whole, and is read without the lock,
+which not every file system that nodes share has. Lists are memory-mapped: a machine's processes share what they read.
 """
 
 import hashlib
@@ -72,22 +73,25 @@ def neighbor_lists(
     else:
         matrix = metadata_matrix(collection, split, query)
         path = cache / f"{_key(b'jaccard', matrix.indptr, matrix.indices, queries, pool, depth)}.npy"
-    cache.mkdir(parents=True, exist_ok=True)
-    with FileLock(path.with_suffix(".lock")):
-        if not _is_whole(path, (len(queries), depth)):
-            with progress_bar(f"{query.kind} neighbours, {part}", len(queries)) as advance:
-                if query.kind == "visual":
-                    table, scale = collection.features.table, collection.features.scale
-                    if (gpu := gpu_for_euclidean(table, queries, pool)) is not None:
-                        lists = nearest_by_euclidean_on(gpu, table, scale, queries, pool, depth, progress=advance)
+    shape = (len(queries), depth)
+    if not _is_whole(path, shape):
+        cache.mkdir(parents=True, exist_ok=True)
+        with FileLock(path.with_suffix(".lock")):
+            if not _is_whole(path, shape):  # while we waited, another process may have made it
+                with progress_bar(f"{query.kind} neighbours, {part}", len(queries)) as advance:
+                    if query.kind == "visual":
+                        table, scale = collection.features.table, collection.features.scale
+                        if (gpu := gpu_for_euclidean(table, queries, pool)) is not None:
+                            lists = nearest_by_euclidean_on(gpu, table, scale, queries, pool, depth, progress=advance)
+                        else:
+                            lists = nearest_by_euclidean(table, scale, queries, pool, depth, progress=advance)
+                    elif (gpu := gpu_for_jaccard(matrix, queries, pool)) is not None:
+                        lists = nearest_by_jaccard_on(gpu, matrix, queries, pool, depth, progress=advance)
                     else:
-                        lists = nearest_by_euclidean(table, scale, queries, pool, depth, progress=advance)
-                elif (gpu := gpu_for_jaccard(matrix, queries, pool)) is not None:
-                    lists = nearest_by_jaccard_on(gpu, matrix, queries, pool, depth, progress=advance)
-                else:
-                    lists = nearest_by_jaccard(matrix, queries, pool, depth, progress=advance)
-            write_npy(path, lists)
-    return np.load(path, mmap_mode="r")[:, :M]
+                        lists = nearest_by_jaccard(matrix, queries, pool, depth, progress=advance)
+                write_npy(path, lists)
+    # Copy-on-write: nothing is ever written, but torch accepts only arrays that could be.
+    return np.load(path, mmap_mode="c")[:, :M]
 
 
 def metadata_matrix(collection: Collection, split: Split, query: NeighborQuery) -> sparse.csr_matrix:

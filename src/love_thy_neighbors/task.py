@@ -8,7 +8,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import binary_cross_entropy_with_logits
 
-from love_thy_neighbors.data import EXACT, Batch, NeighborhoodData, hash_seed
+from love_thy_neighbors.batches import EXACT, hash_seed
+from love_thy_neighbors.data import Batch, NeighborhoodData
 from love_thy_neighbors.errors import UserError
 from love_thy_neighbors.factored import keep_factors
 from love_thy_neighbors.metrics import AnnotationMetrics

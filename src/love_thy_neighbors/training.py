@@ -9,9 +9,10 @@ import pytorch_lightning as pl
 import torch
 from pytorch_lightning.utilities.exceptions import MisconfigurationException
 
+from love_thy_neighbors.batches import hash_seed
 from love_thy_neighbors.checkpoints import read_checkpoint, save_model
 from love_thy_neighbors.construction import make_data, make_task, make_trainer, model_arguments
-from love_thy_neighbors.data import NeighborhoodData, hash_seed
+from love_thy_neighbors.data import NeighborhoodData
 from love_thy_neighbors.errors import UserError
 from love_thy_neighbors.identity import differences, identity
 from love_thy_neighbors.loggers import close_loggers, log_result, make_loggers

@@ -1,0 +1,101 @@
+"""Batches of row numbers: the order of an epoch, the neighborhoods that are drawn in it, and each process's share."""
+
+from collections.abc import Callable, Iterator
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from love_thy_neighbors.neighborhoods import drop, sample
+
+EXACT = "exact"
+CHUNK = 8192  # images whose neighborhoods are drawn in one go; what is drawn does not depend on it
+
+
+class IndexBatch(NamedTuple):
+    """What travels from the loader: row numbers only. Shapes: rows [B], neighbors [B, K] with -1 for none, or None."""
+
+    rows: Tensor
+    neighbors: Tensor | None
+
+
+class IndexBatches:
+    """Batches of row numbers of one part of a split, dealt out to the processes of a distributed run.
+
+    Order and neighborhoods of an epoch are drawn on the CPU, from (seed, epoch) alone: an epoch is the same whichever
+    process, device or restart it is run by. Neighborhoods are drawn some thousand images at a time, and only their
+    lists are read, so that ``lists`` may be a file that all processes of a machine map into memory; what a process
+    holds itself is the order, 4 bytes an image.
+
+    Each batch is divided among ``world`` processes; so that all get equally many rows the last one may be padded with
+    rows from the batch's start, which the metrics count once.
+
+    Shapes: ``rows`` [n] int64, row numbers of the collection; ``lists`` [n, M] of any integer type, their neighbours,
+    -1 for none, or None for a model without.
+    """
+
+    def __init__(
+        self,
+        rows: Tensor,
+        lists: Tensor | None,
+        *,
+        m: int,
+        samples: int | str,
+        drop: float,
+        batch_size: int,
+        seed: int,
+        shuffle: bool,
+    ) -> None:
+        self.rows, self.lists = rows, lists
+        self.m, self.samples, self.drop = m, samples, drop
+        self.batch_size, self.seed, self.shuffle = batch_size, seed, shuffle
+        self.epoch: Callable[[], int] = lambda: 0
+        self.rank, self.world = 0, 1
+
+    def __len__(self) -> int:
+        return -(-len(self.rows) // self.batch_size)
+
+    def __iter__(self) -> Iterator[IndexBatch]:
+        n, size = len(self.rows), self.batch_size
+        drawing = torch.Generator().manual_seed(hash_seed(self.seed, self.epoch()))
+        order = torch.arange(n, dtype=torch.int32)
+        if self.shuffle:
+            order = torch.randperm(n, generator=drawing, dtype=torch.int32)
+        dropping = self._after_the_samples(drawing)
+        for chunk in order.split(size * max(1, CHUNK // size)):
+            places = chunk.long()
+            rows, neighbors = self.rows[places], None
+            if self.lists is not None:
+                neighbors = self.lists[places].long()
+                if self.samples != EXACT:
+                    neighbors = sample(neighbors, self.m, int(self.samples), drawing)
+                neighbors = drop(neighbors, self.drop, dropping)
+            for start in range(0, len(rows), size):
+                share = self._share(start, min(start + size, len(rows)))
+                yield IndexBatch(rows[share], None if neighbors is None else neighbors[share])
+
+    def _after_the_samples(self, drawing: torch.Generator) -> torch.Generator:
+        """A generator that is where ``drawing`` will be once all neighborhoods are drawn.
+
+        An epoch's stream of random numbers is: the order, all neighborhoods, which of them are left out. To get at the
+        last before the second has been used up, the second is passed over, a few nanoseconds a number.
+        """
+        ahead = torch.Generator().set_state(drawing.get_state())
+        if self.lists is not None and self.samples != EXACT and self.drop > 0:
+            numbers = self.lists.numel() * int(self.samples)
+            for start in range(0, numbers, 1 << 20):
+                torch.rand(min(1 << 20, numbers - start), generator=ahead)
+        return ahead
+
+    def _share(self, start: int, end: int) -> slice | Tensor:
+        """Which of the batch's places are this process's; a slice, which copies nothing, where there is but one."""
+        if self.world == 1:
+            return slice(start, end)
+        places = torch.arange(start, end)
+        return places.repeat(self.world)[: -(-len(places) // self.world) * self.world][self.rank :: self.world]
+
+
+def hash_seed(*numbers: int) -> int:
+    """One seed from several numbers, well mixed (nearby seeds give unrelated streams)."""
+    return int(np.random.SeedSequence(list(numbers)).generate_state(1, np.uint64)[0] >> 1)
