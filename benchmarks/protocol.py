@@ -1,7 +1,7 @@
 """How long the paper's whole protocol takes, and in how much memory: python benchmarks/protocol.py.
 
 Makes a collection of the paper's size in a temporary folder (190,253 images, 4,096 dimensions, 1.5 GiB) and runs
-``train.py data=synthetic`` on it in a process of its own, nothing left out: neighbour lists of all three parts, 10 epochs
+``train.py data=synthetic`` on it in a process of its own, nothing left out: neighbour lists of all parts, 10 epochs
 of 110,000 images with validation, the test, and the same for the visual-only baseline. Prints a table and last one line
 of JSON. Exits with status 1 if a run has not trained all its epochs or not tested all its images.
 """
