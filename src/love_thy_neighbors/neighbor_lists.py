@@ -13,11 +13,11 @@ import numpy as np
 from filelock import FileLock
 from scipy import sparse
 
-from love_thy_neighbors.atomic import write_npy
 from love_thy_neighbors.collection import Collection
-from love_thy_neighbors.euclidean import nearest_by_euclidean
-from love_thy_neighbors.jaccard import nearest_by_jaccard, top_vocabulary
-from love_thy_neighbors.progress import progress_bar
+from love_thy_neighbors.engines import LOCAL, Engine
+from love_thy_neighbors.euclidean import euclidean_search
+from love_thy_neighbors.jaccard import jaccard_search, top_vocabulary
+from love_thy_neighbors.neighbor_blocks import BLOCK, is_whole, write_lists
 from love_thy_neighbors.splits import PARTS, Split
 from love_thy_neighbors.vocabularies import overlapping_vocabularies
 
@@ -62,9 +62,27 @@ def neighbor_lists(
     collection: Collection, split: Split, query: NeighborQuery, M: int, part: str, cache: Path
 ) -> np.ndarray:
     """The neighbour lists int32 [n, M] of ``split.rows[part]``, from the cache if they are there."""
+    return np.load(list_file(collection, split, query, M, part, cache), mmap_mode="r")[:, :M]
+
+
+def list_file(
+    collection: Collection,
+    split: Split,
+    query: NeighborQuery,
+    M: int,
+    part: str,
+    cache: Path,
+    engine: Engine = LOCAL,
+    block: int = BLOCK,
+) -> Path:
+    """The file of the lists int32 [n, M or more] of ``split.rows[part]``, made by ``engine`` if it is not there.
+
+    ``block`` is how many lists are made, and kept when the work is interrupted, at once.
+    """
     pool = neighbor_pool(split, query, part)
     queries = split.rows[part]
     depth = DEPTH * -(-M // DEPTH)
+    features = collection.features
     if query.kind == "visual":
         path = cache / f"{_key(_visual_identity(collection), queries, pool, depth)}.npy"
     else:
@@ -72,15 +90,14 @@ def neighbor_lists(
         path = cache / f"{_key(b'jaccard', matrix.indptr, matrix.indices, queries, pool, depth)}.npy"
     cache.mkdir(parents=True, exist_ok=True)
     with FileLock(path.with_suffix(".lock")):
-        if not _is_whole(path, (len(queries), depth)):
-            with progress_bar(f"{query.kind} neighbours, {part}", len(queries)) as advance:
-                if query.kind == "visual":
-                    features = collection.features
-                    lists = nearest_by_euclidean(features.table, features.scale, queries, pool, depth, progress=advance)
-                else:
-                    lists = nearest_by_jaccard(matrix, queries, pool, depth, progress=advance)
-            write_npy(path, lists)
-    return np.load(path, mmap_mode="r")[:, :M]
+        if not is_whole(path, (len(queries), depth)):
+            search = (
+                euclidean_search(features.table, features.scale, queries, pool, depth)
+                if query.kind == "visual"
+                else jaccard_search(matrix, queries, pool, depth)
+            )
+            write_lists(path, search, f"{query.kind} neighbours, {part}", engine, block)
+    return path
 
 
 def metadata_matrix(collection: Collection, split: Split, query: NeighborQuery) -> sparse.csr_matrix:
@@ -136,12 +153,3 @@ def _key(*parts: bytes | np.ndarray | int) -> str:
         data = np.ascontiguousarray(part, dtype=np.int64).tobytes() if not isinstance(part, bytes) else part
         digest.update(len(data).to_bytes(8, "little") + data)
     return digest.hexdigest()[:32]
-
-
-def _is_whole(path: Path, shape: tuple[int, int]) -> bool:
-    """Whether the cached file is there and readable; a damaged one is simply made again."""
-    try:
-        array = np.load(path, mmap_mode="r", allow_pickle=False)
-    except (OSError, ValueError, EOFError):
-        return False
-    return array.shape == shape and array.dtype == np.int32
