@@ -7,6 +7,7 @@ a worker that dies goes to another one; a node that joins gets workers too.
 
 import logging
 import os
+import socket
 import time
 from collections import Counter, deque
 from collections.abc import Callable, Iterator, Sequence
@@ -45,8 +46,11 @@ def connect(engine: Engine) -> None:
     here: dict[str, Any] = {} if engine.address else {"include_dashboard": False, "_node_ip_address": "127.0.0.1"}
     address = engine.address or "local"  # None would be any cluster that Ray finds
     try:
+        host, colon, port = address.rpartition(":")
+        if colon:  # Ray itself would wait for many minutes
+            socket.create_connection((host, int(port)), timeout=10).close()
         ray.init(address, logging_level=logging.ERROR, log_to_driver=False, **here)
-    except (ConnectionError, RuntimeError, ValueError, RayError) as error:
+    except (OSError, RuntimeError, ValueError, RayError) as error:
         raise UserError(
             f"ray.address: no cluster can be joined at {address} ({str(error).splitlines()[0]}); start one with "
             "ray start --head, or leave ray.address out."
