@@ -125,7 +125,7 @@ def test_the_keys_of_a_source_are_those_of_its_options(source: str) -> None:
         config = compose("prepare", overrides=[f"source={source}"])
     where = "added_features" if source == "collection" else f"sources.{source}"
     options = import_module(f"love_thy_neighbors.{where}").Options
-    common = {"out", "overwrite", *(key.name for key in fields(Extraction))}
+    common = {"out", "overwrite", "ray", *(key.name for key in fields(Extraction))}
     assert {str(key) for key in config} - common == {key.name for key in fields(options)} - common
     for key in fields(options):
         if key.default is not MISSING and key.name not in common:

@@ -26,14 +26,17 @@ from ray.exceptions import RayError, RayTaskError
 TRIES = 5  # workers that may die over one block before it is the block's fault
 NODES_EVERY = 2.0  # seconds between two looks at which nodes there are
 
-Work = Callable[[range], Any]
+Work = Callable[[Any], Any]
 
 
 class Needs(NamedTuple):
     """What one worker takes of a node, in cores and GPUs."""
 
-    cpus: int = 1
+    cpus: int
     gpus: int = 0
+
+
+CORE = Needs(1)
 
 
 def connect(engine: Engine) -> None:
@@ -63,21 +66,25 @@ class _Worker:
     def open(self, opened: Callable[[Any], Work], shared: Any) -> None:
         self.work = opened(shared)
 
-    def do(self, block: range) -> Any:
-        return self.work(block)
+    def do(self, sent: Any) -> Any:
+        return self.work(sent)
 
 
 def done_on_cluster(
-    engine: Engine, opened: Callable[[Any], Work], shared: Any, blocks: Sequence[range], needs: Needs | None = None
+    engine: Engine,
+    opened: Callable[[Any], Work],
+    shared: Any,
+    blocks: Sequence[range],
+    needs: Needs = CORE,
+    sent: Callable[[range], Any] = lambda block: block,
 ) -> Iterator[tuple[range, Any]]:
     """Yield each block and what came of it, in the order in which they are finished.
 
-    Each worker calls ``opened(shared)`` once, and what that gives for each of its blocks. NumPy arrays in ``shared``
-    are read-only, and not copied within a node. Raises `UserError` if a block's workers die again and again, and what
-    the work itself raises.
+    Each worker calls ``opened(shared)`` once, and what that gives with ``sent(block)`` for each of its blocks. NumPy
+    arrays in ``shared`` are read-only, and not copied within a node. Raises `UserError` if a block's workers die again
+    and again, and what the work itself raises.
     """
     connect(engine)
-    needs = needs or Needs()
     stored = ray.put(shared)
     worker: Any = ray.remote(num_cpus=needs.cpus, num_gpus=needs.gpus)(_Worker)
     todo, deaths = deque(blocks), Counter[range | None]()
@@ -103,7 +110,7 @@ def done_on_cluster(
                     continue
                 if todo:
                     later = todo.popleft()
-                    running[actor.do.remote(later)] = actor, later
+                    running[actor.do.remote(sent(later))] = actor, later
                 if block is not None:
                     yield block, found
     finally:
