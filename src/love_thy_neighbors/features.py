@@ -106,8 +106,8 @@ def extract_features(
     """Features and thumbnails of ``files``, in their order; continues what ``partial`` holds of the
     same input.
 
-    ``stop(row, reason)`` makes the exception that the first unusable image raises; without it such
-    rows are zero and listed in ``rejected``. The same files give the same rows however often the
+    ``stop(row, reason)`` makes the exception that the first unusable image raises (with a cluster, one
+    of the first block that is finished); without it such rows are zero and listed in ``rejected``. The same files give the same rows however often the
     run was cut off, since a batch always holds the same images.
 
     Raises `UserError` for a device or backbone that cannot be had, a batch that the GPU has no memory for, and a worker
@@ -124,7 +124,8 @@ def extract_features(
         found = extracted_on_cluster(files, missing, how, backbone, state.thumbnails)
     else:
         found = _extracted(files, state.done, how, backbone, thumbnails, stop)
-    bar = progress_bar(f"images ({how.engine.name})", len(files), done=state.count)
+    where = "ray" if how.engine.name == "ray" else choose_device(how.device).type
+    bar = progress_bar(f"images ({where})", len(files), done=state.count)
     # Closed here and now when something goes wrong, so that no process outlives this function.
     with bar as advance, closing(found) as blocks:
         for rows, values, reasons in blocks:
