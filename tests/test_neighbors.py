@@ -15,8 +15,8 @@ def test_training_finds_the_lists_that_were_made_ahead(made_up: Path, tmp_path: 
     rows = [line.split() for line in done.stdout.splitlines() if "│" in line]
     assert [(row[1], row[3], row[5]) for row in rows] == [
         ("train", "tags", "139"),
-        ("val", "tags", "50"),
-        ("test", "sets", "51"),
+        ("val", "tags", "51"),
+        ("test", "sets", "50"),
     ]
     made = {path: path.stat().st_mtime_ns for path in (tmp_path / "cache").glob("*.npy")}
     assert sorted(path.name for path in made) == sorted(row[-2] for row in rows)
