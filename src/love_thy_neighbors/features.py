@@ -106,8 +106,8 @@ def extract_features(
     """Features and thumbnails of ``files``, in their order; continues what ``partial`` holds of the
     same input.
 
-    ``stop(row, reason)`` makes the exception that the first unusable image raises (with a cluster, one of the block that
-    is finished first); without it such rows are zero and listed in ``rejected``. The same files give the same rows
+    ``stop(row, reason)`` makes the exception that the first unusable image raises (with a cluster, one of the block
+    that is finished first); without it such rows are zero and listed in ``rejected``. The same files give the same rows
     however often the run was cut off, since a batch always holds the same images.
 
     Raises `UserError` for a device or backbone that cannot be had, a batch that the GPU has no memory for, and a worker

@@ -13,7 +13,6 @@ from love_thy_neighbors.construction import neighbor_queries
 from love_thy_neighbors.data import split_collection
 from love_thy_neighbors.engines import Engine
 from love_thy_neighbors.neighbor_lists import list_file
-from love_thy_neighbors.splits import PARTS
 
 
 def make_lists(config: dict[str, Any], engine: Engine) -> None:
@@ -29,11 +28,14 @@ def make_lists(config: dict[str, Any], engine: Engine) -> None:
         data["discard_without_metadata"],
     )
     query, test_query = neighbor_queries(config)
+    wanted = [("train", query), ("val", query), ("test", test_query)]
+    if config["metadata"] != config["test_metadata"]:  # the run that trains the model is tested as it was trained
+        wanted.insert(2, ("test", query))
     few = f"fewer than {config['M']}"
     shown = Table()
     for heading in ("part", "by", "images", "no neighbours", few, "seconds", "file"):
         shown.add_column(heading, justify="left" if heading in ("part", "by", "file") else "right", overflow="fold")
-    for part, asked in zip(PARTS, (query, query, test_query), strict=True):
+    for part, asked in wanted:
         started = time.monotonic()
         path = list_file(collection, split, asked, config["M"], part, Path(config["cache"]), engine, config["block"])
         seconds = time.monotonic() - started
