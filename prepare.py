@@ -11,7 +11,8 @@ import hydra
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf
 
-from love_thy_neighbors.entry import fail, job, run
+from love_thy_neighbors.engines import Engine
+from love_thy_neighbors.entry import as_text, fail, job, run
 from love_thy_neighbors.errors import UserError
 
 
@@ -43,9 +44,12 @@ def _chosen(options: Any, config: DictConfig) -> Any:
     """The dataclass ``options`` with the values that ``config`` has for its fields; what Hydra takes for a number is
     a path or a text again where the field is one."""
     hints = get_type_hints(options)
-    values = {}
+    values: dict[str, Any] = {}
     for name in (key.name for key in fields(options) if key.name in config):
         value = config[name]
+        if hints[name] is Engine:  # two keys
+            values[name] = Engine(str(value), as_text(config.ray.address))
+            continue
         kinds = {hints[name], *get_args(hints[name])}
         if OmegaConf.is_dict(value) and Path in kinds:  # metadata, see _as_values
             value = value.path

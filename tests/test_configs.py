@@ -17,6 +17,7 @@ from conftest import ROOT, settings
 from love_thy_neighbors.construction import make_task, make_trainer
 from love_thy_neighbors.extraction import Extraction
 from love_thy_neighbors.identity import run_name
+from love_thy_neighbors.neighbor_blocks import BLOCK
 from love_thy_neighbors.settings import RULES, check_config
 from love_thy_neighbors.task import AnnotationTask
 
@@ -125,7 +126,7 @@ def test_the_keys_of_a_source_are_those_of_its_options(source: str) -> None:
         config = compose("prepare", overrides=[f"source={source}"])
     where = "added_features" if source == "collection" else f"sources.{source}"
     options = import_module(f"love_thy_neighbors.{where}").Options
-    common = {"out", "overwrite", *(key.name for key in fields(Extraction))}
+    common = {"out", "overwrite", "ray", *(key.name for key in fields(Extraction))}
     assert {str(key) for key in config} - common == {key.name for key in fields(options)} - common
     for key in fields(options):
         if key.default is not MISSING and key.name not in common:
@@ -133,9 +134,21 @@ def test_the_keys_of_a_source_are_those_of_its_options(source: str) -> None:
             assert default == (str(key.default) if isinstance(key.default, Path) else key.default), key.name
 
 
-@pytest.mark.parametrize("name", ["prepare", *(f"source/{source}" for source in SOURCES), "source/shared/options"])
-def test_every_key_of_prepare_is_explained(name: str) -> None:
+@pytest.mark.parametrize(
+    "name", ["neighbors", "prepare", *(f"source/{source}" for source in SOURCES), "source/shared/options"]
+)
+def test_every_key_of_neighbors_and_prepare_is_explained(name: str) -> None:
     lines = (ROOT / "configs" / f"{name}.yaml").read_text().split("\nhydra:")[0].splitlines()
     keys = [line for line in lines if re.match(r"\w+:", line) and not line.startswith("defaults:")]
     assert keys
     assert [line for line in keys if "  #" not in line] == []
+
+
+def test_the_keys_of_neighbors_are_those_of_train_with_the_same_defaults() -> None:
+    with initialize_config_dir(str(ROOT / "configs"), version_base="1.3"):
+        config = OmegaConf.to_container(compose("neighbors", overrides=["metadata=sets"]), resolve=True)
+    theirs = settings("metadata=sets")
+    assert isinstance(config, dict)
+    own = {key: config.pop(key) for key in ("engine", "ray", "block")}
+    assert own == {"engine": "local", "ray": {"address": None}, "block": BLOCK}
+    assert config == {key: theirs[key] for key in config}

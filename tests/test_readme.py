@@ -83,7 +83,9 @@ def test_every_command_runs(command: str, folder: Path) -> None:
         command = command.replace(real, stand_in)
     words = shlex.split(command.removeprefix(".venv/bin/"))
     assert words[0] == "python"
-    short = {"prepare.py": to_prepare, "train.py": to_train, "report.py": to_report}[words[1]](words, folder)
+    short = {"prepare.py": to_prepare, "train.py": to_train, "report.py": to_report, "neighbors.py": to_neighbors}[
+        words[1]
+    ](words, folder)
     done = run_program(words[1], *words[2:], *short, cwd=folder)
     assert done.returncode == 0, done.stderr
 
@@ -114,6 +116,13 @@ def to_train(words: list[str], folder: Path) -> list[str]:
             have(f"data/{name}", folder)
             short += [f"data.dir={folder}/data/{name}", "data.split_sizes=[0.6,0.2,0.2]"]
     return short
+
+
+def to_neighbors(words: list[str], folder: Path) -> list[str]:
+    """The collection that lists are made of, and a cache that is empty."""
+    have("data/synthetic", folder)
+    shutil.rmtree(folder / "lists", ignore_errors=True)
+    return [f"data.dir={folder}/data/synthetic", "data.split_sizes=[0.6,0.2,0.2]", f"cache={folder}/lists"]
 
 
 def to_report(words: list[str], folder: Path) -> list[str]:

@@ -50,8 +50,11 @@ def _queries(config: dict[str, Any]) -> tuple[NeighborQuery | None, NeighborQuer
     if "voters" in model:
         voters = NeighborQuery(model["voters"]["type"], model["voters"]["tau"], model["voters"]["pool"])
         return voters, voters
-    if not model["neighbors"]:
-        return None, None
+    return neighbor_queries(config) if model["neighbors"] else (None, None)
+
+
+def neighbor_queries(config: dict[str, Any]) -> tuple[NeighborQuery, NeighborQuery]:
+    """The same of a config that has no model, or one that looks at neighbours as the paper's does."""
     first, second = (
         NeighborQuery(
             config[key]["type"],

@@ -61,7 +61,7 @@ def decoded_batches(files: Sequence[Path], done: int, batch_size: int, how: Deco
     batches = [range(start, min(start + batch_size, len(files))) for start in starts]
     if not workers:
         for rows in batches:
-            yield _gathered(rows, [partial(decode, how, files[row], row) for row in rows], how)
+            yield gathered(rows, [partial(decode, how, files[row], row) for row in rows], how)
         return
     waiting: deque[tuple[range, list[Future]]] = deque()
     ahead = max(_AHEAD, 1 + -(-2 * workers // batch_size))  # small batches must still keep every process busy
@@ -72,13 +72,14 @@ def decoded_batches(files: Sequence[Path], done: int, batch_size: int, how: Deco
                 while len(waiting) < ahead and (later := next(coming, None)) is not None:
                     waiting.append((later, [pool.submit(decode, how, files[row], row) for row in later]))
                 rows, futures = waiting[0]
-                yield _gathered(rows, [future.result for future in futures], how)
+                yield gathered(rows, [future.result for future in futures], how)
                 waiting.popleft()
         except BrokenProcessPool:
             raise _died(files, waiting, workers) from None
 
 
-def _gathered(rows: range, results: Sequence[Callable[[], np.ndarray | str]], how: Decoding) -> Batch:
+def gathered(rows: range, results: Sequence[Callable[[], np.ndarray | str]], how: Decoding) -> Batch:
+    """A batch of what `decode` gave for its rows, which is asked for here."""
     size = how.preprocessing.size
     pixels = np.zeros((len(rows), size, size, 3), dtype=np.uint8)
     reasons: dict[int, str] = {}

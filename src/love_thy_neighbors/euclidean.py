@@ -6,6 +6,7 @@ products says for which queries the candidates may not be enough, and those are 
 """
 
 from collections.abc import Callable
+from typing import NamedTuple
 
 import numpy as np
 
@@ -16,6 +17,38 @@ _EXACT_BYTES = 64 << 20  # how much is looked at in one go where distances are e
 
 # Of (table, squared lengths of the pool, queries, pool, count): what `_candidates` returns.
 Candidates = Callable[[np.ndarray, np.ndarray, np.ndarray, np.ndarray, int], tuple[np.ndarray, np.ndarray]]
+
+
+class EuclideanSearch(NamedTuple):
+    """All that the search for any query's neighbours needs: ``table`` [N, d], ``queries`` [Q], ``pool`` [P] ascending
+    and the squared ``lengths`` [P] of the pool's features."""
+
+    table: np.ndarray
+    queries: np.ndarray
+    pool: np.ndarray
+    lengths: np.ndarray
+    depth: int
+
+    def lists(self, start: int, stop: int, candidates: Candidates | None = None) -> np.ndarray:
+        """The lists int32 [stop - start, depth] of ``queries[start:stop]``; for ``candidates`` see
+        `nearest_by_euclidean`."""
+        choose, queries = candidates or _candidates, self.queries[start:stop]
+        blocks = [queries[at : at + QUERY_BLOCK] for at in range(0, len(queries), QUERY_BLOCK)]
+        return np.concatenate(
+            [_search(self.table, self.lengths, block, self.pool, self.depth, choose) for block in blocks]
+        )
+
+
+def euclidean_search(
+    table: np.ndarray, scale: float, queries: np.ndarray, pool: np.ndarray, depth: int
+) -> EuclideanSearch:
+    """Look at the pool once, to search queries in blocks; arguments and errors are `nearest_by_euclidean`'s."""
+    if depth < 1:
+        raise ValueError(f"depth = {depth}: a list must have room for at least one neighbour.")
+    if not (np.isfinite(scale) and scale > 0):
+        raise ValueError(f"scale = {scale}: the scale of a feature table must be a positive number.")
+    queries, pool = _rows(queries, table, "queries"), np.unique(_rows(pool, table, "pool"))
+    return EuclideanSearch(table, queries, pool, _squared_lengths(table, pool), depth)
 
 
 def nearest_by_euclidean(
@@ -44,16 +77,11 @@ def nearest_by_euclidean(
     >>> nearest_by_euclidean(table, 0.5, queries=np.array([0]), pool=np.arange(4), depth=4)
     array([[ 2,  3,  1, -1]], dtype=int32)
     """
-    if depth < 1:
-        raise ValueError(f"depth = {depth}: a list must have room for at least one neighbour.")
-    if not (np.isfinite(scale) and scale > 0):
-        raise ValueError(f"scale = {scale}: the scale of a feature table must be a positive number.")
-    queries, pool = _rows(queries, table, "queries"), np.unique(_rows(pool, table, "pool"))
-    neighbours = np.full((len(queries), depth), -1, dtype=np.int32)
-    lengths = _squared_lengths(table, pool)
-    for start in range(0, len(queries), QUERY_BLOCK):
-        block = queries[start : start + QUERY_BLOCK]
-        neighbours[start : start + QUERY_BLOCK] = _search(table, lengths, block, pool, depth, candidates or _candidates)
+    search = euclidean_search(table, scale, queries, pool, depth)
+    neighbours = np.empty((len(search.queries), depth), dtype=np.int32)
+    for start in range(0, len(neighbours), QUERY_BLOCK):
+        block = neighbours[start : start + QUERY_BLOCK]
+        block[:] = search.lists(start, start + QUERY_BLOCK, candidates)
         if progress is not None:
             progress(len(block))
     return neighbours

@@ -6,6 +6,7 @@ from typing import Literal
 
 from love_thy_neighbors.backbones import BUNDLED, check_name
 from love_thy_neighbors.backbones.preprocessing import Fit
+from love_thy_neighbors.engines import LOCAL, Engine
 from love_thy_neighbors.errors import UserError, require_whole
 
 Precision = Literal["auto", "float32", "bfloat16", "float16"]
@@ -15,7 +16,7 @@ Precision = Literal["auto", "float32", "bfloat16", "float16"]
 class Extraction:
     """How images become features; raises `UserError` for values of the wrong type or range.
 
-    ``workers`` and ``device`` change the speed; everything else is part of the key.
+    ``workers``, ``device`` and ``engine`` change the speed; everything else is part of the key.
     """
 
     backbone: str = BUNDLED
@@ -28,6 +29,7 @@ class Extraction:
     workers: int = 4  # processes that decode; 0 decodes in this one
     device: str = "auto"
     precision: Precision = "auto"
+    engine: Engine = LOCAL
 
     def __post_init__(self) -> None:
         for key, least in {"max_pixels": 1, "thumbnail": 0, "batch_size": 1, "workers": 0}.items():

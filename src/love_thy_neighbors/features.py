@@ -1,15 +1,15 @@
 """Image features phi(x) from a pretrained backbone, extracted in batches and continued where a run
 was cut off.
 
-Extraction works through the images in order. Finished rows stand in ``<partial>/features.npy`` and
-their number in ``<partial>/progress.json``; both belong to a key made of everything the features
+Extraction works through the images in order, on a cluster nearly so. Finished rows stand in ``<partial>/features.npy``
+and which they are in ``<partial>/progress.json``; both belong to a key made of everything the features
 depend on, so that rows of a changed input are never mixed with old ones.
 """
 
 import hashlib
 import json
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Generator, Sequence
 from contextlib import AbstractContextManager, closing, nullcontext
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -47,12 +47,13 @@ class Extracted:
 
 
 def describe(backbone: Backbone, how: Extraction) -> dict[str, Any]:
-    """What a collection's card says of features that are extracted so on this machine."""
+    """What a collection's card says of features that are extracted so."""
+    how = _settled(how)
     return {
         **backbone.about,
         "sha256_of_weights": backbone.sha256,
         "preprocessing": backbone.preprocessing.at(how.size).text(how.fit),
-        "precision": choose_precision(how.precision, choose_device(how.device)),
+        "precision": how.precision if how.precision != "auto" else choose_precision("auto", choose_device(how.device)),
     }
 
 
@@ -79,8 +80,20 @@ def choose_precision(name: Precision, device: torch.device) -> str:
 
 
 def chosen_backbone(how: Extraction) -> Backbone:
-    """The backbone that ``how`` names, on its device, with its weights; raises `UserError` if it cannot be had."""
-    return load_backbone(how.backbone, choose_device(how.device), how.weights)
+    """The backbone that ``how`` names, on its device, with its weights; raises `UserError` if it cannot be had.
+
+    With a cluster it is loaded here only to know what it is.
+    """
+    return load_backbone(how.backbone, choose_device("cpu" if how.engine.name == "ray" else how.device), how.weights)
+
+
+def _settled(how: Extraction) -> Extraction:
+    """``how`` with a device and a precision that do not depend on this machine, where other machines do the work."""
+    if how.engine.name == "local":
+        return how
+    from love_thy_neighbors.features_on_cluster import settled  # Ray takes a second, and may not be installed
+
+    return settled(how)
 
 
 def extract_features(
@@ -93,34 +106,58 @@ def extract_features(
     """Features and thumbnails of ``files``, in their order; continues what ``partial`` holds of the
     same input.
 
-    ``stop(row, reason)`` makes the exception that the first unusable image raises; without it such
-    rows are zero and listed in ``rejected``. The same files give the same rows however often the
-    run was cut off, since a batch always holds the same images.
+    ``stop(row, reason)`` makes the exception that the first unusable image raises (with a cluster, one of the block
+    that is finished first); without it such rows are zero and listed in ``rejected``. The same files give the same rows
+    however often the run was cut off, since a batch always holds the same images.
 
     Raises `UserError` for a device or backbone that cannot be had, a batch that the GPU has no memory for, and a worker
     process that dies.
     """
-    device = choose_device(how.device)
+    how = _settled(how)
     backbone = backbone or chosen_backbone(how)
     state = _Partial.open(partial, _key(files, how, backbone), len(files), backbone.dim)
     thumbnails = state.thumbnails if how.thumbnail else None
-    preprocessing = backbone.preprocessing.at(how.size)
-    decoding = Decoding(preprocessing, how.fit, how.max_pixels, thumbnails, how.thumbnail)
+    if how.engine.name == "ray":
+        from love_thy_neighbors.features_on_cluster import BATCHES, extracted_on_cluster
+
+        missing = state.missing(BATCHES * how.batch_size)
+        found = extracted_on_cluster(files, missing, how, backbone, state.thumbnails)
+    else:
+        found = _extracted(files, state.done, how, backbone, thumbnails, stop)
+    where = "ray" if how.engine.name == "ray" else choose_device(how.device).type
+    bar = progress_bar(f"images ({where})", len(files), done=state.count)
     # Closed here and now when something goes wrong, so that no process outlives this function.
-    decoded = closing(decoded_batches(files, state.done, how.batch_size, decoding, how.workers))
-    bar = progress_bar(f"images ({device.type})", len(files), done=state.done)
-    with bar as advance, decoded as batches, torch.inference_mode(), _exact_cudnn():
-        for rows, pixels, reasons in batches:
+    with bar as advance, closing(found) as blocks:
+        for rows, values, reasons in blocks:
             if stop and reasons:
                 raise stop(*min(reasons.items()))
-            values = _values(backbone, pixels, device, choose_precision(how.precision, device))
             values[[row - rows.start for row in reasons]] = 0
             state.add(rows, values, reasons)
             advance(len(rows))
     return Extracted(state.table, thumbnails, state.rejected, backbone, how)
 
 
-def _values(backbone: Backbone, pixels: np.ndarray, device: torch.device, precision: str) -> np.ndarray:
+def _extracted(
+    files: Sequence[Path],
+    done: int,
+    how: Extraction,
+    backbone: Backbone,
+    thumbnails: Path | None,
+    stop: Callable[[int, str], Exception] | None,
+) -> Generator[tuple[range, np.ndarray, dict[int, str]]]:
+    """Yield, from row ``done`` on and in order, a batch's rows, their features and the reasons of unusable ones."""
+    device = choose_device(how.device)
+    precision = choose_precision(how.precision, device)
+    decoding = Decoding(backbone.preprocessing.at(how.size), how.fit, how.max_pixels, thumbnails, how.thumbnail)
+    decoded = closing(decoded_batches(files, done, how.batch_size, decoding, how.workers))
+    with decoded as batches, torch.inference_mode(), exact_cudnn():
+        for rows, pixels, reasons in batches:
+            if stop and reasons:  # before the network takes its time
+                raise stop(*min(reasons.items()))
+            yield rows, forwarded(backbone, pixels, device, precision), reasons
+
+
+def forwarded(backbone: Backbone, pixels: np.ndarray, device: torch.device, precision: str) -> np.ndarray:
     """Features float32 [B, d] of pixels uint8 [B, size, size, 3]."""
     low = torch.autocast(device.type, getattr(torch, precision)) if precision != "float32" else nullcontext()
     try:
@@ -133,7 +170,7 @@ def _values(backbone: Backbone, pixels: np.ndarray, device: torch.device, precis
         ) from None
 
 
-def _exact_cudnn() -> AbstractContextManager[None]:
+def exact_cudnn() -> AbstractContextManager[None]:
     """The same convolution every time, in whole float32."""
     return torch.backends.cudnn.flags(benchmark=False, deterministic=True, allow_tf32=False)
 
@@ -156,12 +193,14 @@ def _key(files: Sequence[Path], how: Extraction, backbone: Backbone) -> str:
 
 @dataclass
 class _Partial:
-    """The finished rows of an extraction, on disk."""
+    """The finished rows of an extraction, on disk: those before ``done``, and from each key of ``later`` up to its
+    value."""
 
     folder: Path
     key: str
     table: np.memmap
     done: int
+    later: dict[int, int]
     rejected: dict[int, str]
 
     @property
@@ -177,18 +216,34 @@ class _Partial:
             if progress["key"] == key:
                 table = np.lib.format.open_memmap(path, mode="r+")
                 rejected = {int(row): reason for row, reason in progress["rejected"].items()}
-                return cls(folder, key, table, int(progress["done"]), rejected)
+                later = {int(start): int(stop) for start, stop in progress.get("later", {}).items()}
+                return cls(folder, key, table, int(progress["done"]), later, rejected)
         except (OSError, ValueError, KeyError, TypeError):
             pass  # no usable beginning: start anew
         shutil.rmtree(folder, ignore_errors=True)
         (folder / "thumbnails").mkdir(parents=True)
         table = np.lib.format.open_memmap(path, mode="w+", dtype=np.float32, shape=(rows, dim))
-        return cls(folder, key, table, 0, {})
+        return cls(folder, key, table, 0, {}, {})
+
+    @property
+    def count(self) -> int:
+        return self.done + sum(stop - start for start, stop in self.later.items())
+
+    def missing(self, block: int) -> list[range]:
+        """Blocks of at most so many rows that are not finished."""
+        blocks, at = [], self.done
+        for start in [*sorted(self.later), len(self.table)]:
+            blocks += [range(first, min(first + block, start)) for first in range(at, start, block)]
+            at = self.later.get(start, start)
+        return blocks
 
     def add(self, rows: range, values: np.ndarray, reasons: dict[int, str]) -> None:
         self.table[rows.start : rows.stop] = values
         self.table.flush()  # rows first, then the count that vouches for them
-        self.done = rows.stop
+        if rows.start >= self.done:
+            self.later[rows.start] = rows.stop
+        while self.done in self.later:
+            self.done = self.later.pop(self.done)
         self.rejected.update(reasons)
-        progress = {"key": self.key, "done": self.done, "rejected": self.rejected}
+        progress = {"key": self.key, "done": self.done, "later": self.later, "rejected": self.rejected}
         write_json(self.folder / "progress.json", progress)

@@ -15,22 +15,22 @@ How it is made fast, and why the lists stay exact:
 - The pool is renumbered by size (how many values an image has). Then images of one size lie side by side, and all of
   them need the same count to enter the list: one comparison tells of a run of counters that none of them does. Sizes
   at which even a subset or a superset of the query would be too different are not looked at.
-- Queries are searched by size too, since how similar the last entry of a list is depends on the size most of all. The
-  last entry of the list before, a little lowered, is a guess at it: only images that reach the guess are looked at.
-  A list that they do not fill is made again with a lower guess, so a wrong one costs time and changes nothing.
+- Queries of a block are searched by size too, since how similar the last entry of a list is depends on the size most
+  of all. The last entry of the list before, a little lowered, is a guess at it: only images that reach the guess are
+  looked at. A list that they do not fill is made again with a lower guess, so a wrong one costs time and no more.
 - Where the posting lists are short, as those of sets and groups are, they are gone through again, not all counters.
 """
 
 import os
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor, as_completed
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any, NamedTuple
 
 import numba
 import numpy as np
 from scipy import sparse
 
-BLOCK = 512  # queries a task; small enough that the cores finish together and progress is seen
+BLOCK = 1024  # queries a task; small enough that the cores finish together and progress is seen
 RUN = 128  # counters that are compared at once
 FEW = 1 / 64  # posting lists shorter in all than this share of the pool are gone through twice, instead of the counters
 
@@ -47,6 +47,35 @@ class Pool(NamedTuple):
     first: np.ndarray
     starts: np.ndarray
     postings: np.ndarray
+
+
+class JaccardSearch(NamedTuple):
+    """All that the search for any of the ``queries`` [Q] needs; only read, so that processes may share its memory."""
+
+    indptr: np.ndarray  # of the binary matrix [N, T] whose rows are compared, like indices
+    indices: np.ndarray
+    queries: np.ndarray
+    pool: Pool
+    depth: int
+
+    def lists(self, start: int, stop: int) -> np.ndarray:
+        """The lists int32 [stop - start, depth] of ``queries[start:stop]``, made by one thread, without the GIL."""
+        queries = self.queries[start:stop]
+        order = np.argsort(self.indptr[queries] - self.indptr[queries + 1], kind="stable")  # by size, the largest first
+        neighbours = np.full((len(queries), self.depth), -1, dtype=np.int32)
+        no_counts = np.empty(0, np.min_scalar_type(max(1, len(self.pool.first) - 2)))  # tells the compiler their type
+        few = int(FEW * len(self.pool.rows))
+        _search(self.indptr, self.indices, queries, order, self.pool, no_counts, few, neighbours)
+        return neighbours
+
+
+def jaccard_search(metadata: sparse.csr_matrix, queries: np.ndarray, pool: np.ndarray, depth: int) -> JaccardSearch:
+    """Index the pool, to search queries in blocks; arguments and errors are those of `nearest_by_jaccard`."""
+    if depth < 1:
+        raise ValueError(f"depth = {depth}: a list must have room for at least one neighbour.")
+    metadata = _binary(metadata)
+    queries, pool = _rows(queries, metadata, "queries"), np.unique(_rows(pool, metadata, "pool"))
+    return JaccardSearch(metadata.indptr, metadata.indices, queries, _indexed(metadata, pool), depth)
 
 
 def nearest_by_jaccard(
@@ -75,27 +104,17 @@ def nearest_by_jaccard(
     array([[ 1,  2,  3],
            [-1, -1, -1]], dtype=int32)
     """
-    if depth < 1 or (threads is not None and threads < 1):
-        raise ValueError(f"depth = {depth} and threads = {threads}: both must be at least 1.")
-    metadata = _binary(metadata)
-    queries, pool = _rows(queries, metadata, "queries"), np.unique(_rows(pool, metadata, "pool"))
-    neighbours = np.full((len(queries), depth), -1, dtype=np.int32)
-    index = _indexed(metadata, pool)
-    order = np.argsort(-np.diff(metadata.indptr)[queries], kind="stable")  # by size, those that take longest first
-    no_counts = np.empty(0, np.min_scalar_type(max(1, len(index.first) - 2)))  # tells the compiler the counters' type
-    few = int(FEW * len(pool))
-
-    def search(start: int) -> int:
-        block = order[start : start + BLOCK]
-        _search(metadata.indptr, metadata.indices, queries, block, index, no_counts, few, neighbours)
-        return len(block)
-
-    executor = ThreadPoolExecutor(threads or _cores())
+    if threads is not None and threads < 1:
+        raise ValueError(f"threads = {threads}: there must be at least one.")
+    search = jaccard_search(metadata, queries, pool, depth)
+    neighbours = np.empty((len(search.queries), depth), dtype=np.int32)
+    starts = range(0, len(neighbours), BLOCK)
+    executor = ThreadPoolExecutor(threads or cores())
     try:
-        for done in as_completed([executor.submit(search, start) for start in range(0, len(queries), BLOCK)]):
-            finished = done.result()
+        for start, block in zip(starts, executor.map(lambda at: search.lists(at, at + BLOCK), starts), strict=True):
+            neighbours[start : start + BLOCK] = block
             if progress is not None:
-                progress(finished)
+                progress(len(block))
     finally:
         executor.shutdown(cancel_futures=True)
     return neighbours
@@ -138,7 +157,7 @@ def _rows(rows: np.ndarray, metadata: sparse.csr_matrix, name: str) -> np.ndarra
     return rows
 
 
-def _cores() -> int:
+def cores() -> int:
     """Cores that this process may use, which on a shared machine can be fewer than there are."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 

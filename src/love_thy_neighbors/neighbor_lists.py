@@ -7,7 +7,9 @@ which not every file system that nodes share has. Lists are memory-mapped: a mac
 """
 
 import hashlib
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -16,10 +18,12 @@ from scipy import sparse
 
 from love_thy_neighbors.atomic import write_npy
 from love_thy_neighbors.collection import Collection
-from love_thy_neighbors.euclidean import nearest_by_euclidean
+from love_thy_neighbors.engines import LOCAL, Engine
+from love_thy_neighbors.euclidean import euclidean_search
 from love_thy_neighbors.euclidean_blocks import gpu_for_euclidean, nearest_by_euclidean_on
-from love_thy_neighbors.jaccard import nearest_by_jaccard, top_vocabulary
+from love_thy_neighbors.jaccard import jaccard_search, top_vocabulary
 from love_thy_neighbors.jaccard_blocks import gpu_for_jaccard, nearest_by_jaccard_on
+from love_thy_neighbors.neighbor_blocks import BLOCK, Search, is_whole, write_lists
 from love_thy_neighbors.progress import progress_bar
 from love_thy_neighbors.splits import PARTS, Split
 from love_thy_neighbors.vocabularies import overlapping_vocabularies
@@ -65,33 +69,52 @@ def neighbor_lists(
     collection: Collection, split: Split, query: NeighborQuery, M: int, part: str, cache: Path
 ) -> np.ndarray:
     """The neighbour lists int32 [n, M] of ``split.rows[part]``, from the cache if they are there."""
+    # Copy-on-write: nothing is ever written, but torch accepts only arrays that could be.
+    return np.load(list_file(collection, split, query, M, part, cache), mmap_mode="c")[:, :M]
+
+
+def list_file(
+    collection: Collection,
+    split: Split,
+    query: NeighborQuery,
+    M: int,
+    part: str,
+    cache: Path,
+    engine: Engine = LOCAL,
+    block: int = BLOCK,
+) -> Path:
+    """The file of the lists int32 [n, M or more] of ``split.rows[part]``, made by ``engine`` if it is not there.
+
+    ``block`` is how many lists are made, and kept when the work is interrupted, at once.
+    """
     pool = neighbor_pool(split, query, part)
     queries = split.rows[part]
     depth = DEPTH * -(-M // DEPTH)
     if query.kind == "visual":
+        table, scale = collection.features.table, collection.features.scale
         path = cache / f"{_key(_visual_identity(collection), queries, pool, depth)}.npy"
+        gpu = partial(gpu_for_euclidean, table, queries, pool)
+        on_gpu = partial(nearest_by_euclidean_on, table=table, scale=scale, queries=queries, pool=pool, depth=depth)
+        search: Callable[[], Search] = partial(euclidean_search, table, scale, queries, pool, depth)
     else:
         matrix = metadata_matrix(collection, split, query)
         path = cache / f"{_key(b'jaccard', matrix.indptr, matrix.indices, queries, pool, depth)}.npy"
+        gpu = partial(gpu_for_jaccard, matrix, queries, pool)
+        on_gpu = partial(nearest_by_jaccard_on, metadata=matrix, queries=queries, pool=pool, depth=depth)
+        search = partial(jaccard_search, matrix, queries, pool, depth)
     shape = (len(queries), depth)
-    if not _is_whole(path, shape):
-        cache.mkdir(parents=True, exist_ok=True)
-        with FileLock(path.with_suffix(".lock")):
-            if not _is_whole(path, shape):  # while we waited, another process may have made it
-                with progress_bar(f"{query.kind} neighbours, {part}", len(queries)) as advance:
-                    if query.kind == "visual":
-                        table, scale = collection.features.table, collection.features.scale
-                        if (gpu := gpu_for_euclidean(table, queries, pool)) is not None:
-                            lists = nearest_by_euclidean_on(gpu, table, scale, queries, pool, depth, progress=advance)
-                        else:
-                            lists = nearest_by_euclidean(table, scale, queries, pool, depth, progress=advance)
-                    elif (gpu := gpu_for_jaccard(matrix, queries, pool)) is not None:
-                        lists = nearest_by_jaccard_on(gpu, matrix, queries, pool, depth, progress=advance)
-                    else:
-                        lists = nearest_by_jaccard(matrix, queries, pool, depth, progress=advance)
-                write_npy(path, lists)
-    # Copy-on-write: nothing is ever written, but torch accepts only arrays that could be.
-    return np.load(path, mmap_mode="c")[:, :M]
+    if is_whole(path, shape):
+        return path
+    cache.mkdir(parents=True, exist_ok=True)
+    with FileLock(path.with_suffix(".lock")):
+        if not is_whole(path, shape):  # while we waited, another process may have made it
+            about = f"{query.kind} neighbours, {part}"
+            if engine == LOCAL and (device := gpu()) is not None:
+                with progress_bar(about, len(queries)) as advance:
+                    write_npy(path, on_gpu(device, progress=advance))
+            else:
+                write_lists(path, search(), about, engine, block)
+    return path
 
 
 def metadata_matrix(collection: Collection, split: Split, query: NeighborQuery) -> sparse.csr_matrix:
@@ -147,12 +170,3 @@ def _key(*parts: bytes | np.ndarray | int) -> str:
         data = np.ascontiguousarray(part, dtype=np.int64).tobytes() if not isinstance(part, bytes) else part
         digest.update(len(data).to_bytes(8, "little") + data)
     return digest.hexdigest()[:32]
-
-
-def _is_whole(path: Path, shape: tuple[int, int]) -> bool:
-    """Whether the cached file is there and readable; a damaged one is simply made again."""
-    try:
-        array = np.load(path, mmap_mode="r", allow_pickle=False)
-    except (OSError, ValueError, EOFError):
-        return False
-    return array.shape == shape and array.dtype == np.int32

@@ -1,13 +1,13 @@
 """The rules that a training config must keep, checked before anything is loaded."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from math import isfinite
 from pathlib import Path
 from typing import Any
 
 from love_thy_neighbors.card import metadata_types, read_card
-from love_thy_neighbors.errors import UserError
+from love_thy_neighbors.errors import UserError, require_whole
 from love_thy_neighbors.identity import SURVEYS, TRAINING, is_trained
 
 Rule = tuple[str, Callable[[Any], bool]]
@@ -79,6 +79,11 @@ RULES: dict[str, Rule] = {
     "model.arguments": ("must be keys and values, as in configs/model", lambda v: isinstance(v, dict)),
     **{f"trainer.limit_{part}_batches": _number(0, _INFINITY, open_low=True) for part in ("train", "val", "test")},
 }
+# Those that neighbors.py has too.
+NEIGHBOR_KEYS = (
+    *("M", "tau", "split", "pool", "overlap", "split_by", "keep_unlabelled"),
+    *("data.dir", "data.split_sizes", "data.discard_without_metadata"),
+)
 
 
 def check_config(config: dict[str, Any]) -> None:
@@ -87,12 +92,7 @@ def check_config(config: dict[str, Any]) -> None:
     Looks at values, at whether files are there and at the collection's card; reads no data.
     """
     unused = () if is_trained(config) else (*TRAINING, "dropout", "model")
-    for key, (demand, holds) in RULES.items():
-        if key.split(".")[0] in unused:
-            continue
-        value = _get(config, key)
-        if not holds(value):
-            raise UserError(f"{key}={_shown(value)}: {key} {demand}.")
+    _check_rules(config, [key for key in RULES if key.split(".")[0] not in unused])
     if config["m"] > config["M"]:
         raise UserError(
             f"m={config['m']} is larger than M={config['M']}: a neighborhood of m images is drawn from the M nearest, "
@@ -107,6 +107,26 @@ def check_config(config: dict[str, Any]) -> None:
             f"measure=score_parts: model={config['model']['name']} has no image and neighborhood part; give "
             "model=neighborhood."
         )
+    _check_data(config)
+
+
+def check_neighbors(config: dict[str, Any]) -> None:
+    """`check_config` for the config of neighbors.py, which has no model and some keys of its own."""
+    _check_rules(config, NEIGHBOR_KEYS)
+    require_whole("block", config["block"], 1)
+    _check_data(config | {"measure": "annotation", "model": {"neighbors": True}})
+
+
+def _check_rules(config: dict[str, Any], keys: Iterable[str]) -> None:
+    for key in keys:
+        demand, holds = RULES[key]
+        value = _get(config, key)
+        if not holds(value):
+            raise UserError(f"{key}={_shown(value)}: {key} {demand}.")
+
+
+def _check_data(config: dict[str, Any]) -> None:
+    """That the collection has what is asked of it."""
     kinds = {config[key]["type"] for key in ("metadata", "test_metadata")}
     if config["overlap"] is not None and config["model"]["neighbors"] and kinds != {"tags"}:
         raise UserError(f"overlap={config['overlap']}: divides a vocabulary of tags; give metadata=tags.")
