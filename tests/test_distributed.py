@@ -132,20 +132,14 @@ def free_port() -> int:
 
 @pytest.mark.slow
 @pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="only Linux tells which file is mapped")
-@pytest.mark.parametrize("start", ["torchrun", "by hand"])
-def test_two_nodes_end_like_one_process(made_up: Path, tmp_path: Path, one_process: Path, start: str) -> None:
+def test_two_nodes_end_like_one_process(made_up: Path, tmp_path: Path, one_process: Path) -> None:
     """Two nodes that share a folder, both of them this machine."""
     command = (str(ROOT / "train.py"), *job(made_up, tmp_path), *TWO, "trainer.devices=1", "trainer.num_nodes=2")
     port, environment, nodes = free_port(), spied(tmp_path), []
     for node in (0, 1):
-        if start == "torchrun":
-            where = ("--nnodes=2", "--nproc-per-node=1", "--master-addr=127.0.0.1", f"--master-port={port}")
-            how = ("-m", "torch.distributed.run", *where, f"--node-rank={node}")
-            nodes.append(started((*how, *command), tmp_path, **environment))
-        else:
-            ours = {"NODE_RANK": str(node), "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}
-            # By hand only the node has a number at first, and the spy goes by the number of the process.
-            nodes.append(started(command, tmp_path, **environment, **ours, **({"RANK": "1"} if node else {})))
+        ours = {"NODE_RANK": str(node), "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}
+        # At first only the node has a number, and the spy goes by the number of the process.
+        nodes.append(started(command, tmp_path, **environment, **ours, **({"RANK": "1"} if node else {})))
     try:
         said = [node.communicate(timeout=300) for node in nodes]
     finally:
