@@ -44,8 +44,8 @@ def finished(run: Path) -> dict[str, Any]:
     with (run / "metrics.csv").open() as file:
         epochs = sum(1 for _ in csv.DictReader(file))
     return {
-        "model": results["config"]["model"]["name"],
-        "train_s": round(results["seconds"], 1),
+        "model": results["model"],
+        "train_s": round(results["wall_time_s"], 1),
         "epochs": epochs,
         "tested": len(np.load(run / "rows.npy")),
         "mAP_L": round(results["test"]["mAP_L"], 2),

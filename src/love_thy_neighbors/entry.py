@@ -85,12 +85,14 @@ def run(main: Callable[[], Any]) -> None:
 
 
 def let_idle_threads_sleep() -> None:
-    """Tell OpenMP, before torch loads it, that threads without work sleep; what the user has set stays.
+    """Tell OpenMP, before torch loads it, that threads without work soon sleep; what the user has set stays.
 
     Else they turn in circles for a while after each matrix product, on the cores that RMSProp's threads and other jobs
-    of a sweep could use.
+    of a sweep could use. A few microseconds of it are worth while: the small operations of a step follow each other
+    closely, and waking a thread takes longer than most of them.
     """
     os.environ.setdefault("OMP_WAIT_POLICY", "passive")
+    os.environ.setdefault("GOMP_SPINCOUNT", "2000")  # turns, in GNU's OpenMP, which torch for Linux brings along
 
 
 def job(work: Callable[[DictConfig], Any], config: DictConfig) -> Any:

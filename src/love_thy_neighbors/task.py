@@ -148,6 +148,7 @@ class AnnotationTask(pl.LightningModule):
         self._report("test", self.test_metrics)
 
     def _report(self, part: str, metrics: AnnotationMetrics) -> None:
+        self._data.states = None  # before the metrics take memory of their own
         try:
             figures = metrics.compute()
         except ValueError as error:
@@ -159,7 +160,6 @@ class AnnotationTask(pl.LightningModule):
         self.figures = figures
         self.rows, self.scores = metrics.gathered()
         metrics.reset()
-        self._data.states = None
 
     def configure_optimizers(self) -> torch.optim.Optimizer:
         matrices = [p for p in self.model.parameters() if p.ndim > 1]

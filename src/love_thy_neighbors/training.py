@@ -16,7 +16,7 @@ from love_thy_neighbors.data import NeighborhoodData
 from love_thy_neighbors.errors import UserError
 from love_thy_neighbors.identity import differences, identity
 from love_thy_neighbors.loggers import close_loggers, log_result, make_loggers
-from love_thy_neighbors.processes import is_main_process
+from love_thy_neighbors.processes import give_large_blocks_back, is_main_process
 from love_thy_neighbors.results import CHECKPOINT, MODEL, begin, write_results
 from love_thy_neighbors.snapshots import Snapshots
 from love_thy_neighbors.task import AnnotationTask
@@ -26,6 +26,7 @@ log = logging.getLogger(__name__)
 
 def train(config: dict[str, Any], folder: Path, resume: bool) -> None:
     """Train the model of a config, or with ``resume`` train it on, and write its results into ``folder``."""
+    give_large_blocks_back()
     data = make_data(config)
     arguments = model_arguments(config, data)
     torch.manual_seed(hash_seed(config["seed"]))
