@@ -1,5 +1,6 @@
 """Hydra's messages as one sentence, and which settings the baseline keeps."""
 
+import os
 import subprocess
 import sys
 
@@ -7,7 +8,7 @@ import pytest
 from omegaconf.errors import OmegaConfBaseException
 
 from conftest import ROOT, settings
-from love_thy_neighbors.entry import _key, sentence
+from love_thy_neighbors.entry import _key, let_idle_threads_sleep, sentence
 
 
 @pytest.mark.parametrize(
@@ -92,3 +93,24 @@ def test_model_py_needs_torch_alone_and_jaccard_py_no_torch() -> None:
 def test_importing_the_entry_module_is_light() -> None:
     code = "import love_thy_neighbors.entry, sys; assert not {'torch', 'numba', 'pyarrow', 'scipy'} & set(sys.modules)"
     assert subprocess.run([sys.executable, "-c", code]).returncode == 0
+
+
+@pytest.mark.parametrize(
+    ("set_by_user", "expected"),
+    [
+        ({}, ("passive", "2000")),
+        ({"OMP_WAIT_POLICY": "active"}, ("active", None)),  # a count of turns would overrule it
+        ({"GOMP_SPINCOUNT": "7"}, ("passive", "7")),
+    ],
+    ids=["nothing", "policy", "count"],
+)
+def test_idle_threads_sleep_unless_the_user_wants_otherwise(
+    monkeypatch: pytest.MonkeyPatch, set_by_user: dict[str, str], expected: tuple[str, str | None]
+) -> None:
+    for name in ("OMP_WAIT_POLICY", "GOMP_SPINCOUNT"):
+        monkeypatch.setenv(name, "")  # so that what the function sets is undone after the test
+        monkeypatch.delenv(name)
+    for name, value in set_by_user.items():
+        monkeypatch.setenv(name, value)
+    let_idle_threads_sleep()
+    assert (os.environ["OMP_WAIT_POLICY"], os.environ.get("GOMP_SPINCOUNT")) == expected

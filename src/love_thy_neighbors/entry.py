@@ -91,7 +91,9 @@ def let_idle_threads_sleep() -> None:
     of a sweep could use. A few microseconds of it are worth while: the small operations of a step follow each other
     closely, and waking a thread takes longer than most of them.
     """
-    os.environ.setdefault("OMP_WAIT_POLICY", "passive")
+    if "OMP_WAIT_POLICY" in os.environ:
+        return
+    os.environ["OMP_WAIT_POLICY"] = "passive"
     os.environ.setdefault("GOMP_SPINCOUNT", "2000")  # turns, in GNU's OpenMP, which torch for Linux brings along
 
 
