@@ -4,7 +4,7 @@ import hydra
 from omegaconf import DictConfig
 
 from love_thy_neighbors.engines import Engine
-from love_thy_neighbors.entry import as_text, fail, job, plain, register_resolvers, run
+from love_thy_neighbors.entry import CONTINUES, as_text, job, plain, register_resolvers, run
 
 register_resolvers()
 
@@ -25,11 +25,8 @@ def work(config: DictConfig) -> None:
 @hydra.main(version_base="1.3", config_path="configs", config_name="neighbors")
 def main(config: DictConfig) -> None:
     """Hydra's way in."""
-    try:
-        job(work, config)
-    except KeyboardInterrupt:
-        fail("interrupted; the same command continues where it stopped.")
+    job(work, config)
 
 
 if __name__ == "__main__":
-    run(main)
+    run(main, CONTINUES)

@@ -12,7 +12,7 @@ from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf
 
 from love_thy_neighbors.engines import Engine
-from love_thy_neighbors.entry import as_text, fail, job, run
+from love_thy_neighbors.entry import CONTINUES, as_text, job, run
 from love_thy_neighbors.errors import UserError
 
 
@@ -72,12 +72,9 @@ def _as_values(arguments: list[str]) -> list[str]:
 @hydra.main(version_base="1.3", config_path="configs", config_name="prepare")
 def main(config: DictConfig) -> None:
     """Hydra's way in."""
-    try:
-        job(work, config)
-    except KeyboardInterrupt:
-        fail("interrupted; the same command continues where it stopped.")
+    job(work, config)
 
 
 if __name__ == "__main__":
     sys.argv[1:] = _as_values(sys.argv[1:])
-    run(main)
+    run(main, CONTINUES)

@@ -7,9 +7,10 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 from omegaconf import DictConfig
 
-from love_thy_neighbors.entry import baseline_config, job, plain, register_resolvers, run
+from love_thy_neighbors.entry import baseline_config, job, let_idle_threads_sleep, plain, register_resolvers, run
 
 register_resolvers()
+let_idle_threads_sleep()
 
 
 def work(config: DictConfig) -> float | None:

@@ -8,11 +8,8 @@ line of JSON. Exits with status 1 if the collection is not what was written.
 
 import argparse
 import json
-import os
-import subprocess
 import sys
 import tempfile
-import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,6 +18,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
+from measured_process import measured
 from rich.console import Console
 from rich.table import Table
 
@@ -115,15 +113,8 @@ def _write_xml(path: Path, made: Made) -> None:
 
 
 def prepare(folder: Path, out: Path, *arguments: str) -> tuple[float, float]:
-    """Seconds and peak memory (MiB) of prepare.py in a process of its own."""
-    command = [sys.executable, str(ROOT / "prepare.py"), "source=nuswide", f"root={folder / 'release'}", f"out={out}"]
-    started = time.monotonic()
-    process = subprocess.Popen([*command, *arguments], stdout=subprocess.DEVNULL)
-    _, status, usage = os.wait4(process.pid, 0)  # the memory of this child alone
-    process.returncode = os.waitstatus_to_exitcode(status)
-    if process.returncode:
-        raise SystemExit(f"prepare.py failed with status {process.returncode}")
-    return time.monotonic() - started, usage.ru_maxrss / 1024
+    """Seconds and peak memory (MiB) of reading the release."""
+    return measured("prepare.py", "source=nuswide", f"root={folder / 'release'}", f"out={out}", *arguments)
 
 
 def same(out: Path, made: Made, with_metadata: bool) -> bool:

@@ -9,33 +9,18 @@ of JSON. Exits with status 1 if a run has not trained all its epochs or not test
 import argparse
 import csv
 import json
-import os
-import subprocess
 import sys
 import tempfile
-import time
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from measured_process import measured
 from rich.console import Console
 from rich.table import Table
 
 ROOT = Path(__file__).resolve().parents[1]
 TEST_IMAGES = 40_253
-
-
-def train(folder: Path, epochs: int) -> tuple[float, float]:
-    """Seconds and peak resident memory (MiB, pages of the mapped features among them) of train.py."""
-    places = [f"data.dir={folder / 'collection'}", f"logs={folder / 'runs'}", f"cache={folder / 'cache'}"]
-    command = [sys.executable, str(ROOT / "train.py"), "data=synthetic", f"epochs={epochs}", *places]
-    started = time.monotonic()
-    process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
-    _, status, usage = os.wait4(process.pid, 0)  # the memory of this child alone
-    process.returncode = os.waitstatus_to_exitcode(status)
-    if process.returncode:
-        raise SystemExit(f"train.py failed with status {process.returncode}")
-    return time.monotonic() - started, usage.ru_maxrss / 1024
 
 
 def finished(run: Path) -> dict[str, Any]:
@@ -60,9 +45,9 @@ def main() -> int:
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        command = [sys.executable, str(ROOT / "prepare.py"), "source=synthetic", f"out={folder / 'collection'}"]
-        subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
-        seconds, peak = train(folder, options.epochs)
+        measured("prepare.py", "source=synthetic", f"out={folder / 'collection'}")
+        places = [f"data.dir={folder / 'collection'}", f"logs={folder / 'runs'}", f"cache={folder / 'cache'}"]
+        seconds, peak = measured("train.py", "data=synthetic", f"epochs={options.epochs}", *places)
         runs = sorted(
             (finished(path.parent) for path in (folder / "runs").glob("*/results.json")), key=lambda r: r["model"]
         )

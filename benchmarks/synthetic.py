@@ -6,16 +6,14 @@ JSON. Exits with status 1 if a number of values, or the images of the rarest or 
 """
 
 import json
-import os
-import subprocess
 import sys
 import tempfile
-import time
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pyarrow.parquet as pq
+from measured_process import measured
 from rich.console import Console
 from rich.table import Table
 
@@ -24,18 +22,6 @@ from love_thy_neighbors.sources.synthetic_counts import LAWS
 from love_thy_neighbors.sources.tables import encoded
 
 ROOT = Path(__file__).resolve().parents[1]
-
-
-def prepare(out: Path) -> tuple[float, float]:
-    """Seconds and peak memory (MiB) of prepare.py in a process of its own."""
-    command = [sys.executable, str(ROOT / "prepare.py"), "source=synthetic", f"out={out}"]
-    started = time.monotonic()
-    process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
-    _, status, usage = os.wait4(process.pid, 0)  # the memory of this child alone
-    process.returncode = os.waitstatus_to_exitcode(status)
-    if process.returncode:
-        raise SystemExit(f"prepare.py failed with status {process.returncode}")
-    return time.monotonic() - started, usage.ru_maxrss / 1024
 
 
 def counted(out: Path) -> dict[str, dict[str, Any]]:
@@ -77,7 +63,7 @@ def shown(counts: dict[str, dict[str, Any]]) -> Table:
 def main() -> int:
     """Make, count, print."""
     with tempfile.TemporaryDirectory() as folder:
-        seconds, peak = prepare(Path(folder) / "collection")
+        seconds, peak = measured("prepare.py", "source=synthetic", f"out={folder}/collection")
         counts = counted(Path(folder) / "collection")
     console = Console()
     console.print(f"prepare.py source=synthetic: {seconds:.1f} s, peak {peak:,.0f} MiB")

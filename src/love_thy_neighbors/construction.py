@@ -9,10 +9,12 @@ from pytorch_lightning.callbacks import Callback, RichProgressBar
 from pytorch_lightning.utilities.exceptions import MisconfigurationException
 
 from love_thy_neighbors.checkpoints import MODELS
-from love_thy_neighbors.data import NeighborhoodData
+from love_thy_neighbors.collection import Collection
+from love_thy_neighbors.data import NeighborhoodData, split_collection
 from love_thy_neighbors.errors import UserError
 from love_thy_neighbors.graphed import GraphedTask
 from love_thy_neighbors.neighbor_lists import NeighborQuery, Overlap
+from love_thy_neighbors.splits import Split
 from love_thy_neighbors.task import AnnotationTask
 
 
@@ -66,6 +68,18 @@ def neighbor_queries(config: dict[str, Any]) -> tuple[NeighborQuery, NeighborQue
         for key in ("metadata", "test_metadata")
     )
     return first, second
+
+
+def configured_split(config: dict[str, Any], collection: Collection) -> Split:
+    """The split of ``collection`` that a config describes, without the DataModule."""
+    return split_collection(
+        collection,
+        config["split"],
+        config["data"]["split_sizes"],
+        config["split_by"],
+        config["keep_unlabelled"],
+        config["data"]["discard_without_metadata"],
+    )
 
 
 def model_arguments(config: dict[str, Any], data: NeighborhoodData) -> dict[str, Any]:

@@ -61,13 +61,17 @@ def as_text(path: object) -> str | None:
     return None if path is None else str(path)
 
 
-def run(main: Callable[[], Any]) -> None:
+CONTINUES = "the same command continues where it stopped"
+
+
+def run(
+    main: Callable[[], Any], interrupted: str = "start the same command again with resume=true to continue"
+) -> None:
     """Run a ``hydra.main`` program; a user's mistake ends it with one sentence and exit status 1.
 
-    Every other exception is a bug and keeps its traceback.
+    ``interrupted`` is what a person who pressed Ctrl-C is told. Every other exception is a bug and keeps its traceback.
     """
     os.environ.setdefault("HYDRA_FULL_ERROR", "1")  # exceptions come here instead of being printed by Hydra
-    let_idle_threads_sleep()
     if not is_main_process():  # in the run's folder the first process alone writes, and Hydra as well
         sys.argv += ["hydra.output_subdir=null", "hydra/job_logging=stdout"]
     try:
@@ -81,7 +85,7 @@ def run(main: Callable[[], Any]) -> None:
             raise
         fail(f"{error}; name one of the group's files, as --help lists them.")
     except KeyboardInterrupt:
-        fail("interrupted; start the same command again with resume=true to continue.")
+        fail(f"interrupted; {interrupted}.")
 
 
 def let_idle_threads_sleep() -> None:

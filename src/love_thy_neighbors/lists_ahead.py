@@ -9,8 +9,7 @@ from rich.console import Console
 from rich.table import Table
 
 from love_thy_neighbors.collection import load_collection
-from love_thy_neighbors.construction import neighbor_queries
-from love_thy_neighbors.data import split_collection
+from love_thy_neighbors.construction import configured_split, neighbor_queries
 from love_thy_neighbors.engines import Engine
 from love_thy_neighbors.neighbor_lists import list_file
 
@@ -19,14 +18,7 @@ def make_lists(config: dict[str, Any], engine: Engine) -> None:
     """Make the lists that a checked config asks for and that are not in the cache, and print what is there then."""
     data = config["data"]
     collection = load_collection(Path(data["dir"]), data["backbone"])
-    split = split_collection(
-        collection,
-        config["split"],
-        data["split_sizes"],
-        config["split_by"],
-        config["keep_unlabelled"],
-        data["discard_without_metadata"],
-    )
+    split = configured_split(config, collection)
     query, test_query = neighbor_queries(config)
     wanted = [("train", query), ("val", query), ("test", test_query)]
     if config["metadata"] != config["test_metadata"]:  # the run that trains the model is tested as it was trained

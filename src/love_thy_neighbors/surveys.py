@@ -9,7 +9,7 @@ import numpy as np
 from love_thy_neighbors.analysis.label_correlation import chance, coverage, label_correlation
 from love_thy_neighbors.analysis.statistics import collection_statistics
 from love_thy_neighbors.collection import load_collection
-from love_thy_neighbors.data import split_collection
+from love_thy_neighbors.construction import configured_split
 from love_thy_neighbors.neighbor_lists import NeighborQuery, neighbor_lists
 from love_thy_neighbors.results import begin, write_results
 
@@ -35,14 +35,7 @@ def survey_label_correlation(config: dict[str, Any], folder: Path) -> None:
     since = time.monotonic()
     begin(folder, config)
     collection = load_collection(Path(config["data"]["dir"]), config["data"]["backbone"])
-    split = split_collection(
-        collection,
-        config["split"],
-        config["data"]["split_sizes"],
-        config["split_by"],
-        config["keep_unlabelled"],
-        config["data"]["discard_without_metadata"],
-    )
+    split = configured_split(config, collection)
     rows = split.rows["test"]
     types = [*collection.metadata, "visual"]
     probability, covered = [], {}
