@@ -3,21 +3,21 @@
 import hydra
 from omegaconf import DictConfig
 
-from love_thy_neighbors.engines import Engine
-from love_thy_neighbors.entry import CONTINUES, as_text, job, plain, register_resolvers, run
+from love_thy_neighbors.cluster.engine import Engine
+from love_thy_neighbors.programs.start import CONTINUES, as_text, job, plain, register_resolvers, run
 
 register_resolvers()
 
 
 def work(config: DictConfig) -> None:
     """Make the lists that ``config`` describes."""
-    from love_thy_neighbors.settings import check_neighbors
+    from love_thy_neighbors.runs.settings import check_neighbors
 
     settings = plain(config)
     check_neighbors(settings)
     engine = Engine(str(settings["engine"]), as_text(settings["ray"]["address"]))
     # Torch and Numba take seconds: they come late, so that mistakes are told at once.
-    from love_thy_neighbors.lists_ahead import make_lists
+    from love_thy_neighbors.programs.neighbors import make_lists
 
     make_lists(settings, engine)
 

@@ -11,20 +11,20 @@ import hydra
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf
 
-from love_thy_neighbors.engines import Engine
-from love_thy_neighbors.entry import CONTINUES, as_text, job, run
+from love_thy_neighbors.cluster.engine import Engine
 from love_thy_neighbors.errors import UserError
+from love_thy_neighbors.programs.start import CONTINUES, as_text, job, run
 
 
 def work(config: DictConfig) -> None:
     """Make the collection that ``config`` describes, or add features to one."""
     if not isinstance(config.overwrite, bool):
         raise UserError(f"overwrite: must be true or false, not {config.overwrite}.")
-    from love_thy_neighbors.extraction import Extraction  # late, like the sources, so that --help is quick
+    from love_thy_neighbors.features.settings import Extraction  # late, like the sources, so that --help is quick
 
     source = HydraConfig.get().runtime.choices["source"]
     if source == "collection":
-        from love_thy_neighbors.added_features import Options, add_features
+        from love_thy_neighbors.sources.collection import Options, add_features
 
         add_features(_chosen(Options, config), _chosen(Extraction, config))
         return
@@ -35,7 +35,7 @@ def work(config: DictConfig) -> None:
     if out.is_symlink():  # the folder is replaced, not the link to it
         out = out.resolve()
     module = import_module(f"love_thy_neighbors.sources.{source}")
-    from love_thy_neighbors.sources.making import make
+    from love_thy_neighbors.sources.prepare import make
 
     make(module.read, _chosen(module.Options, config), out, config.overwrite, how)
 

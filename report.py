@@ -4,7 +4,7 @@ import hydra
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig
 
-from love_thy_neighbors.entry import fail, job, register_resolvers, run
+from love_thy_neighbors.programs.start import fail, job, register_resolvers, run
 
 register_resolvers()
 

@@ -7,7 +7,14 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 from omegaconf import DictConfig
 
-from love_thy_neighbors.entry import baseline_config, job, let_idle_threads_sleep, plain, register_resolvers, run
+from love_thy_neighbors.programs.start import (
+    baseline_config,
+    job,
+    let_idle_threads_sleep,
+    plain,
+    register_resolvers,
+    run,
+)
 
 register_resolvers()
 let_idle_threads_sleep()
@@ -15,12 +22,12 @@ let_idle_threads_sleep()
 
 def work(config: DictConfig) -> float | None:
     """Do one job; returns its validation mAP_L, if any, which a hyperparameter search may maximise."""
-    from love_thy_neighbors.settings import check_config
+    from love_thy_neighbors.runs.settings import check_config
 
     settings = plain(config)
     check_config(settings)
     # Torch and Lightning take seconds: they come late, so that mistakes are told at once.
-    from love_thy_neighbors.job import train_and_compare
+    from love_thy_neighbors.jobs.job import train_and_compare
 
     hydra_config = HydraConfig.get()
     return train_and_compare(

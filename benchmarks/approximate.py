@@ -31,8 +31,8 @@ from scipy import sparse
 sys.path.insert(0, str(Path(__file__).parent))
 from jaccard import most_frequent
 
-from love_thy_neighbors.jaccard import nearest_by_jaccard
-from love_thy_neighbors.sources.synthetic_metadata import made_up_entries
+from love_thy_neighbors.neighbors.jaccard import nearest_by_jaccard
+from love_thy_neighbors.sources.synthetic.metadata import made_up_entries
 
 SAMPLE, DEPTH, CAP = 2_000, 20, 500
 TIMED = 5  # every so many-th image's exact list is timed

@@ -29,9 +29,9 @@ from sklearn.neighbors import NearestNeighbors
 from sparse_dot_topn import sp_matmul_topn
 from usearch import index as usearch
 
-from love_thy_neighbors.collection import load_collection
-from love_thy_neighbors.jaccard import nearest_by_jaccard, top_vocabulary
-from love_thy_neighbors.sources.synthetic_metadata import made_up_entries
+from love_thy_neighbors.collection.loading import load_collection
+from love_thy_neighbors.neighbors.jaccard import nearest_by_jaccard, top_vocabulary
+from love_thy_neighbors.sources.synthetic.metadata import made_up_entries
 
 ROOT = Path(__file__).resolve().parents[1]
 CORES = len(os.sched_getaffinity(0))
@@ -45,7 +45,7 @@ SEARCH = """
 import sys, time
 import numpy as np
 from scipy import sparse
-from love_thy_neighbors.jaccard import nearest_by_jaccard
+from love_thy_neighbors.neighbors.jaccard import nearest_by_jaccard
 metadata, depth = sparse.load_npz(sys.argv[1]), int(sys.argv[2])
 few, rows = np.arange(min(100, metadata.shape[0])), np.arange(metadata.shape[0])
 nearest_by_jaccard(metadata, few, few, depth)

@@ -21,15 +21,15 @@ from collections.abc import Callable
 from rich.console import Console
 from rich.table import Table
 
-from love_thy_neighbors.entry import let_idle_threads_sleep
+from love_thy_neighbors.programs.start import let_idle_threads_sleep
 
 let_idle_threads_sleep()  # as train.py does, before torch is there
 
 # ruff: noqa: E402
 import torch
 
-from love_thy_neighbors import rmsprop
-from love_thy_neighbors.factored import Factors
+from love_thy_neighbors.training import rmsprop
+from love_thy_neighbors.training.sparse_gradient import Factors
 
 SHARES = (0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.7)
 SETTINGS = {"lr": 1e-4, "alpha": 0.99, "weight_decay": 3e-3}

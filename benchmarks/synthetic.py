@@ -17,8 +17,8 @@ from measured_process import measured
 from rich.console import Console
 from rich.table import Table
 
-from love_thy_neighbors.report.published import TABLE_1
-from love_thy_neighbors.sources.synthetic_counts import LAWS
+from love_thy_neighbors.paper import TABLE_1
+from love_thy_neighbors.sources.synthetic.counts import LAWS
 from love_thy_neighbors.sources.tables import encoded
 
 ROOT = Path(__file__).resolve().parents[1]

@@ -29,7 +29,7 @@ from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
-from love_thy_neighbors.entry import let_idle_threads_sleep, register_resolvers
+from love_thy_neighbors.programs.start import let_idle_threads_sleep, register_resolvers
 
 let_idle_threads_sleep()  # as train.py does, before torch is there
 
@@ -42,13 +42,13 @@ from rich.table import Table
 from torch import Tensor
 from torch.nn.functional import binary_cross_entropy_with_logits
 
-from love_thy_neighbors.batches import IndexBatch, hash_seed
-from love_thy_neighbors.construction import make_data, make_task, make_trainer, model_arguments
-from love_thy_neighbors.data import NeighborhoodData
-from love_thy_neighbors.entry import plain as resolved
-from love_thy_neighbors.loggers import make_loggers
+from love_thy_neighbors.jobs.build import make_data, make_task, make_trainer, model_arguments
 from love_thy_neighbors.neighborhoods import mean_of_max
-from love_thy_neighbors.task import AnnotationTask
+from love_thy_neighbors.programs.start import plain as resolved
+from love_thy_neighbors.training.batches import IndexBatch, hash_seed
+from love_thy_neighbors.training.data import NeighborhoodData
+from love_thy_neighbors.training.loggers import make_loggers
+from love_thy_neighbors.training.task import AnnotationTask
 
 ROOT = Path(__file__).resolve().parents[1]
 BLOCK = 20  # steps that each of the three does in turn

@@ -14,8 +14,8 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from love_thy_neighbors.collection_writing import write_collection
-from love_thy_neighbors.entry import plain, register_resolvers
+from love_thy_neighbors.collection.writing import write_collection
+from love_thy_neighbors.programs.start import plain, register_resolvers
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -81,9 +81,9 @@ def settings(*overrides: str) -> dict[str, Any]:
 
 def train_on(collection: Path, place: Path, *overrides: str) -> dict[str, Any]:
     """The results of a short training on a collection, in this process; its files go below ``place``."""
-    from love_thy_neighbors.identity import run_name
-    from love_thy_neighbors.job import finish
-    from love_thy_neighbors.settings import check_config
+    from love_thy_neighbors.jobs.job import finish
+    from love_thy_neighbors.runs.identity import run_name
+    from love_thy_neighbors.runs.settings import check_config
 
     short = ("epochs=2", "h=8", "baseline=null", "trainer.enable_progress_bar=false")
     places = (f"data.dir={collection}", f"logs={place}/logs", f"cache={place}/cache")
@@ -98,7 +98,7 @@ def train_on(collection: Path, place: Path, *overrides: str) -> dict[str, Any]:
 @pytest.fixture
 def mean_colour(monkeypatch: pytest.MonkeyPatch) -> None:
     """Any backbone is one that gives a picture's mean colour: quick, and enough to tell made-up pictures apart."""
-    from love_thy_neighbors import features
+    from love_thy_neighbors.features import extraction as features
 
     def load(name: str, device: object, weights: Path | None = None) -> features.Backbone:
         return features.Backbone(

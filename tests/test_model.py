@@ -5,7 +5,7 @@ import torch
 
 from love_thy_neighbors.baselines.visual import VisualMLP, VisualOnly
 from love_thy_neighbors.model import NeighborhoodModel
-from love_thy_neighbors.task import AnnotationTask
+from love_thy_neighbors.training.task import AnnotationTask
 
 
 def scores_in_numpy(model: NeighborhoodModel, x: np.ndarray, z: np.ndarray) -> np.ndarray:

@@ -15,12 +15,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from love_thy_neighbors.collection import load_collection
+from love_thy_neighbors.collection.loading import load_collection
 from love_thy_neighbors.errors import UserError
-from love_thy_neighbors.extraction import Extraction
+from love_thy_neighbors.features.settings import Extraction
 from love_thy_neighbors.sources.jsonl import Options, read
 from love_thy_neighbors.sources.jsonl_lines import parse_line, raw_lines
-from love_thy_neighbors.sources.making import make
+from love_thy_neighbors.sources.prepare import make
 from love_thy_neighbors.sources.rejects import RowError
 
 pytestmark = pytest.mark.usefixtures("mean_colour")

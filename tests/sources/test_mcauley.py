@@ -11,12 +11,12 @@ from PIL import Image
 
 from conftest import train_on
 from fixtures import mcauley
-from love_thy_neighbors.collection import load_collection
+from love_thy_neighbors.collection.loading import load_collection
 from love_thy_neighbors.errors import UserError
-from love_thy_neighbors.extraction import Extraction
-from love_thy_neighbors.sources.making import make
+from love_thy_neighbors.features.settings import Extraction
+from love_thy_neighbors.sources.flickr.pictures_by_id import pictures_by_id
 from love_thy_neighbors.sources.mcauley import Options, read
-from love_thy_neighbors.sources.pictures_by_id import pictures_by_id
+from love_thy_neighbors.sources.prepare import make
 
 pytestmark = pytest.mark.usefixtures("mean_colour")
 HOW = Extraction(size=32, batch_size=16, workers=0, device="cpu", thumbnail=0, max_pixels=10_000)

@@ -16,12 +16,12 @@ from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig
 
 if TYPE_CHECKING:
-    from love_thy_neighbors.experiments import Job
+    from love_thy_neighbors.programs.experiments import Job
 
 
 @dataclass
 class ExperimentSweeperConf:
-    """The config node hydra/sweeper=experiments; an experiment fills it (see `love_thy_neighbors.experiments`)."""
+    """The config node hydra/sweeper=experiments; an experiment fills it (see `programs.experiments`)."""
 
     _target_: str = f"{__name__}.ExperimentSweeper"
     params: dict[str, str] | None = None
@@ -43,7 +43,7 @@ class ExperimentSweeper(Sweeper):
 
     def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
         """Called by Hydra before `sweep`."""
-        from hydra_plugins.love_thy_neighbors_sweeper._outcomes import TellingTask
+        from love_thy_neighbors.programs.sweep_outcomes import TellingTask
 
         self.launcher = Plugins.instance().instantiate_launcher(
             hydra_context=hydra_context, task_function=TellingTask(task_function), config=config
@@ -54,8 +54,8 @@ class ExperimentSweeper(Sweeper):
 
         Raises `UserError` if one has failed, after the list of all has been printed.
         """
-        from hydra_plugins.love_thy_neighbors_sweeper import _outcomes
-        from love_thy_neighbors.experiments import plan
+        from love_thy_neighbors.programs import sweep_outcomes as _outcomes
+        from love_thy_neighbors.programs.experiments import plan
 
         planned = plan(self.params, self.grids, arguments)
         _outcomes.print_plan(planned)
@@ -66,7 +66,7 @@ class ExperimentSweeper(Sweeper):
 
     def _launch(self, jobs: "Sequence[Job]", first: int) -> list[Any]:
         """The outcome of each job: its value, or a `Failure`. ``first`` is the number of the first one."""
-        from hydra_plugins.love_thy_neighbors_sweeper._outcomes import KILLED, Failure, told_by_launcher
+        from love_thy_neighbors.programs.sweep_outcomes import KILLED, Failure, told_by_launcher
 
         assert self.launcher is not None
         try:

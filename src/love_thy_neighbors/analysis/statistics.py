@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 from scipy import sparse
 
-from love_thy_neighbors.collection import Collection
+from love_thy_neighbors.collection.loading import Collection
 
 
 def collection_statistics(collection: Collection, rows: np.ndarray) -> dict[str, Any]:

@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from love_thy_neighbors.experiments import Job, experiment_names, jobs
+from love_thy_neighbors.programs.experiments import Job, experiment_names, jobs
 from love_thy_neighbors.progress import progress_bar
 from love_thy_neighbors.report.claims import claims
 from love_thy_neighbors.report.collected import Stamp, collect

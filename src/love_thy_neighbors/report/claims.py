@@ -7,12 +7,12 @@ from dataclasses import dataclass
 import numpy as np
 
 from love_thy_neighbors.errors import UserError
+from love_thy_neighbors.paper import LABELS_NOT_IMPROVED
 from love_thy_neighbors.report.cells import text_of
 from love_thy_neighbors.report.context import Context
 from love_thy_neighbors.report.document import Block, Cell, Column, Gap, Note, Row, Table, Verdict
 from love_thy_neighbors.report.estimates import CONFIDENCE, Difference, paired_difference
 from love_thy_neighbors.report.matching import Runs
-from love_thy_neighbors.report.published import LABELS_NOT_IMPROVED
 from love_thy_neighbors.report.sections.annotation import MODELS, NAMES, TYPES
 from love_thy_neighbors.report.sections.correlation import curves
 from love_thy_neighbors.report.sections.curves import overlaps, varied

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from love_thy_neighbors.errors import UserError
-from love_thy_neighbors.results import RESULTS
-from love_thy_neighbors.tables import METRICS
+from love_thy_neighbors.runs.printing import METRICS
+from love_thy_neighbors.runs.results import RESULTS
 
 MAX_BYTES = 16 << 20  # ours have some kilobytes
 Stamp = dict[Path, tuple[int, int]]  # modification time in nanoseconds and size of each file

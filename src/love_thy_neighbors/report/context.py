@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import yaml
 
-from love_thy_neighbors.collection import Collection, load_collection, open_npy
+from love_thy_neighbors.collection.loading import Collection, load_collection, open_npy
 from love_thy_neighbors.errors import UserError
 from love_thy_neighbors.report.collected import Result
 from love_thy_neighbors.report.document import Block, Note, Origin

@@ -7,7 +7,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from PIL import Image
 
-from love_thy_neighbors.collection import Collection
+from love_thy_neighbors.collection.loading import Collection
 from love_thy_neighbors.report.galleries import NEIGHBORS, Example, SplitScore
 from love_thy_neighbors.report.themes import FONT, SMALL, Theme, canvas, shortened
 

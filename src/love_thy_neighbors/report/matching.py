@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from love_thy_neighbors.experiments import Job
-from love_thy_neighbors.identity import identity
+from love_thy_neighbors.programs.experiments import Job
 from love_thy_neighbors.report.collected import Result
 from love_thy_neighbors.report.document import Cell, Gap, MissingRuns
 from love_thy_neighbors.report.estimates import Difference, Estimate, paired_difference
+from love_thy_neighbors.runs.identity import identity
 
 Config = dict[str, Any]
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from omegaconf import DictConfig, ListConfig, OmegaConf
 
-from love_thy_neighbors.card import read_card
+from love_thy_neighbors.collection.card import read_card
 from love_thy_neighbors.errors import UserError
 
 

@@ -8,7 +8,7 @@ from typing import Any
 from love_thy_neighbors.report.collected import Result
 from love_thy_neighbors.report.document import Cell, Column, Gap, Row, Table
 from love_thy_neighbors.report.estimates import Estimate, paired_difference
-from love_thy_neighbors.tables import PAPER_METRICS
+from love_thy_neighbors.runs.printing import PAPER_METRICS
 
 BASELINE = "visual_only"
 

@@ -10,9 +10,9 @@ from pathlib import Path
 import numpy as np
 from rich.progress import track
 
-from love_thy_neighbors.card import METADATA_TYPES
+from love_thy_neighbors.collection.card import METADATA_TYPES
 from love_thy_neighbors.errors import UserError, require_whole
-from love_thy_neighbors.extraction import Extraction
+from love_thy_neighbors.features.settings import Extraction
 from love_thy_neighbors.sources.jsonl_lines import parse_line, raw_lines
 from love_thy_neighbors.sources.pictures import checked_picture
 from love_thy_neighbors.sources.records import Record

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from love_thy_neighbors.collection import LIST_COLUMNS, TEXT_COLUMNS
+from love_thy_neighbors.collection.loading import LIST_COLUMNS, TEXT_COLUMNS
 from love_thy_neighbors.sources.records import Record
 from love_thy_neighbors.sources.rejects import RowError
 

@@ -10,11 +10,11 @@ from pathlib import Path
 import numpy as np
 
 from love_thy_neighbors.errors import UserError
-from love_thy_neighbors.extraction import Extraction
+from love_thy_neighbors.features.settings import Extraction
 from love_thy_neighbors.progress import progress_bar
-from love_thy_neighbors.sources.photo_metadata import megabytes, read_photo_metadata
-from love_thy_neighbors.sources.photo_tables import PhotoColumns
-from love_thy_neighbors.sources.pictures_by_id import join_pictures
+from love_thy_neighbors.sources.flickr.photo_metadata import megabytes, read_photo_metadata
+from love_thy_neighbors.sources.flickr.photo_tables import PhotoColumns
+from love_thy_neighbors.sources.flickr.pictures_by_id import join_pictures
 from love_thy_neighbors.sources.rejects import Rejects
 from love_thy_neighbors.sources.release import GivenTable, PublishedCounts, Release, SourceOptions
 

@@ -2,7 +2,7 @@
 
 from pathlib import Path, PurePosixPath
 
-from love_thy_neighbors.images import ImageError, image_size
+from love_thy_neighbors.features.images import ImageError, image_size
 from love_thy_neighbors.sources.rejects import RowError
 
 

@@ -13,7 +13,7 @@ import numpy as np
 import pyarrow as pa
 
 from love_thy_neighbors.errors import UserError, require_whole
-from love_thy_neighbors.extraction import Extraction
+from love_thy_neighbors.features.settings import Extraction
 from love_thy_neighbors.sources.rejects import Rejects, check_on_error
 
 # Number of values, mean and median of images a value, mean and median of values an image; None where not published.

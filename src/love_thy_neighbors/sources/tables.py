@@ -7,8 +7,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from love_thy_neighbors.card import METADATA_TYPES
-from love_thy_neighbors.collection import LIST_COLUMNS, TEXT_COLUMNS
+from love_thy_neighbors.collection.card import METADATA_TYPES
+from love_thy_neighbors.collection.loading import LIST_COLUMNS, TEXT_COLUMNS
 from love_thy_neighbors.sources.records import Record
 
 _LIST = pa.list_(pa.string())

@@ -2,9 +2,9 @@
 
 from typing import Any
 
+from love_thy_neighbors.paper import TABLE_1
 from love_thy_neighbors.report.context import Context, origin
 from love_thy_neighbors.report.document import Block, Cell, Column, Gap, Note, Origin, Row, Table
-from love_thy_neighbors.report.published import TABLE_1
 
 
 def statistics(context: Context) -> tuple[list[Block], list[Origin]]:

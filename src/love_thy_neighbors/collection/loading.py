@@ -1,0 +1,289 @@
+"""What a data set is, on disk and in memory.
+
+On disk a collection is a folder:
+
+    images.parquet            one row an image: id, file, owner (strings); labels, tags, sets, groups (lists of strings)
+    features/<backbone>.npy   [N, d] float16, or int8 to be multiplied by the scale in the card; memory-mapped
+    thumbnails/<row>.webp     optional small pictures for figures
+    splits.npy                optional int8 [S, N], the part of each image in S splits that the release itself defines
+    card.json                 where it comes from, licence, counts, label names, feature scale, how labels were made
+
+In memory it is a `Collection`: the features, a label matrix and one sparse binary matrix per metadata type.
+Images are known by their row number everywhere; ids are for people and need not be unique.
+"""
+
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+from scipy import sparse
+
+from love_thy_neighbors.collection.card import METADATA_TYPES, SPLITS, read_card, sha256
+from love_thy_neighbors.errors import UserError
+
+TEXT_COLUMNS = ("id", "file", "owner")
+LIST_COLUMNS = ("labels", *METADATA_TYPES)
+_BLOCK_BYTES = 64 << 20  # how much of a feature table is looked at in one go
+
+
+@dataclass(frozen=True)
+class Features:
+    """A memory-mapped table of image features, phi(x) = scale * table[x].
+
+    Shapes: ``table`` [N, d], float16 (scale 1) or int8.
+    """
+
+    backbone: str
+    table: np.ndarray
+    scale: float
+
+    @property
+    def dim(self) -> int:
+        return int(self.table.shape[1])
+
+
+@dataclass(frozen=True)
+class Collection:
+    """A collection in memory.
+
+    Shapes: ``labels`` [N, L] and each ``metadata[type]`` [N, T_type], binary CSR (uint8, sorted indices);
+    ``label_names`` has L entries and ``values[type]`` the T_type metadata values, both in column order.
+    ``ids``, ``files`` and ``owners`` are Arrow string columns of N rows (``files`` and ``owners`` may hold nulls).
+    ``splits`` int8 [S, N] is what `splits.given_split` reads, or None.
+    """
+
+    folder: Path
+    card: dict[str, Any]
+    ids: pa.Array
+    files: pa.Array
+    owners: pa.Array
+    label_names: tuple[str, ...]
+    labels: sparse.csr_matrix
+    metadata: dict[str, sparse.csr_matrix]
+    values: dict[str, list[str]]
+    features: Features
+    splits: np.ndarray | None = None
+
+    def __len__(self) -> int:
+        return int(self.labels.shape[0])
+
+    @cached_property
+    def without_metadata(self) -> np.ndarray:
+        """Boolean [N]: images that carry no value of any metadata type."""
+        counts = np.zeros(len(self), dtype=np.int64)
+        for matrix in self.metadata.values():
+            counts += np.diff(matrix.indptr)
+        return counts == 0
+
+
+def load_collection(folder: Path, backbone: str | None = None) -> Collection:
+    """Read the collection in ``folder``, and check everything that later code relies on.
+
+    ``backbone`` names the feature table; None means the only one there is. Features stay memory-mapped; they are looked
+    at block by block for NaN and infinity and nothing of size N x d is copied.
+
+    Raises `UserError` naming the file, the row or key, and the cure.
+    """
+    card = read_card(folder)
+    path = folder / "images.parquet"
+    table = read_images_table(path)
+    rows = table.num_rows
+    if rows != card["images"]:
+        raise UserError(f"{path}: {rows} rows, but card.json says {card['images']} images; run prepare.py again.")
+    names = tuple(card["labels"]["names"])
+    labels, _ = _binary_matrix(path, table, "labels", known=names)
+    metadata, values = {}, {}
+    for kind in METADATA_TYPES:
+        declared = card["metadata"].get(kind)
+        if (kind in table.column_names) != (declared is not None):
+            where, other = ("images.parquet", "card.json") if declared is None else ("card.json", "images.parquet")
+            raise UserError(f"{folder}: {where} has '{kind}' but {other} does not; run prepare.py again.")
+        if declared is None:
+            continue
+        metadata[kind], values[kind] = _binary_matrix(path, table, kind)
+        count = declared.get("values") if isinstance(declared, dict) else None
+        if count != len(values[kind]):
+            raise UserError(
+                f"{folder / 'card.json'}: metadata.{kind}.values is {count}, but images.parquet has "
+                f"{len(values[kind])} distinct {kind}; run prepare.py again."
+            )
+    _refuse_another_file(path, folder / "card.json", "images_sha256", card.get("images_sha256"))
+    collection = Collection(
+        folder=folder,
+        card=card,
+        ids=_text(table, "id"),
+        files=_text(table, "file"),
+        owners=_text(table, "owner"),
+        label_names=names,
+        labels=labels,
+        metadata=metadata,
+        values=values,
+        features=_load_features(folder, card, backbone, rows),
+        splits=_load_splits(folder, card, rows),
+    )
+    pa.default_memory_pool().release_unused()  # what reading took, a quarter of a gigabyte at NUS-WIDE's size
+    return collection
+
+
+def read_images_table(path: Path) -> pa.Table:
+    """``images.parquet`` with its columns checked; raises `UserError` naming the file, row or column, and the cure."""
+    if not path.is_file():
+        raise UserError(f"{path} is missing; run prepare.py again.")
+    try:
+        table = pq.read_table(path)
+        table.validate(full=True)  # Parquet lets any bytes be a string
+    except (pa.ArrowException, OSError) as error:
+        reason = str(error).splitlines()[0]
+        raise UserError(f"{path}: not a readable Parquet file ({reason}); run prepare.py again.") from None
+    for column in table.column_names:
+        if column not in (*TEXT_COLUMNS, *LIST_COLUMNS):
+            known = ", ".join((*TEXT_COLUMNS, *LIST_COLUMNS))
+            raise UserError(f"{path}: unknown column '{column}'; the columns are {known}.")
+    for column in ("id", "labels"):
+        if column not in table.column_names:
+            raise UserError(f"{path}: column '{column}' is missing; run prepare.py again.")
+    for column in table.column_names:
+        kind = table.schema.field(column).type
+        if column in TEXT_COLUMNS and not (pa.types.is_string(kind) or pa.types.is_large_string(kind)):
+            raise UserError(f"{path}: column '{column}' is {kind}, not string; run prepare.py again.")
+        if column in LIST_COLUMNS and kind not in (
+            pa.list_(pa.string()),
+            pa.large_list(pa.string()),
+        ):
+            raise UserError(f"{path}: column '{column}' is {kind}, not list<string>; run prepare.py again.")
+        if column == "id" or column in LIST_COLUMNS:
+            _refuse_nulls(path, table, column)
+    return table
+
+
+def _refuse_nulls(path: Path, table: pa.Table, column: str) -> None:
+    data = table[column].combine_chunks()
+    if data.null_count:
+        row = int(np.flatnonzero(pc.is_null(data).to_numpy(zero_copy_only=False))[0])
+        raise UserError(f"{path}: row {row} has no value in column '{column}'; write an empty list or drop the row.")
+    if column in LIST_COLUMNS and data.flatten().null_count:
+        entry = np.flatnonzero(pc.is_null(data.flatten()).to_numpy(zero_copy_only=False))[0]
+        row = int(pc.list_parent_indices(data)[int(entry)].as_py())
+        raise UserError(f"{path}: row {row} has a null inside '{column}'; drop it from the list.")
+
+
+def _text(table: pa.Table, column: str) -> pa.Array:
+    if column not in table.column_names:
+        return pa.nulls(table.num_rows, pa.string())
+    return table[column].combine_chunks()
+
+
+def _binary_matrix(
+    path: Path, table: pa.Table, column: str, known: tuple[str, ...] | None = None
+) -> tuple[sparse.csr_matrix, list[str]]:
+    """The list column as binary CSR [N, T], with its T values in column order (``known``, or sorted)."""
+    lists = table[column].combine_chunks()
+    flat, rows = lists.flatten(), pc.list_parent_indices(lists).to_numpy()
+    if known is None:
+        names = sorted(pc.unique(flat).to_pylist())
+    else:
+        names = list(known)
+    codes = pc.index_in(flat, pa.array(names, flat.type))
+    if codes.null_count:
+        entry = int(np.flatnonzero(pc.is_null(codes).to_numpy(zero_copy_only=False))[0])
+        raise UserError(
+            f"{path}: row {rows[entry]} has the label '{flat[entry].as_py()}', which card.json does not list in "
+            "labels.names; run prepare.py again."
+        )
+    shape = (table.num_rows, len(names))
+    ones = np.ones(len(flat), dtype=np.uint8)
+    matrix = sparse.csr_matrix((ones, (rows, codes.to_numpy(zero_copy_only=False))), shape=shape)
+    matrix.data[:] = 1  # a value named twice in one row counts once
+    matrix.sort_indices()
+    return matrix, names
+
+
+def _load_features(folder: Path, card: dict[str, Any], backbone: str | None, rows: int) -> Features:
+    cards, card_path = card["features"], folder / "card.json"
+    if not cards:
+        raise UserError(
+            f"{card_path}: the collection has no features yet; add them with python prepare.py source=collection "
+            f"root={folder} features=efficientnet_lite0 images=DIR."
+        )
+    if backbone is None:
+        if len(cards) != 1:
+            listed = ", ".join(cards)
+            raise UserError(f"{card_path}: lists {len(cards)} feature tables ({listed}); set data.backbone.")
+        backbone = next(iter(cards))
+    if backbone not in cards:
+        raise UserError(f"data.backbone: '{backbone}' is not in {card_path}; it has {', '.join(cards)}.")
+    key = f"{card_path}: features.{backbone}"
+    if Path(backbone).name != backbone:
+        raise UserError(f"{key} is not a plain name; run prepare.py again.")
+    path = folder / "features" / f"{backbone}.npy"
+    table = open_npy(path)
+    if table.ndim != 2 or table.dtype not in (np.float16, np.int8):
+        found = f"{table.dtype} {list(table.shape)}"
+        raise UserError(f"{path}: {found}, not a float16 or int8 table [N, d]; run prepare.py again.")
+    if len(table) != rows:
+        raise UserError(f"{path}: {len(table)} rows, but images.parquet has {rows}; run prepare.py again.")
+    declared = cards[backbone] if isinstance(cards[backbone], dict) else {}
+    for name, found in (("dim", table.shape[1]), ("dtype", str(table.dtype))):
+        if declared.get(name) != found:
+            raise UserError(f"{key}.{name} is {declared.get(name)}, but the table has {found}; run prepare.py again.")
+    scale = declared.get("scale")
+    if not isinstance(scale, int | float) or not np.isfinite(scale) or scale <= 0:
+        raise UserError(f"{key}.scale must be a positive number, not {scale}; run prepare.py again.")
+    refuse_non_finite(path, table)
+    _refuse_another_file(path, card_path, f"features.{backbone}.sha256", declared.get("sha256"))
+    return Features(backbone=backbone, table=table, scale=float(scale))
+
+
+def _load_splits(folder: Path, card: dict[str, Any], rows: int) -> np.ndarray | None:
+    declared, path = card.get("splits"), folder / SPLITS
+    if declared is None:
+        return None
+    splits = open_npy(path)
+    if splits.ndim != 2 or splits.dtype != np.int8 or splits.shape[1] != rows or np.any((splits < -1) | (splits > 2)):
+        found = f"{splits.dtype} {list(splits.shape)}"
+        raise UserError(f"{path}: {found}, not an int8 table [S, {rows}] of -1, 0, 1 and 2; run prepare.py again.")
+    given = declared.get("sha256") if isinstance(declared, dict) else None
+    _refuse_another_file(path, folder / "card.json", "splits.sha256", given)
+    return splits
+
+
+def _refuse_another_file(path: Path, card: Path, key: str, declared: str | None) -> None:
+    """Raise `UserError` if the card's hash of ``path`` is not its content's; results are named by these hashes."""
+    if declared is not None and declared != sha256(path):
+        raise UserError(f"{path}: has been changed, its hash is not {key} of {card}; run prepare.py again.")
+
+
+def open_npy(path: Path) -> np.ndarray:
+    """Memory-map a ``.npy`` file without pickle; raises `UserError` if it is missing, truncated or not one."""
+    if not path.is_file():
+        raise UserError(f"{path} is missing; give the path of a .npy file, or run prepare.py again.")
+    try:
+        # Copy-on-write: nothing is ever written, but torch accepts only arrays that could be.
+        return np.load(path, mmap_mode="c", allow_pickle=False)
+    except (ValueError, OSError, EOFError) as error:
+        raise UserError(
+            f"{path}: truncated or not a plain .npy array ({error}); write it again with numpy.save."
+        ) from None
+
+
+def refuse_non_finite(path: Path, table: np.ndarray) -> None:
+    """Raise `UserError` with the first row of ``table`` [N, d] that holds NaN or infinity; reads it in blocks."""
+    if table.dtype.kind != "f":
+        return
+    step = max(1, _BLOCK_BYTES // max(1, table.shape[1] * table.itemsize))
+    for start in range(0, len(table), step):
+        block = table[start : start + step]
+        if block.dtype == np.float16:  # NumPy's isfinite is slow on float16: test the exponent bits
+            finite = (np.asarray(block).view(np.uint16) & 0x7C00) != 0x7C00
+        else:
+            finite = np.isfinite(block)
+        if not finite.all():
+            row = start + int(np.flatnonzero(~finite.all(axis=1))[0])
+            raise UserError(
+                f"{path}: row {row} holds NaN or infinity; extract that image's features again or leave it out."
+            )

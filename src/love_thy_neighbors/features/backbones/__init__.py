@@ -1,0 +1,88 @@
+"""Backbones: frozen networks that turn pictures into features, each known by a name.
+
+This module imports neither torch nor any of the libraries that the networks come from, so that a wrong name is told at
+once and ``--help`` is quick.
+"""
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from love_thy_neighbors.errors import UserError
+from love_thy_neighbors.features.backbones.preprocessing import Preprocessing
+
+if TYPE_CHECKING:
+    import torch
+
+BUNDLED = "efficientnet_lite0"
+TORCHVISION = ("alexnet", "vgg16", "resnet50", "vit_b_16", "convnext_tiny")
+# CLIP by OpenAI was trained with QuickGELU, which is a model of its own in open_clip.
+SHORT_NAMES = {
+    "dinov2": "timm/vit_base_patch14_dinov2.lvd142m",
+    "clip": "open_clip/ViT-B-32-quickgelu/openai",
+    "siglip": "open_clip/ViT-B-16-SigLIP/webli",
+}
+_EXTRAS = {"timm": "timm", "open_clip": "open_clip_torch"}  # module: package
+_LONG_NAME = re.compile(r"timm/[\w.-]+|open_clip/[\w.-]+(/[\w.-]+)?", re.ASCII)
+
+
+@dataclass(frozen=True)
+class Backbone:
+    """A frozen network: ``forward`` takes RGB pixels float32 [B, 3, size, size] from 0 to 255 to features [B, dim].
+
+    ``name`` is a plain file name. ``sha256`` is the hash of the weights' file, ``about`` what the card says of network,
+    weights, input and output.
+    """
+
+    name: str
+    dim: int
+    sha256: str
+    forward: "Callable[[torch.Tensor], torch.Tensor]"
+    about: dict[str, str] = field(default_factory=dict)
+    preprocessing: Preprocessing = field(default_factory=Preprocessing)
+
+
+def check_name(name: str) -> None:
+    """Raise `UserError` unless ``name`` is a backbone whose package is installed."""
+    full = SHORT_NAMES.get(name, name)
+    if full == BUNDLED or full in TORCHVISION:
+        return
+    if not _LONG_NAME.fullmatch(full):
+        known = ", ".join((BUNDLED, *TORCHVISION, *SHORT_NAMES))
+        raise UserError(f"backbone: '{name}' is not known; use {known}, timm/NAME or open_clip/MODEL/PRETRAINED.")
+    module = full.split("/")[0]
+    if find_spec(module) is None:
+        package = _EXTRAS[module]
+        raise UserError(f"backbone: '{name}' needs the package {package}; install it with pip install {package}.")
+
+
+def table_name(name: str) -> str:
+    """The name of a backbone's feature table, a plain file name: ``timm_resnet18`` for ``timm/resnet18``."""
+    return name.replace("/", "_")
+
+
+def load_backbone(name: str, device: "torch.device", weights: Path | None = None) -> Backbone:
+    """The backbone ``name`` on ``device``, with the weights in the file ``weights`` or else those published for it.
+
+    Raises `UserError` if there is none of that name, or if its weights are missing, damaged or another network's.
+    """
+    check_name(name)
+    family, _, network = SHORT_NAMES.get(name, name).partition("/")
+    if family == BUNDLED:
+        from love_thy_neighbors.features.backbones import efficientnet_lite0
+
+        return efficientnet_lite0.load(name, device, weights)
+    if family == "timm":
+        from love_thy_neighbors.features.backbones import timm_models
+
+        return timm_models.load(table_name(name), network, device, weights)
+    if family == "open_clip":
+        from love_thy_neighbors.features.backbones import open_clip_models
+
+        return open_clip_models.load(table_name(name), network, device, weights)
+    from love_thy_neighbors.features.backbones import torchvision_models
+
+    return torchvision_models.load(name, device, weights)

@@ -1,0 +1,177 @@
+"""Where a backbone's weights come from: the user's file, a library's cache, or the internet; read without pickle."""
+
+import http.client
+import re
+import socket
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlparse
+
+import torch
+
+from love_thy_neighbors.collection.card import sha256
+from love_thy_neighbors.errors import UserError
+
+_TIMEOUT = 20  # seconds without an answer, after which a download is given up
+
+
+@dataclass(frozen=True)
+class Weights:
+    """A file of weights, the hash of its content, and where it is from, for the card."""
+
+    path: Path
+    sha256: str
+    origin: str
+
+
+def given(path: Path) -> Weights:
+    """The user's own file; raises `UserError` if it is not one."""
+    if not path.is_file():
+        raise UserError(f"weights: {path} is not a file; give a checkpoint (.pth, .pt or .safetensors).")
+    return Weights(path, sha256(path), f"file {path.name}")
+
+
+def at_url(name: str, url: str) -> Weights:
+    """The file at ``url``, from torch's hub cache or else downloaded into it.
+
+    Raises `UserError` if it can be had from neither, or if its hash is not the one that its name ends in.
+    """
+    path = Path(torch.hub.get_dir()) / "checkpoints" / Path(urlparse(url).path).name
+    prefix = re.search(r"-([0-9a-f]{8,})\.", path.name)
+    if not path.is_file():
+        _download(name, url, path, prefix[1] if prefix else None)
+    digest = sha256(path)
+    if prefix and not digest.startswith(prefix[1]):
+        raise UserError(
+            f"weights: {path} is damaged (its hash is not the one in its name); delete it, so that it is fetched "
+            f"again, or put {url} there."
+        )
+    return Weights(path, digest, url)
+
+
+def _download(name: str, url: str, path: Path, prefix: str | None) -> None:
+    before = socket.getdefaulttimeout()
+    socket.setdefaulttimeout(_TIMEOUT)  # torch's download has no limit of its own and would hang
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        torch.hub.download_url_to_file(url, str(path), prefix)
+    except (OSError, RuntimeError, http.client.HTTPException) as error:
+        raise _cannot_fetch(name, error, f"{url} and put it at {path}, or give the file as weights=FILE") from None
+    finally:
+        socket.setdefaulttimeout(before)
+
+
+def on_hub(name: str, repository: str, files: Sequence[str]) -> Weights:
+    """The first of ``files`` that a Hugging Face repository has, from the library's cache or else downloaded into it.
+
+    Raises `UserError` if it can be had from neither.
+    """
+    import huggingface_hub as hub
+
+    for file in files:
+        cached = hub.try_to_load_from_cache(repository, file)
+        if isinstance(cached, str):
+            return Weights(Path(cached), sha256(Path(cached)), hub.hf_hub_url(repository, file))
+    url = hub.hf_hub_url(repository, files[0])
+    for file in files:
+        url = hub.hf_hub_url(repository, file)
+        try:
+            # Asked for first, since hf_hub_download retries for minutes where there is no network.
+            hub.get_hf_file_metadata(url, timeout=_TIMEOUT)
+            path = Path(hub.hf_hub_download(repository, file))
+        except hub.errors.RemoteEntryNotFoundError:
+            continue
+        except Exception as error:  # the library's own, httpx's and the system's have no common class
+            raise _cannot_fetch(name, error, f"{url} and give the file as weights=FILE") from None
+        return Weights(path, sha256(path), url)
+    raise _cannot_fetch(name, f"there is no such file in {repository}", f"{url} and give the file as weights=FILE")
+
+
+def _cannot_fetch(name: str, why: object, cure: str) -> UserError:
+    return UserError(f"backbone: the weights of {name} cannot be downloaded ({_first_sentence(why)}); fetch {cure}.")
+
+
+def _first_sentence(error: object) -> str:
+    text = re.split(r"\.\s|\n", str(error).strip())[0].rstrip(".")
+    return text or type(error).__name__
+
+
+def read_state_dict(path: Path) -> dict[str, torch.Tensor]:
+    """The tensors of a checkpoint by name, on the CPU, without what training wraps around them.
+
+    Nothing in the file is executed. Raises `UserError` if it is damaged or holds anything but tensors.
+    """
+    try:
+        if path.suffix == ".safetensors":
+            from safetensors.torch import load_file
+
+            content: Any = load_file(path)
+        else:
+            content = torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:  # what torch, zipfile, pickle and safetensors raise has no common class
+        told = isinstance(error, OSError | RuntimeError) or path.suffix == ".safetensors"
+        # Of others the message is a bare number, or recommends weights_only=False.
+        objects = "it holds Python objects, which are not loaded, or is something else"
+        raise _unreadable(path, _first_sentence(error) if told else objects) from None
+    for key in ("state_dict", "model"):
+        if isinstance(content, dict) and isinstance(content.get(key), dict):
+            content = content[key]
+    if not isinstance(content, dict) or not content or not all(_is_tensor(item) for item in content.items()):
+        raise _unreadable(path, "it holds no state dict")
+    for prefix in ("module.", "_orig_mod."):  # of DistributedDataParallel and torch.compile
+        if all(key.startswith(prefix) for key in content):
+            content = {key.removeprefix(prefix): value for key, value in content.items()}
+    return dict(content)
+
+
+def _is_tensor(item: tuple[Any, Any]) -> bool:
+    return isinstance(item[0], str) and isinstance(item[1], torch.Tensor)
+
+
+def _unreadable(path: Path, why: str) -> UserError:
+    return UserError(
+        f"weights: {path} cannot be read as a checkpoint ({why}); give a state dict saved with torch.save, or a "
+        ".safetensors file."
+    )
+
+
+@contextmanager
+def fitting(name: str, path: Path) -> Iterator[None]:
+    """Turn what loading the weights of another network raises into a `UserError`."""
+    try:
+        yield
+    except UserError:
+        raise
+    except Exception as error:  # from load_state_dict, or from a library's renaming of keys before it
+        raise UserError(
+            f"weights: {path} does not fit {name} ({_differences(error)}); give a checkpoint of {name}."
+        ) from None
+
+
+def _differences(error: Exception) -> str:
+    """What `load_state_dict` complains of, with the first name of each kind."""
+    text, found = str(error), []
+    for kind, what in (("Missing", "it lacks"), ("Unexpected", "it has the unknown")):
+        line = re.search(rf"{kind} key\(s\) in state_dict: (.*)", text)
+        names = re.findall(r'"([^"]*)"', line[1]) if line else []
+        if names:
+            found.append(f"{what} {names[0]}" + (f" and {len(names) - 1} more" if names[1:] else ""))
+    shapes = re.findall(r"size mismatch for (\S+):", text)
+    if shapes:
+        found.append(f"{shapes[0]}" + (f" and {len(shapes) - 1} more have" if shapes[1:] else " has") + " other shapes")
+    return ", ".join(found) or f"{type(error).__name__}: {_first_sentence(error)}"
+
+
+def load_into(network: torch.nn.Module, name: str, path: Path, head: str) -> None:
+    """Load a checkpoint into ``network``, whose layer ``head``, the classifier, becomes the identity.
+
+    The classifier's own weights are not needed, and may be those of other classes. Raises `UserError` if anything else
+    is missing, unknown or of another shape.
+    """
+    state = {key: value for key, value in read_state_dict(path).items() if not key.startswith(f"{head}.")}
+    network.set_submodule(head, torch.nn.Identity())
+    with fitting(name, path):
+        network.load_state_dict(state)

@@ -1,0 +1,101 @@
+"""Features extracted on a Ray cluster: the rows of `features.extract_features`, in blocks of whole batches.
+
+Each worker loads the network once. Pictures are read by their paths, so every node has to see them where this program
+does; features and thumbnails come back to the program, which alone writes. On processors the rows are the same bit for
+bit as without a cluster: a batch holds the same images, and the network runs on as many threads as it would here.
+"""
+
+from collections.abc import Callable, Generator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any, NamedTuple
+
+import numpy as np
+import ray
+import torch
+
+from love_thy_neighbors.cluster.ray_workers import Needs, connect, done_on_cluster
+from love_thy_neighbors.errors import UserError
+from love_thy_neighbors.features.backbones import Backbone, load_backbone
+from love_thy_neighbors.features.decoding import Decoding, decode, gathered
+from love_thy_neighbors.features.extraction import choose_precision, exact_cudnn, forwarded
+from love_thy_neighbors.features.settings import Extraction
+
+BATCHES = 8  # a block; seconds of work on a processor, and enough on a GPU
+
+_Rows = tuple[range, np.ndarray, dict[int, str]]  # rows, features float32 [B, d], reasons of unusable rows
+
+
+class _Shared(NamedTuple):
+    how: Extraction
+    sha256: str  # of the weights here, which those of every worker have to be
+    threads: int
+
+
+def settled(how: Extraction) -> Extraction:
+    """``how`` with the device and the precision that workers use: GPUs if the cluster has any."""
+    connect(how.engine)
+    device = ("cuda" if ray.cluster_resources().get("GPU") else "cpu") if how.device == "auto" else how.device
+    precision: Any = how.precision
+    if precision == "auto":
+        precision = "float32"
+        if device != "cpu":  # only a node that has the GPU can tell
+            asked: Any = ray.remote(num_gpus=1)(choose_precision)
+            precision = ray.get(asked.remote("auto", torch.device("cuda")))
+    return replace(how, device=device, precision=precision)
+
+
+def extracted_on_cluster(
+    files: Sequence[Path], missing: Sequence[range], how: Extraction, backbone: Backbone, thumbnails: Path
+) -> Generator[_Rows]:
+    """Yield the ``missing`` blocks of rows in the order in which they are finished, their thumbnails written.
+
+    Raises `UserError` if a worker's weights are not those of ``backbone``, and as `done_on_cluster` does.
+    """
+    threads = torch.get_num_threads()
+    shared = _Shared(how, backbone.sha256, threads)
+    cores = max(int(node["Resources"].get("CPU", 1)) for node in ray.nodes() if node["Alive"])
+    needs = Needs(min(threads, cores)) if how.device == "cpu" else Needs(1, 1)
+
+    def sent(rows: range) -> tuple[range, list[Path]]:
+        return rows, [files[row] for row in rows]
+
+    for rows, (values, reasons, pictures) in done_on_cluster(how.engine, _opened, shared, missing, needs, sent):
+        for name, content in pictures.items():
+            (thumbnails / name).write_bytes(content)
+        yield rows, np.array(values), reasons
+
+
+def _opened(shared: _Shared) -> Callable[[tuple[range, list[Path]]], Any]:
+    how = replace(shared.how, device="cpu" if shared.how.device == "cpu" else "cuda")  # a worker sees its own GPU alone
+    torch.set_num_threads(shared.threads)
+    backbone = load_backbone(how.backbone, torch.device(how.device), how.weights)
+    if backbone.sha256 != shared.sha256:
+        raise UserError(
+            f"weights: a node of the cluster has others for {how.backbone}; give weights=FILE, seen by all."
+        )
+    return partial(_extracted, how, backbone)
+
+
+def _extracted(
+    how: Extraction, backbone: Backbone, sent: tuple[range, list[Path]]
+) -> tuple[np.ndarray, dict[int, str], dict[str, bytes]]:
+    """Features [B, d] of a block's files, the reasons of its unusable rows, and its thumbnails by file name."""
+    rows, files = sent
+    values, reasons = [], dict[int, str]()
+    with TemporaryDirectory() as folder, ThreadPoolExecutor(max(1, how.workers)) as pool:
+        thumbnails = Path(folder) if how.thumbnail else None
+        preprocessing = backbone.preprocessing.at(how.size)
+        decoding = Decoding(preprocessing, how.fit, how.max_pixels, thumbnails, how.thumbnail)
+        squares = [pool.submit(decode, decoding, file, row) for row, file in zip(rows, files, strict=True)]
+        with torch.inference_mode(), exact_cudnn():
+            for start in range(0, len(rows), how.batch_size):
+                some = slice(start, start + how.batch_size)
+                _, pixels, bad = gathered(rows[some], [square.result for square in squares[some]], decoding)
+                values.append(forwarded(backbone, pixels, torch.device(how.device), how.precision))
+                reasons |= bad
+        pictures = {path.name: path.read_bytes() for path in Path(folder).iterdir()}
+    return np.concatenate(values), reasons, pictures

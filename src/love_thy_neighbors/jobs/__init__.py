@@ -1,0 +1,1 @@
+"""What one run does: train, evaluate, vote, or measure the metadata."""

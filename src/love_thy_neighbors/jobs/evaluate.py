@@ -1,0 +1,81 @@
+"""A trained model looked at again: other test neighbours (Table 4, Figure 8), or the parts of its scores (Figure 3)."""
+
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from love_thy_neighbors.analysis.score_parts import score_parts
+from love_thy_neighbors.jobs.build import make_data, make_task, make_trainer, model_arguments
+from love_thy_neighbors.jobs.train import tested_arrays
+from love_thy_neighbors.runs.checkpoints import load_model
+from love_thy_neighbors.runs.results import MODEL, begin, read_results, write_results
+from love_thy_neighbors.training.data import NeighborhoodData
+from love_thy_neighbors.training.loggers import close_loggers, log_result, make_loggers
+from love_thy_neighbors.training.processes import is_main_process
+from love_thy_neighbors.training.task import AnnotationTask
+
+
+def evaluate(config: dict[str, Any], folder: Path, trained: Path) -> None:
+    """Test the model of the finished run ``trained`` with the test neighbours of ``config``; nothing is trained.
+
+    The validation figures are those of the training run, whose neighbours they were measured with.
+    """
+    since = time.monotonic()
+    if is_main_process():
+        begin(folder, config)
+    data, task = _trained_task(config, trained)
+    loggers = make_loggers(config, folder)
+    trainer = make_trainer(config, [], loggers, folder)
+    try:
+        trainer.test(task, datamodule=data, verbose=False)
+        if trainer.is_global_zero:
+            source = read_results(trained)
+            figures = {"val": source["val"], "test": task.figures}
+            seconds, best_epoch = time.monotonic() - since, source["best_epoch"]
+            write_results(folder, config, seconds, tested_arrays(task, data), **figures, best_epoch=best_epoch)
+            log_result(loggers, figures)
+        trainer.strategy.barrier()  # no process reads results.json before it is there
+    finally:
+        close_loggers(loggers)
+
+
+def decompose(config: dict[str, Any], folder: Path, trained: Path) -> None:
+    """Divide every test score of the run ``trained`` into image part, neighborhood part and bias (Figure 3)."""
+    since = time.monotonic()
+    begin(folder, config)
+    data, task = _trained_task(config, trained)
+    data.setup("test")
+    parts, scores, rows = [], [], []
+    with torch.inference_mode():
+        for indices in data.batches["test"]:
+            batch = data.gather(indices)
+            assert batch.z is not None
+            assert batch.mask is not None
+            parts.append(score_parts(task.model, batch.x, batch.z, batch.mask, task.test_pool))
+            scores.append(task(batch))
+            rows.append(batch.rows)
+    image, neighborhood = (torch.cat([part[place] for part in parts]).numpy() for place in (0, 1))
+    bias, total = parts[0][2].numpy(), torch.cat(scores).numpy()
+    arrays = {
+        "scores": total,
+        "rows": torch.cat(rows).numpy(),
+        "neighbors": data.lists("test"),
+        "image_part": image,
+        "neighborhood_part": neighborhood,
+        "bias": bias,
+        "W_y": task.model.state_dict()["W_y.weight"].numpy(),
+    }
+    error = np.abs(image + neighborhood + bias - total).max()
+    source = read_results(trained)
+    figures = {"val": source["val"], "test": source["test"], "score_parts": {"largest_error": float(error)}}
+    write_results(folder, config, time.monotonic() - since, arrays, **figures)
+
+
+def _trained_task(config: dict[str, Any], trained: Path) -> tuple[NeighborhoodData, AnnotationTask]:
+    data = make_data(config)
+    task = make_task(config, model_arguments(config, data))
+    task.model = load_model(trained / MODEL)[0]
+    return data, task.eval()

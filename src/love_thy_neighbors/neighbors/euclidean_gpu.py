@@ -1,0 +1,121 @@
+"""Visual neighbours on a GPU: the lists of `euclidean.nearest_by_euclidean`, whose products are made on the device.
+
+The device chooses candidates, by float32 products of blocks, as the processor does; the bound on their rounding holds
+for sums in any order. The processor ranks the candidates, so the lists are the same bit for bit.
+"""
+
+import logging
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from love_thy_neighbors.neighbors import euclidean
+from love_thy_neighbors.neighbors.euclidean import bound, nearest_by_euclidean
+
+log = logging.getLogger(__name__)
+
+FEWEST_PRODUCTS = 10**11  # multiplications; fewer take the processor a few seconds
+
+
+def gpu_for_euclidean(table: np.ndarray, queries: np.ndarray, pool: np.ndarray) -> torch.device | None:
+    """The GPU that a search of this size is worth sending to, or None where there is none or it is not."""
+    if len(queries) * len(pool) * table.shape[1] < FEWEST_PRODUCTS or not torch.cuda.is_available():
+        return None
+    return torch.device("cuda")  # not touched yet: a GPU that cannot be used is found out where that is caught
+
+
+def nearest_by_euclidean_on(
+    device: torch.device,
+    table: np.ndarray,
+    scale: float,
+    queries: np.ndarray,
+    pool: np.ndarray,
+    depth: int,
+    progress: Callable[[int], None] | None = None,
+) -> np.ndarray:
+    """`euclidean.nearest_by_euclidean` with its products on ``device``, or on the processor where the device fails.
+
+    Shapes, order and errors are those of `euclidean.nearest_by_euclidean`.
+    """
+    on_device = CandidatesOn(device)
+    lists = nearest_by_euclidean(table, scale, queries, pool, depth, progress, on_device)
+    del on_device
+    if device.type == "cuda":
+        torch.cuda.empty_cache()  # what is kept for later does not count as free where the feature table is placed
+    return lists
+
+
+class CandidatesOn:
+    """Chooses candidates on a device, as `euclidean.Candidates`, until the device fails; then the processor does.
+
+    The pool's features stay on the device, in the type of the table, if they take at most half of ``free_bytes``
+    (asked of CUDA by default); otherwise they are sent in blocks, for every block of queries anew.
+    """
+
+    def __init__(self, device: torch.device, free_bytes: int | None = None) -> None:
+        self.device, self.free_bytes, self.failed = device, free_bytes, False
+        self.kept: Tensor | None = None
+
+    def __call__(
+        self, table: np.ndarray, lengths: np.ndarray, queries: np.ndarray, pool: np.ndarray, count: int
+    ) -> tuple[np.ndarray, np.ndarray]:
+        if not self.failed:
+            try:
+                with _full_float32():
+                    near, rows = self._nearest(table, lengths, queries, pool, count)
+                return rows, bound(table, lengths, queries, near, count)
+            except RuntimeError as error:  # torch's, for memory too
+                self.failed, self.kept = True, None
+                reason = str(error).splitlines()[0]
+                log.warning("Visual neighbours are found on the processor, not on %s: %s", self.device, reason)
+        return euclidean._candidates(table, lengths, queries, pool, count)
+
+    def _nearest(
+        self, table: np.ndarray, lengths: np.ndarray, queries: np.ndarray, pool: np.ndarray, count: int
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """|y|^2 - 2 x.y of the candidates [B, min(count, P)], float32, and their rows."""
+        if self.kept is None and len(pool) * table[:1].nbytes <= self._free() // 2:
+            self.kept = torch.empty((len(pool), table.shape[1]), dtype=_type(table), device=self.device)
+            for start in range(0, len(pool), euclidean.POOL_BLOCK):
+                block = pool[start : start + euclidean.POOL_BLOCK]
+                self.kept[start : start + len(block)] = torch.from_numpy(table[block])
+        x = self._sent(table[queries]).float()
+        near = x.new_empty((len(queries), 0))
+        places = torch.empty((len(queries), 0), dtype=torch.int64, device=self.device)
+        for start in range(0, len(pool), euclidean.POOL_BLOCK):
+            stop = min(start + euclidean.POOL_BLOCK, len(pool))
+            y = self._sent(table[pool[start:stop]]) if self.kept is None else self.kept[start:stop]
+            distance = x @ y.float().t()  # the operations that `bound` speaks of, in their order
+            distance *= -2
+            distance += self._sent(lengths[start:stop].astype(np.float32))
+            near = torch.cat((near, distance), dim=1)
+            places = torch.cat((places, torch.arange(start, stop, device=self.device).expand(len(queries), -1)), dim=1)
+            near, chosen = near.topk(min(count, near.shape[1]), dim=1, largest=False, sorted=False)
+            places = places.gather(1, chosen)
+        return near.cpu().numpy(), pool[places.cpu().numpy()]
+
+    def _sent(self, values: np.ndarray) -> Tensor:
+        return torch.from_numpy(values).to(self.device)
+
+    def _free(self) -> int:
+        if self.free_bytes is not None:
+            return self.free_bytes
+        return int(torch.cuda.mem_get_info(self.device)[0]) if self.device.type == "cuda" else 0
+
+
+def _type(table: np.ndarray) -> torch.dtype:
+    return torch.from_numpy(np.empty(0, dtype=table.dtype)).dtype
+
+
+@contextmanager
+def _full_float32() -> Iterator[None]:
+    """No TF32, which some installations switch on and which the bound does not cover."""
+    before = torch.get_float32_matmul_precision()
+    torch.set_float32_matmul_precision("highest")
+    try:
+        yield
+    finally:
+        torch.set_float32_matmul_precision(before)

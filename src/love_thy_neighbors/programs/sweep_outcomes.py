@@ -1,0 +1,148 @@
+"""What becomes of the jobs of a sweep, and how it is told.
+
+Hydra does not import a plugin's modules whose names begin with an underscore, so that this one may be heavy.
+"""
+
+import logging
+import shlex
+import sys
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from hydra.core.utils import JobReturn, JobStatus
+from hydra.plugins.launcher import Launcher
+from hydra.types import TaskFunction
+from omegaconf import DictConfig
+
+from love_thy_neighbors.errors import UserError
+from love_thy_neighbors.programs.experiments import Job, Plan
+from love_thy_neighbors.programs.start import baseline_config, register_resolvers
+from love_thy_neighbors.runs.identity import run_name
+from love_thy_neighbors.runs.results import RESULTS
+
+
+@dataclass(frozen=True)
+class Failure:
+    """Why a job came to nothing, in one sentence."""
+
+    reason: str
+
+
+KILLED = "its process was killed before it ended, for lack of memory perhaps."
+
+
+class TellingTask:
+    """A job's task that returns a `Failure` instead of raising: not every exception can be sent between processes."""
+
+    def __init__(self, task: TaskFunction) -> None:
+        self.task = task
+
+    def __call__(self, config: DictConfig) -> Any:
+        """The task's value, or a `Failure`."""
+        try:
+            return self.task(config)
+        except UserError as error:
+            return Failure(str(error))
+        except Exception as error:  # a bug: its traceback is for the job's log, its name for the list
+            return Failure(f"{_named(error)}{_logged(error)}.")
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        register_resolvers()  # the process that takes the task over has not run train.py
+        vars(self).update(state)
+
+
+def _named(error: Exception) -> str:
+    message = " ".join(str(error).split())
+    return f"{type(error).__name__}: {message[:300]}" if message else type(error).__name__
+
+
+def _logged(error: Exception) -> str:
+    """Write the traceback into the job's log, not onto the screen; say where that is."""
+    for handler in logging.getLogger().handlers:
+        if isinstance(handler, logging.FileHandler):
+            about = (type(error), error, error.__traceback__)
+            handler.handle(logging.LogRecord(__name__, logging.ERROR, __file__, 0, "the job failed", (), about))
+            return f"; traceback in {handler.baseFilename}"
+    return ""
+
+
+@contextmanager
+def told_by_launcher(launcher: Launcher) -> Iterator[None]:
+    """While submitit's launchers wait for their jobs, a killed one is a `Failure`, and a missing SLURM one sentence.
+
+    By itself submitit's launcher raises at the first killed job, and leaves the others running with nobody to wait for
+    them. It has no other place to hook into than the method by which it waits.
+    """
+    if "submitit" not in type(launcher).__module__:
+        yield
+        return
+    import submitit
+    from submitit.core.utils import UncompletedJobError
+
+    wait = submitit.Job.results
+
+    def wait_and_tell(job: Any) -> list[Any]:
+        try:
+            return wait(job)
+        except UncompletedJobError:
+            failure = Failure(f"{KILLED} See {job.paths.stderr}.")
+            return [JobReturn(status=JobStatus.COMPLETED, _return_value=failure)]
+
+    submitit.Job.results = wait_and_tell  # type: ignore[method-assign, assignment]
+    try:
+        yield
+    except (RuntimeError, OSError) as error:
+        raise UserError(f"cluster: the jobs could not be launched ({_named(error)}).") from None
+    finally:
+        submitit.Job.results = wait  # type: ignore[method-assign]
+
+
+def is_finished(job: Job) -> bool:
+    """Whether there is nothing to do: the job's result is there, and that of the baseline that it is compared with."""
+    if job.config["overwrite"]:
+        return False
+    if not _has_result(job.config):
+        return False
+    baseline = baseline_config(job.config, job.overrides)
+    return baseline is None or _has_result(baseline)
+
+
+def _has_result(config: dict[str, Any]) -> bool:
+    return (Path(config["logs"]) / run_name(config) / RESULTS).is_file()
+
+
+def print_plan(planned: Plan) -> None:
+    """Print which pairs (m, M) are left out. Raises `UserError` if that leaves nothing to do."""
+    if planned.impossible:
+        pairs = ", ".join(f"m={m} M={M}" for m, M in planned.impossible)
+        print(f"Left out, since a neighborhood of m images cannot be drawn from fewer: {pairs}.")
+    if not planned.jobs:
+        raise UserError("m is larger than M in every job of this sweep; choose m at most M.")
+
+
+def print_summary(jobs: Sequence[Job], found: int, outcomes: Sequence[Any]) -> None:
+    """Print how many jobs were found finished and how many were done, and each that failed, with the reason.
+
+    jobs and outcomes: those that were launched, in the same order. Raises `UserError` if one has failed.
+    """
+    failed = defaultdict(list)
+    for job, outcome in zip(jobs, outcomes, strict=True):
+        if isinstance(outcome, Failure):
+            failed[outcome.reason].append(job)
+    count = sum(map(len, failed.values()))
+    total = len(jobs) + found
+    jobs_in_all = "1 job" if total == 1 else f"{total} jobs"
+    print(f"\n{jobs_in_all}: {len(jobs) - count} done, {found} found finished, {count} failed.", flush=True)
+    if not failed:
+        return
+    same = set.intersection(*(set(job.overrides) for job in jobs)) if len(jobs) > 1 else set()
+    for reason, those in failed.items():
+        for job in those:
+            print(f"  {' '.join(text for text in job.overrides if text not in same)}")
+        print(f"    {reason}", flush=True)
+    command = shlex.join(["python", *(word for word in sys.argv if word != "overwrite=true")])
+    raise UserError(f"{count} of {total} jobs failed; the same command does only what is missing: {command}")

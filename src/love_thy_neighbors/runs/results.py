@@ -1,0 +1,79 @@
+"""The files of a finished run that other programs read, and the head that every ``results.json`` has."""
+
+import json
+import platform
+from collections.abc import Mapping
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from omegaconf import OmegaConf
+
+from love_thy_neighbors.atomic import write_json, write_npy, written_whole
+from love_thy_neighbors.errors import UserError
+from love_thy_neighbors.runs.identity import identity
+
+RESULTS = "results.json"
+MODEL = "model.ckpt"
+CHECKPOINT = "last.ckpt"
+CURVES = "metrics.csv"
+ARRAYS = (
+    "scores",
+    "rows",
+    "neighbors",
+    "image_part",
+    "neighborhood_part",
+    "bias",
+    "W_y",
+    "probability",
+    "chance",
+)
+PACKAGES = ("love-thy-neighbors", "torch", "pytorch-lightning", "torchmetrics", "numpy", "scipy", "numba")
+
+
+def begin(folder: Path, config: dict[str, Any], keep_checkpoint: bool = False) -> None:
+    """Write ``config.yaml`` and remove what an earlier attempt left: nothing in the folder is of another run."""
+    for unfinished in folder.glob(".*.tmp"):
+        unfinished.unlink()
+    for name in (RESULTS, MODEL, *(f"{array}.npy" for array in ARRAYS)):  # results first
+        (folder / name).unlink(missing_ok=True)
+    if not keep_checkpoint:
+        (folder / CHECKPOINT).unlink(missing_ok=True)
+        (folder / CURVES).unlink(missing_ok=True)
+    with written_whole(folder / "config.yaml") as path:
+        OmegaConf.save(OmegaConf.create(identity(config)), path)
+
+
+def write_results(
+    folder: Path, config: dict[str, Any], seconds: float, arrays: Mapping[str, np.ndarray | None], **figures: Any
+) -> None:
+    """Write a run's arrays, but those that are None, and last ``results.json``, which says that the run is finished."""
+    for name, array in arrays.items():
+        if array is not None:
+            write_npy(folder / f"{name}.npy", np.asarray(array))
+    kept = identity(config)
+    head = {
+        "measure": config["measure"],
+        "collection": config["data"]["name"],
+        "collection_dir": str(Path(config["data"]["dir"]).absolute()),
+        "model": config["model"]["name"] if "model" in kept else None,
+        "split": kept.get("split"),
+        "seed": kept.get("seed"),
+    }
+    versions = {"python": platform.python_version()} | {name: version(name) for name in PACKAGES}
+    foot = {"config": kept, "wall_time_s": round(seconds, 1), "versions": versions}
+    write_json(folder / RESULTS, head | figures | foot)
+
+
+def read_results(folder: Path) -> dict[str, Any]:
+    """The content of a finished run's ``results.json``; raises `UserError` if it is damaged."""
+    path = folder / RESULTS
+    try:
+        results = json.loads(path.read_text(encoding="utf-8"))
+        results[results["measure"]] if results["measure"] != "annotation" else results["test"]["mAP_L"]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise UserError(
+            f"{path}: not a readable result ({type(error).__name__}: {error}); do the job again with overwrite=true."
+        ) from None
+    return dict(results)

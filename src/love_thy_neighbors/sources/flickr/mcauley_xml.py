@@ -1,0 +1,166 @@
+"""One of McAuley and Leskovec's XML files (ECCV 2012), as a stream: memory does not grow with the file.
+
+    <photo id="" dateuploaded=""><owner nsid="" location=""/><title/><description/>
+      <tags><tag author="" id="">text</tag></tags>
+      <groups><set id="" title=""/><pool id="" title="" url=""/></groups>
+      <labels><label source="NUS">text</label></labels>
+      <comments/> <galleries/> <locality/> ... </photo>
+
+``<groups>`` holds two kinds: ``<set>`` is an album of one user, ``<pool>`` a group's pool. What is not needed
+(comments are most of the file) is passed over. The files come from the network: a document type is refused, so no
+entity is ever declared or expanded, and what a parser could be made to keep has a limit.
+"""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from xml.etree.ElementTree import ParseError
+
+from defusedxml import DefusedXmlException
+from defusedxml.ElementTree import XMLParser
+
+from love_thy_neighbors.errors import UserError
+from love_thy_neighbors.sources.flickr.photo import Photo
+
+MEGABYTE = 1_000_000
+_CHUNK = 1 << 16
+# Far more than any real photo has; each is something that the parser keeps in memory.
+MAX_PHOTO_BYTES = 16 * MEGABYTE
+MAX_TOKEN_BYTES = MEGABYTE  # one tag with its attributes, or one XML comment
+MAX_DEPTH = 100
+MAX_NAMES = 10_000  # different names of elements and attributes
+
+
+class _LimitError(Exception):
+    """A limit that the file exceeds; the message completes "line 3 ..."."""
+
+
+def stream_photos(path: Path, advance: Callable[[int], None]) -> Iterator[Photo]:
+    """The photos of an XML file in its order; ``advance`` is told of each megabyte read.
+
+    Raises `UserError` that names the line if the file is not well-formed, declares a document type or entities, or
+    exceeds a limit.
+    """
+    target = _Photos()
+    parser = XMLParser(target=target, forbid_dtd=True)
+    expat = parser.parser
+    # The parser's own handlers only rename elements and reorder attributes: half of the time, for nothing.
+    expat.ordered_attributes = False
+    expat.StartElementHandler, expat.EndElementHandler = target.start, target.end
+    target.offset = lambda: expat.CurrentByteIndex
+    try:
+        yield from _parsed(path, parser, target, advance)
+    except DefusedXmlException:
+        raise UserError(
+            f"{path}, line {expat.CurrentLineNumber}: declares a document type or an entity, and neither is ever "
+            "expanded; remove the declaration, or download the file again."
+        ) from None
+    except _LimitError as error:
+        raise UserError(
+            f"{path}, line {expat.CurrentLineNumber}: {error}; this is not a file of photos, or it is damaged."
+        ) from None
+    except ParseError as error:
+        raise UserError(
+            f"{path}, line {error.position[0]}: is not well-formed XML ({str(error).split(':')[0]}, column "
+            f"{error.position[1] + 1}); correct the line, or download the file again."
+        ) from None
+    except (ValueError, LookupError) as error:  # an encoding that Python does not know or cannot map
+        raise UserError(
+            f"{path}, line {expat.CurrentLineNumber}: cannot be decoded ({error}); save it as UTF-8."
+        ) from None
+    except OSError as error:
+        raise UserError(f"{path}: cannot be read ({error}); give a readable file.") from None
+
+
+def _parsed(path: Path, parser: XMLParser, target: "_Photos", advance: Callable[[int], None]) -> Iterator[Photo]:
+    fed = 0
+    with path.open("rb") as file:
+        while chunk := file.read(_CHUNK):
+            parser.feed(chunk)
+            advance((fed + len(chunk)) // MEGABYTE - fed // MEGABYTE)
+            fed += len(chunk)
+            _check_limits(fed, parser.parser.CurrentByteIndex, target.started, len(parser.parser.intern))
+            yield from target.take()
+    parser.close()
+    yield from target.take()
+
+
+def _check_limits(fed: int, parsed: int, photo_started: int | None, names: int) -> None:
+    """Raise `_LimitError` if the parser holds more than a file of photos needs; all but ``names`` in bytes from the
+    start of the file."""
+    if fed - parsed > MAX_TOKEN_BYTES:
+        raise _LimitError(f"holds a tag or comment of more than {MAX_TOKEN_BYTES:,} bytes")
+    if photo_started is not None and parsed - photo_started > MAX_PHOTO_BYTES:
+        raise _LimitError(f"holds a <photo> of more than {MAX_PHOTO_BYTES:,} bytes")
+    if names > MAX_NAMES:
+        raise _LimitError(f"holds more than {MAX_NAMES:,} different names of elements")
+
+
+class _Photos:
+    """The parser's target: collects one photo at a time, and hands over those that are finished."""
+
+    def __init__(self) -> None:
+        self.offset: Callable[[], int] = lambda: 0
+        self.started: int | None = None  # where the open <photo> began, in bytes
+        self._depth = 0
+        self._finished: list[Photo] = []
+        self._text: list[str] | None = None  # of the <tag> or <label> that is open
+        self._source = ""
+        self._new_photo("")
+
+    def _new_photo(self, id_: str) -> None:
+        self._id, self._without_id = id_, 0
+        self._owner: str | None = None
+        # Dictionaries as ordered sets.
+        self._tags: dict[str, None] = {}
+        self._sets: dict[str, None] = {}
+        self._groups: dict[str, None] = {}
+        self._labels: dict[str, dict[str, None]] = {}
+
+    def take(self) -> list[Photo]:
+        """The photos finished since the last call."""
+        finished, self._finished = self._finished, []
+        return finished
+
+    def start(self, name: str, attributes: dict[str, str]) -> None:
+        self._depth += 1
+        if self._depth > MAX_DEPTH:
+            raise _LimitError(f"nests elements more than {MAX_DEPTH} deep")
+        if self.started is None:
+            if name == "photo":
+                self.started = self.offset()
+                self._new_photo(attributes.get("id", "").strip())
+        elif name == "tag":
+            self._text = []
+        elif name == "label":
+            self._text, self._source = [], attributes.get("source", "").strip()
+        elif name == "set":
+            self._member(self._sets, attributes)
+        elif name == "pool":
+            self._member(self._groups, attributes)
+        elif name == "owner":
+            self._owner = attributes.get("nsid", "").strip() or None
+
+    def _member(self, of: dict[str, None], attributes: dict[str, str]) -> None:
+        if id_ := attributes.get("id", "").strip():
+            of[id_] = None
+        else:
+            self._without_id += 1
+
+    def data(self, text: str) -> None:
+        if self._text is not None:
+            self._text.append(text)
+
+    def end(self, name: str) -> None:
+        self._depth -= 1
+        if self.started is None:
+            return
+        if self._text is not None and name in ("tag", "label"):
+            if text := " ".join("".join(self._text).split()):
+                (self._tags if name == "tag" else self._labels.setdefault(self._source, {}))[text] = None
+            self._text = None
+        elif name == "photo":
+            labels = {source: tuple(texts) for source, texts in self._labels.items()}
+            lists = tuple(self._tags), tuple(self._sets), tuple(self._groups)
+            self._finished.append(Photo(self._id, self._owner, *lists, labels, self._without_id))
+            self.started = None
+            self._new_photo("")

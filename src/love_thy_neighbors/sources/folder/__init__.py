@@ -1,0 +1,224 @@
+"""A folder of photos: ``python prepare.py source=folder root=photos/ labels=labels.csv out=data/mine``.
+
+Tags are the keywords that the pictures carry in EXIF, IPTC and XMP, and words of their titles; sets are the folders
+that they lie in; the owner is the artist. All headers are read first, then the features are extracted. The same folder
+gives the same table, byte for byte.
+"""
+
+import unicodedata
+import warnings
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from love_thy_neighbors.errors import UserError, require_whole
+from love_thy_neighbors.features.images import ImageError
+from love_thy_neighbors.features.settings import Extraction
+from love_thy_neighbors.progress import progress_bar
+from love_thy_neighbors.sources.folder.embedded import Embedded, read_embedded
+from love_thy_neighbors.sources.folder.files import SUFFIXES, find_pictures, same_pictures
+from love_thy_neighbors.sources.folder.words import one_spelling, says_nothing, words
+from love_thy_neighbors.sources.labels_csv import GivenLabels, read_labels
+from love_thy_neighbors.sources.pictures import checked_picture
+from love_thy_neighbors.sources.records import Record
+from love_thy_neighbors.sources.rejects import Rejects, RowError, check_on_error
+from love_thy_neighbors.sources.release import Release
+from love_thy_neighbors.sources.tables import records_table
+
+WORDS = {"title": ("title",), "description": ("description",), "both": ("title", "description"), "none": ()}
+_BLOCKS = ("exif", "iptc", "xmp")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Options:
+    """The keys of configs/source/folder.yaml; raises `UserError` for values that make no sense."""
+
+    root: Path | None
+    labels: Path | None = None
+    words: str = "title"
+    min_positives: int = 1
+    on_error: str = "stop"
+
+    def __post_init__(self) -> None:
+        if self.root is None:
+            raise UserError("root: give the folder of the photos (root=photos/).")
+        if not self.root.is_dir():
+            raise UserError(f"root: {self.root} is not a folder; give the one that the photos are in.")
+        if self.words not in WORDS:
+            raise UserError(f"words: '{self.words}' is not known; use {', '.join(WORDS)}.")
+        check_on_error(self.on_error)
+        require_whole("min_positives", self.min_positives, 1)
+
+
+@dataclass(frozen=True)
+class _Picture:
+    """A picture that was read: its number in the sorted list, from 1, every path below root that it lies at, where it
+    is, and what it says about itself."""
+
+    number: int
+    paths: tuple[str, ...]
+    file: Path
+    says: Embedded
+
+
+def read(options: Options, how: Extraction, partial: Path) -> Release:
+    """What the pictures below ``root`` say about themselves, sorted by path; raises `UserError`."""
+    assert options.root is not None
+    root, skip = options.root, options.on_error == "skip"
+    if partial.resolve().is_relative_to(root.resolve()):  # its thumbnails would be pictures of the next run
+        out = partial.with_name(partial.name.removesuffix(".partial"))
+        raise UserError(f"out: {out} lies inside root={root}, among the photos; give a folder elsewhere.")
+    paths, counts = find_pictures(root, skip)
+    if not paths:
+        left_out = ", ".join(f"{name.replace('_', ' ')}: {count}" for name, count in counts.items())
+        raise UserError(
+            f"root: {root} holds no picture with a name in .{', .'.join(sorted(SUFFIXES))}"
+            f"{f' ({left_out})' if left_out else ''}; give the folder that the photos are in."
+        )
+    given = _labels(options, paths)
+    rejects = Rejects(str(root), "picture", options.on_error)
+    found = _read_pictures(root, paths, how.max_pixels, rejects)
+    if not found:
+        raise rejects.empty()
+    pictures = _merged(found)
+    records, of_text = _records(pictures, options.words, {} if given is None else given.of)
+    counts = {"pictures": len(paths), **counts, **_of_blocks(found), **of_text}
+    counts["same_picture_twice_merged"] = len(found) - len(pictures)
+    return Release(
+        name=root.resolve().name,
+        table=records_table(records),
+        rejects=rejects,
+        about=_about(options),
+        counts=counts if given is None else counts | given.counts,
+        numbers=np.array([picture.number for picture in pictures], dtype=np.int64),
+        files=[picture.file for picture in pictures],
+        min_positives=options.min_positives,
+        texts={"labels_rejected.jsonl": given.rejects.as_lines()} if given and given.rejects.reasons else {},
+    )
+
+
+def _labels(options: Options, paths: Sequence[str]) -> GivenLabels | None:
+    """The labels by path as it is on disk; a table may write it with backslashes, a leading ./ and in another form of
+    Unicode (macOS takes letters with accents apart)."""
+    if options.labels is None:
+        return None
+    known = {unicodedata.normalize("NFC", path): path for path in paths}
+
+    def entry(cell: str) -> str | None:
+        return known.get(unicodedata.normalize("NFC", cell).replace("\\", "/").removeprefix("./"))
+
+    return read_labels(options.labels, "file", entry, options.on_error)
+
+
+def _read_pictures(root: Path, paths: Sequence[str], max_pixels: int, rejects: Rejects) -> list[_Picture]:
+    """The pictures whose headers can be read, by path; the others are refused.
+
+    In one thread: reading headers is Python's work, and four threads were slower (1,300 a second, one: 1,700).
+    """
+    found = []
+    with warnings.catch_warnings(), progress_bar("reading metadata", len(paths)) as advance:
+        warnings.simplefilter("ignore")  # Pillow's, of damaged blocks; they are counted
+        for number, path in enumerate(paths, 1):
+            advance(1)
+            try:
+                if not _is_text(path):
+                    raise RowError(f"has the file {path!r}, which has a name that is not UTF-8")
+                file = checked_picture(root, path, max_pixels, key="root")
+                found.append(_Picture(number, (path,), file, read_embedded(file)))
+            except ImageError as error:
+                rejects.refuse(number, f"has the file {path!r}, which {error}")
+            except RowError as error:
+                rejects.refuse(number, str(error))
+    return found
+
+
+def _is_text(path: str) -> bool:
+    try:
+        path.encode("utf-8")
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def _merged(found: Sequence[_Picture]) -> list[_Picture]:
+    """Each picture once, with the paths of all its copies, so that no picture is in two parts of a split."""
+    with progress_bar("looking for copies", 3 * len(found)) as advance:
+        groups = same_pictures([picture.file for picture in found], advance)
+    merged = []
+    for group in groups:
+        first = found[group[0]]
+        paths = tuple(path for place in group for path in found[place].paths)
+        merged.append(_Picture(first.number, paths, first.file, first.says))
+    return merged
+
+
+def _records(
+    pictures: Sequence[_Picture], kind: str, labels: dict[str, tuple[str, ...]]
+) -> tuple[list[Record], dict[str, int]]:
+    """A record a picture, and counts of what they say; a column that would be empty is left out."""
+    spelling = one_spelling(keyword for picture in pictures for keyword in picture.says.keywords)
+    artists = one_spelling(picture.says.artist for picture in pictures)
+    tags, counts = [], Counter[str]()
+    for picture in pictures:
+        said = {spelling[keyword.casefold()] for keyword in picture.says.keywords}
+        for name in ("title", "description"):
+            text = getattr(picture.says, name)
+            silent = says_nothing(text)
+            counts[f"pictures_with_{name}"] += bool(text) and not silent
+            counts[f"{name}s_that_say_nothing_left_out"] += bool(text) and silent
+            if name in WORDS[kind] and not silent:
+                said |= {spelling.setdefault(word.casefold(), word) for word in sorted(words(text))}
+        counts["pictures_with_keywords"] += bool(picture.says.keywords)
+        counts["pictures_with_artist"] += bool(picture.says.artist)
+        tags.append(tuple(sorted(said)))
+    sets = [_folders(picture.paths) for picture in pictures]
+    with_tags, with_sets = any(tags), any(sets)
+    records = [
+        Record(
+            id=picture.paths[0],
+            file=picture.paths[0],
+            owner=artists[picture.says.artist.casefold()] or None,
+            labels=tuple(sorted({label for path in picture.paths for label in labels.get(path, ())})),
+            tags=tags[row] if with_tags else None,
+            sets=sets[row] if with_sets else None,
+        )
+        for row, picture in enumerate(pictures)
+    ]
+    return records, dict(sorted(counts.items()))
+
+
+def _folders(paths: Sequence[str]) -> tuple[str, ...]:
+    folders = {unicodedata.normalize("NFC", path.rpartition("/")[0]) for path in paths}
+    return tuple(sorted(folders - {""}))
+
+
+def _of_blocks(found: Sequence[_Picture]) -> dict[str, int]:
+    unread = Counter(block for picture in found for block in picture.says.unread)
+    return {f"{block}_blocks_not_readable": unread[block] for block in _BLOCKS}
+
+
+def _about(options: Options) -> dict[str, Any]:
+    assert options.root is not None
+    texts = " and ".join(WORDS[options.words])
+    and_words = (
+        f", and the words of the {texts}, without stop words and what cameras write by themselves" if texts else ""
+    )
+    return {
+        "source": {"root": options.root.resolve().name, "labels": options.labels and options.labels.name},
+        "licence": "not stated",
+        "labels": {"how": "none were given" if options.labels is None else "as the table gives them"},
+        "metadata": {
+            "tags": {
+                "how": "keywords of EXIF (XPKeywords), IPTC (2:25) and XMP (dc:subject, lr:hierarchicalSubject), those "
+                f"that differ in capitals alone being one in its most frequent spelling{and_words}"
+            },
+            "sets": {
+                "how": "the folder that a picture lies in, or the folders of all its copies; none directly in root"
+            },
+        },
+        "owner": "the artist: dc:creator, IPTC 2:80, EXIF Artist or XPAuthor",
+    }

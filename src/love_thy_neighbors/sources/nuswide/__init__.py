@@ -1,0 +1,207 @@
+"""NUS-WIDE, the official release: ``python prepare.py source=nuswide root=DIR metadata=FILE images=DIR out=...``.
+
+Images are rows of Imagelist.txt, and everything is by row: six Flickr ids are there twice, three of them with
+different labels. Labels are those of AllLabels, tags those of All_Tags.txt; owner, sets and groups are not in the
+release and come from ``metadata=``, joined by Flickr id.
+"""
+
+from collections import defaultdict
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from love_thy_neighbors.errors import UserError
+from love_thy_neighbors.features.settings import Extraction
+from love_thy_neighbors.paper import TABLE_1
+from love_thy_neighbors.progress import progress_bar
+from love_thy_neighbors.sources.nuswide.files import Copy, ImageList, find_copy, read_image_list, read_labels
+from love_thy_neighbors.sources.nuswide.low_level import check_low_level, write_low_level
+from love_thy_neighbors.sources.nuswide.metadata import Metadata, read_metadata
+from love_thy_neighbors.sources.nuswide.tags import read_all_tags, read_tags_1k
+from love_thy_neighbors.sources.nuswide.urls import URLS, missing_pictures
+from love_thy_neighbors.sources.pictures import checked_picture
+from love_thy_neighbors.sources.rejects import Rejects, RowError
+from love_thy_neighbors.sources.release import GivenTable, Release, SourceOptions
+from love_thy_neighbors.sources.tables import frequent, list_column
+
+_TAGS = {"all_tags": read_all_tags, "tags1k": read_tags_1k}
+_PAPER_TAGS = TABLE_1["tags"][0]  # the paper counts the most frequent tags
+_STEP = 1000  # pictures between two moves of the progress bar
+_HOW_TAGS = {
+    "all_tags": "All_Tags.txt, each line checked to be of its image. A tag that is not UTF-8 is read as Latin-1.",
+    "tags1k": "AllTags1k.txt and TagList1k.txt. That their lines are in the order of Imagelist.txt is assumed.",
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Options(SourceOptions):
+    """The keys of configs/source/nuswide.yaml; raises `UserError` for values that make no sense together."""
+
+    root: Path | None
+    metadata: Path | None = None
+    tags: str = "all_tags"
+    low_level: list[str] | None = None
+    discard_without_metadata: bool = False
+    discard_without_labels: bool = False
+
+    def __post_init__(self) -> None:
+        if self.root is None:
+            raise UserError("root: give the folder that NUS-WIDE was unpacked into (root=DIR).")
+        super().__post_init__()
+        if self.metadata is not None and not self.metadata.exists():  # it is read last, after a minute of other work
+            raise UserError(
+                f"metadata: {self.metadata} does not exist; give an XML file, a folder of photos*.xml, or the cache of "
+                "source=flickr."
+            )
+        if self.tags not in _TAGS:
+            raise UserError(f"tags: '{self.tags}' is not known; use {' or '.join(_TAGS)}.")
+        if self.low_level is not None:
+            check_low_level(self.low_level)
+            if self.images is not None or self.features is not None:
+                raise UserError("low_level: is another kind of features; give it, or images, or features.")
+        for key in ("discard_without_metadata", "discard_without_labels"):
+            if not isinstance(getattr(self, key), bool):
+                raise UserError(f"{key}: must be true or false, not {getattr(self, key)}.")
+
+
+def read(options: Options, how: Extraction, partial: Path) -> Release:
+    """What the release in ``root`` holds, with the lines of Imagelist.txt as entries; raises `UserError`."""
+    assert options.root is not None
+    copy = find_copy(options.root, options.images)
+    images = read_image_list(copy.find("ImageList", "Imagelist.txt"))
+    labels, concepts, other_files = read_labels(copy, images)
+    tags = _TAGS[options.tags](copy, images)
+    metadata = None if options.metadata is None else read_metadata(options.metadata, images)
+    table = _table(images, labels, concepts, tags.column, metadata)
+    known = pc.list_value_length(tags.column).to_numpy() > 0 if metadata is None else metadata.there
+    labelled = np.asarray(labels.any(axis=1))
+    rows = np.flatnonzero(
+        (known | (not options.discard_without_metadata)) & (labelled | (not options.discard_without_labels))
+    )
+    release = Release(
+        name="nuswide",
+        table=table,
+        rejects=Rejects(str(images.path), "line", options.on_error),
+        about=_about(options, images, concepts),
+        counts={
+            "rows": len(images.files),
+            **_duplicates(images, labels),
+            "label_files_of_no_concept": other_files,
+            **tags.counts,
+            **({} if metadata is None else metadata.counts),
+            **_discards(known, labelled, len(rows)),
+        },
+        numbers=np.arange(1, len(images.files) + 1),
+        min_positives=options.min_positives,
+        published=TABLE_1,
+        published_as="NUS-WIDE in the paper (images with metadata and labels, the 10,000 most frequent tags)",
+        comparable=_comparable(table, np.flatnonzero(known & labelled)),
+    )
+    if not len(rows):
+        raise UserError(f"{images.path}: no image is left after the discards; leave one of discard_without_* out.")
+    release.keep(rows)
+    _add_features(release, options, copy, images, how, partial)
+    return release
+
+
+def _table(
+    images: ImageList, labels: np.ndarray, concepts: list[str], tags: pa.Array, metadata: Metadata | None
+) -> pa.Table:
+    offsets = np.concatenate([[0], np.cumsum(labels.sum(axis=1))])
+    columns = {
+        "id": pa.array(images.ids, pa.string()),
+        "file": pa.array(images.files, pa.string()),
+        "labels": list_column(offsets, np.nonzero(labels)[1], concepts),
+        "tags": tags,
+    }
+    return pa.table(columns | ({} if metadata is None else metadata.columns))
+
+
+def _comparable(table: pa.Table, rows: np.ndarray) -> pa.Table:
+    """What the paper's Table 1 counts: images with labels and metadata, and of their tags the most frequent."""
+    part = table.take(pa.array(rows))
+    return part.set_column(part.column_names.index("tags"), "tags", frequent(part["tags"], _PAPER_TAGS))
+
+
+def _duplicates(images: ImageList, labels: np.ndarray) -> dict[str, int]:
+    rows_of: defaultdict[str, list[int]] = defaultdict(list)
+    for row, id_ in enumerate(images.ids):
+        rows_of[id_].append(row)
+    several = [rows for rows in rows_of.values() if len(rows) > 1]
+    conflicting = [rows for rows in several if (labels[rows] != labels[rows[0]]).any()]
+    return {
+        "duplicate_ids": len(several),
+        "rows_with_a_duplicate_id": sum(map(len, several)),
+        "rows_with_conflicting_labels": sum(map(len, conflicting)),
+    }
+
+
+def _discards(known: np.ndarray, labelled: np.ndarray, kept: int) -> dict[str, int]:
+    return {
+        "rows_without_metadata": int((~known).sum()),
+        "rows_without_labels": int((~labelled).sum()),
+        "rows_with_metadata_and_labels": int((known & labelled).sum()),
+        "rows_discarded": len(known) - kept,
+    }
+
+
+def _add_features(
+    release: Release, options: Options, copy: Copy, images: ImageList, how: Extraction, partial: Path
+) -> None:
+    """Give the release its features, or the pictures that they will be made of."""
+    if options.low_level is not None:
+        rows = release.entry_numbers() - 1
+        release.features = write_low_level(copy, images, options.low_level, rows, partial)
+    elif options.features is not None:
+        release.features = GivenTable(options.features, len(images.files), images.path.name)
+    elif options.images is not None:
+        _find_pictures(release, options.images, copy, images, how)
+
+
+def _find_pictures(release: Release, folder: Path, copy: Copy, images: ImageList, how: Extraction) -> None:
+    """Look at every picture's header, and leave out the images whose picture cannot be used; if the release's list of
+    URLs is there, the collection gets a list of them."""
+    files, kept, missing = [], [], []
+    numbers = release.entry_numbers()
+    with progress_bar("looking for pictures", len(numbers)) as advance:
+        for place, number in enumerate(numbers):
+            try:
+                files.append(checked_picture(folder, images.files[number - 1], how.max_pixels))
+                kept.append(place)
+            except RowError as error:
+                release.rejects.refuse(int(number), str(error))
+                missing.append(int(number) - 1)
+            if (place + 1) % _STEP == 0:
+                advance(_STEP)
+        advance(len(numbers) % _STEP)
+    release.keep(np.array(kept, dtype=np.int64))
+    release.files = files
+    if missing and copy.has(URLS):
+        release.texts["missing_pictures.csv"], counts = missing_pictures(copy, images, missing)
+        release.counts |= counts
+
+
+def _about(options: Options, images: ImageList, concepts: list[str]) -> dict[str, Any]:
+    source: dict[str, Any] = {"release": "NUS-WIDE (Chua et al., CIVR 2009)", "rows": len(images.files)}
+    kinds: dict[str, Any] = {"tags": {"how": _HOW_TAGS[options.tags]}}
+    if options.metadata is not None:
+        source["metadata"] = options.metadata.name
+        how = f"of the photo with the row's Flickr id in {options.metadata.name}; its tags are not used"
+        kinds |= {kind: {"how": how} for kind in ("sets", "groups")}
+    return {
+        "source": source,
+        "licence": "not stated here: see the release, and Flickr's terms for the photos and their metadata",
+        "labels": {
+            "how": f"{len(concepts)} concepts, annotated by hand (Groundtruth/AllLabels). That the lines are in the "
+            "order of Imagelist.txt is assumed; their number is checked."
+        },
+        "metadata": kinds,
+        "discards": {
+            "without_metadata": options.discard_without_metadata,
+            "without_labels": options.discard_without_labels,
+        },
+    }

@@ -1,0 +1,58 @@
+"""What a file of Flickr metadata says about the images of NUS-WIDE: joined by Flickr id, a row an image."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+
+from love_thy_neighbors.errors import UserError
+from love_thy_neighbors.progress import progress_bar
+from love_thy_neighbors.sources.flickr.photo_metadata import Photo, megabytes, read_photo_metadata
+from love_thy_neighbors.sources.flickr.photo_tables import PhotoColumns
+from love_thy_neighbors.sources.nuswide.files import ImageList
+
+_COLUMNS = ("owner", "sets", "groups")
+
+
+@dataclass(frozen=True)
+class Metadata:
+    """``columns``: owner, sets, groups of N rows, those that any photo has; ``there`` [N]: rows that the file has."""
+
+    columns: dict[str, pa.ChunkedArray]
+    there: np.ndarray
+    counts: dict[str, int]
+
+
+def read_metadata(path: Path, images: ImageList) -> Metadata:
+    """Owner, sets and groups of each image. Rows that share an id get the same; a photo's first mention counts.
+
+    Raises `UserError` if no photo of ``path`` is an image of the list.
+    """
+    place = dict.fromkeys(images.ids, 0)  # of each id among the photos kept; place 0 is a photo without anything
+    kept = PhotoColumns()
+    kept.add(Photo(""))
+    counts = {f"metadata_photos_{what}": 0 for what in ("read", "of_no_row", "named_twice")}
+    counts["metadata_sets_and_groups_without_id"] = 0
+    matched = 0
+    with progress_bar("reading metadata (MB)", megabytes(path)) as advance:
+        for photo in read_photo_metadata(path, advance):
+            counts["metadata_photos_read"] += 1
+            if photo.id not in place:
+                counts["metadata_photos_of_no_row"] += 1
+            elif place[photo.id]:
+                counts["metadata_photos_named_twice"] += 1
+            else:
+                matched += 1
+                place[photo.id] = matched
+                kept.add(Photo(photo.id, photo.owner, sets=photo.sets, groups=photo.groups))
+                counts["metadata_sets_and_groups_without_id"] += photo.without_id
+    if not matched:
+        raise UserError(
+            f"metadata: none of the {counts['metadata_photos_read']} photos of {path} has an id of "
+            f"{images.path.name}; give the file for NUS-WIDE."
+        )
+    places = np.array([place[id_] for id_ in images.ids])
+    table = kept.table(None).take(pa.array(places))
+    columns = {name: table[name] for name in _COLUMNS if name in table.column_names}
+    return Metadata(columns, places > 0, counts)

@@ -1,0 +1,49 @@
+r"""Where the pictures of NUS-WIDE were on Flickr: NUS-WIDE-urls.txt.
+
+    %%% a header
+    C:\ImageData\Flickr\actor\0001_2124494179.jpg  2124494179  <Large>  <Middle>  <Small>  <Original>
+
+Each of the four is a URL or ``null``; some lines are malformed.
+"""
+
+import csv
+import io
+from collections.abc import Sequence
+
+from love_thy_neighbors.sources.jsonl_lines import raw_lines
+from love_thy_neighbors.sources.nuswide.files import Copy, ImageList
+
+URLS = "NUS-WIDE-urls.txt"
+_LONGEST = 10_000  # bytes of a line
+_ORDER = (1, 0, 3, 2)  # Middle is larger than any backbone needs; then Large, Original, Small
+
+_WEB = ("http://", "https://")
+
+
+def missing_pictures(copy: Copy, images: ImageList, rows: Sequence[int]) -> tuple[str, dict[str, int]]:
+    """A CSV (file, id, url) of the images ``rows``, whose pictures are not there, and what was found in the list.
+
+    The URL is empty where the list has none.
+    """
+    wanted = {images.files[row]: "" for row in rows}
+    malformed = 0
+    for _, raw in raw_lines(copy.find(copy.root.name, URLS), _LONGEST):
+        words = (b"" if raw is None else raw).decode("utf-8", "replace").split()
+        if raw is not None and (not words or words[0].startswith("%")):
+            continue
+        urls = words[2:]
+        if len(urls) != len(_ORDER) or not all(url == "null" or url.startswith(_WEB) for url in urls):
+            malformed += 1
+            continue
+        file = "/".join(words[0].split("\\")[-2:])
+        if file in wanted:
+            wanted[file] = next((urls[size] for size in _ORDER if urls[size] != "null"), "")
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(("file", "id", "url"))
+    writer.writerows((images.files[row], images.ids[row], wanted[images.files[row]]) for row in rows)
+    counts = {
+        "url_lines_malformed": malformed,
+        "missing_pictures_without_a_url": sum(not url for url in wanted.values()),
+    }
+    return text.getvalue(), counts

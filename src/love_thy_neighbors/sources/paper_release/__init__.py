@@ -1,0 +1,197 @@
+"""The paper's own release: ``python prepare.py source=paper_release root=DIR [metadata=FILE] out=data/nuswide``.
+
+Images are rows of ``NUS_data.mat``. A split file says which rows the paper used (``orig_ids``, and 1-based positions in
+it: ``train_id`` and ``test_id``). Features are joined by Flickr id: the first column of ``feat7`` whose entry of
+``img_ids`` is the image's id. That is how the files are read in public code (Tesan, Coscia, Ballan: A CNN-RNN Framework
+for Image Annotation, 2019); nobody could look at them here, so what can be checked is checked: sizes, ranges, ids, and
+that the images of the splits have labels, as the paper says (section 4.1).
+"""
+
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from love_thy_neighbors.collection.feature_tables import to_float16
+from love_thy_neighbors.errors import UserError, require_whole
+from love_thy_neighbors.features.settings import Extraction
+from love_thy_neighbors.paper import TABLE_1
+from love_thy_neighbors.progress import progress_bar
+from love_thy_neighbors.sources.nuswide.files import ImageList
+from love_thy_neighbors.sources.nuswide.metadata import read_metadata
+from love_thy_neighbors.sources.paper_release.images import Images, photo_ids, read_images
+from love_thy_neighbors.sources.paper_release.matlab_files import MatlabFiles, matlab_files
+from love_thy_neighbors.sources.paper_release.splits import find_splits, read_split
+from love_thy_neighbors.sources.rejects import Rejects, check_on_error
+from love_thy_neighbors.sources.release import FinishedTable, Release
+from love_thy_neighbors.sources.tables import frequent
+
+NUS, IMAGE_IDS, FEATURES = "NUS_data.mat", "imgids.mat", "feat_alexnet/feat7_caffe_all.mat"
+BACKBONE = "caffenet_fc7"
+_BAD = {1: "holds NaN or infinity", 2: "holds a value beyond the range of float16 (65504)"}
+_PAPER_TAGS = TABLE_1["tags"][0]  # the paper counts the most frequent tags
+
+
+@dataclass(frozen=True, kw_only=True)
+class Options:
+    """The keys of configs/source/paper_release.yaml; raises `UserError` for values that make no sense."""
+
+    root: Path | None
+    metadata: Path | None = None
+    splits: list[str] | None = None
+    train_images: int = 110_000
+    all_images: bool = False
+    min_positives: int = 1
+    on_error: str = "stop"
+
+    def __post_init__(self) -> None:
+        if self.root is None:
+            raise UserError(f"root: give the folder that {NUS} is in (root=DIR).")
+        for name in (NUS, IMAGE_IDS, FEATURES):
+            if not (self.root / name).is_file():
+                raise UserError(f"root: {self.root} has no {name}; give the folder of the paper's release.")
+        if find_spec("h5py") is None:
+            raise UserError("source=paper_release: h5py is missing, which reads these files; pip install h5py.")
+        require_whole("train_images", self.train_images, 1)
+        require_whole("min_positives", self.min_positives, 1)
+        if not isinstance(self.all_images, bool):
+            raise UserError(f"all_images: must be true or false, not {self.all_images}.")
+        check_on_error(self.on_error)
+
+
+@dataclass(frozen=True)
+class Source:
+    """Where features come from: ``places`` [n], from 0, among the ``images`` that feat7 has."""
+
+    images: int
+    places: np.ndarray
+
+
+def read(options: Options, how: Extraction, partial: Path) -> Release:
+    """What the release in ``root`` holds, with the rows of ``NUS_data.mat`` as entries; raises `UserError`."""
+    assert options.root is not None
+    nus = options.root / NUS
+    rejects = Rejects(str(nus), "row", options.on_error)
+    partial.mkdir(exist_ok=True)
+    with matlab_files(partial / "matlab") as files:
+        images, splits, split_files = _images_and_splits(files, options)
+        used = np.any(splits >= 0, axis=0)
+        rows = np.arange(len(used)) if options.all_images else np.flatnonzero(used)
+        rows, source, counts = _joined(files, options.root / IMAGE_IDS, images, rows, rejects)
+        table, metadata_counts = _table(options, images, rows)
+        features, sound = _features(files, options.root / FEATURES, source, rows, rejects, partial)
+    table, rows = table.take(pa.array(sound)), rows[sound]
+    return Release(
+        name="nuswide",
+        table=table,
+        rejects=rejects,
+        about=_about(options, split_files),
+        counts={
+            **images.counts,
+            "splits": len(split_files),
+            "rows_of_no_split": int((~used).sum()),
+            "rows_of_splits_left_out": int(used.sum() - used[rows].sum()),
+            **counts,
+            **metadata_counts,
+        },
+        numbers=rows + 1,
+        features=features,
+        min_positives=options.min_positives,
+        splits=splits[:, rows] if split_files else None,
+        published=TABLE_1,
+        published_as="NUS-WIDE in the paper (the images of its splits, the 10,000 most frequent tags)",
+        comparable=_comparable(table, used[rows]),
+    )
+
+
+def _images_and_splits(files: MatlabFiles, options: Options) -> tuple[Images, np.ndarray, list[Path]]:
+    assert options.root is not None
+    split_files = find_splits(files, options.root, options.splits, {NUS, IMAGE_IDS, FEATURES})
+    if not split_files and not options.all_images:
+        raise UserError(
+            f"root: no .mat file below {options.root} holds a split (train_id, test_id, orig_ids); name the files with "
+            "splits=, or keep every image with all_images=true."
+        )
+    with progress_bar("reading MATLAB files", 1 + len(split_files)) as advance:
+        images = read_images(files, options.root / NUS)
+        advance(1)
+        splits = [read_split(files, path, images.labelled, options.train_images, advance) for path in split_files]
+    return images, np.array(splits, dtype=np.int8).reshape(-1, len(images.ids)), split_files
+
+
+def _joined(
+    files: MatlabFiles, path: Path, images: Images, rows: np.ndarray, rejects: Rejects
+) -> tuple[np.ndarray, Source, dict[str, int]]:
+    """Those of ``rows`` whose photo id is in ``imgids.mat``, where their features are, and counts; the other rows are
+    refused."""
+    ids, counts = photo_ids(files, path, "img_ids")
+    places = pc.index_in(images.ids.take(pa.array(rows)), ids)  # the first of equal ids
+    there = pc.is_valid(places).to_numpy(zero_copy_only=False)
+    for row in rows[~there]:
+        id_ = images.ids[int(row)].as_py()
+        rejects.refuse(int(row) + 1, f"has the photo id '{id_}', which is not in img_ids of {path.name}")
+    if not there.any():
+        raise rejects.empty()
+    return rows[there], Source(len(ids), places.drop_null().to_numpy().astype(np.int64)), counts
+
+
+def _table(options: Options, images: Images, rows: np.ndarray) -> tuple[pa.Table, dict[str, int]]:
+    table = images.table(rows)
+    if options.metadata is None:
+        return table, {}
+    metadata = read_metadata(options.metadata, ImageList(Path(NUS), [], table["id"].to_pylist()))
+    for name, column in metadata.columns.items():
+        table = table.append_column(name, column)
+    return table, metadata.counts | {"rows_without_metadata": int((~metadata.there).sum())}
+
+
+def _features(
+    files: MatlabFiles, path: Path, source: Source, rows: np.ndarray, rejects: Rejects, partial: Path
+) -> tuple[FinishedTable, np.ndarray]:
+    """The features of ``rows``, and which of them [n] are sound; the others are refused."""
+    out = partial / "features.npy"
+    with progress_bar("copying features", len(rows)) as advance:
+        copied = files.copy_rows(path, "feat7", source.images, source.places, out, advance)
+    for place in np.flatnonzero(copied.faults):
+        reason = _BAD[int(copied.faults[place])]
+        where = f"image {source.places[place] + 1} of {path.name}"
+        rejects.refuse(int(rows[place]) + 1, f"has features that cannot be used ({where} {reason})")
+    sound = np.flatnonzero(copied.faults == 0)
+    if not len(sound):
+        raise rejects.empty()
+    if len(sound) < len(rows):
+        whole = np.load(out, mmap_mode="r", allow_pickle=False)
+        out = partial / "sound_features.npy"
+        to_float16(whole, sound.tolist(), out)
+    about = {"source": FEATURES, "shape_given": copied.shape, "dtype_given": copied.dtype}
+    return FinishedTable(BACKBONE, out, about), sound
+
+
+def _comparable(table: pa.Table, used: np.ndarray) -> pa.Table:
+    """What the paper's Table 1 counts: the images of its splits, and of their tags the most frequent."""
+    part = table.filter(pa.array(used)) if used.any() else table
+    return part.set_column(part.column_names.index("tags"), "tags", frequent(part["tags"], _PAPER_TAGS))
+
+
+def _about(options: Options, split_files: list[Path]) -> dict[str, Any]:
+    assert options.root is not None
+    source: dict[str, Any] = {"release": "Johnson, Ballan, Fei-Fei, ICCV 2015 (NUS-WIDE)", "entries": f"rows of {NUS}"}
+    kinds: dict[str, Any] = {"tags": {"how": f"tag_matrix and tags of {NUS}"}}
+    about: dict[str, Any] = {
+        "source": source,
+        "licence": "not stated here: see NUS-WIDE, and Flickr's terms for the photos and their metadata",
+        "labels": {"how": f"label_matrix and labels of {NUS}: NUS-WIDE's concepts, annotated by hand"},
+        "metadata": kinds,
+    }
+    if options.metadata is not None:
+        source["metadata"] = options.metadata.name
+        how = f"of the photo with the row's Flickr id in {options.metadata.name}; its tags are not used"
+        kinds |= {kind: {"how": how} for kind in ("sets", "groups")}
+    if split_files:
+        names = [path.relative_to(options.root).as_posix() for path in split_files]
+        about["splits"] = {"files": names, "train_images": options.train_images}
+    return about

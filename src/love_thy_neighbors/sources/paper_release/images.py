@@ -1,0 +1,133 @@
+"""The images of the paper's release: ids, labels and tags, a row each of ``NUS_data.mat``."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from scipy import sparse
+
+from love_thy_neighbors.errors import UserError
+from love_thy_neighbors.sources.paper_release.matlab_files import MatlabFiles
+from love_thy_neighbors.sources.paper_release.matlab_values import Value
+from love_thy_neighbors.sources.tables import list_column
+
+_PARTS = ("label_matrix", "tag_matrix", "tags", "labels", "photo_ids")
+_CURE = "get this file of the release again."
+
+
+@dataclass(frozen=True)
+class Images:
+    """N images: Flickr ``ids`` [N], ``labels`` [N, L] and ``tags`` [N, T], binary CSR with names in column order."""
+
+    ids: pa.Array
+    labels: sparse.csr_matrix
+    label_names: pa.Array
+    tags: sparse.csr_matrix
+    tag_names: pa.Array
+    counts: dict[str, int]
+
+    @property
+    def labelled(self) -> np.ndarray:
+        """Boolean [N]: images that have a label."""
+        return np.diff(self.labels.indptr) > 0
+
+    def table(self, rows: np.ndarray) -> pa.Table:
+        """The columns id, labels and tags of ``rows``."""
+        return pa.table(
+            {
+                "id": self.ids.take(pa.array(rows)),
+                "labels": _lists(self.labels[rows], self.label_names),
+                "tags": _lists(self.tags[rows], self.tag_names),
+            }
+        )
+
+
+def read_images(files: MatlabFiles, path: Path) -> Images:
+    """The images of ``NUS_data.mat``. Raises `UserError` if its parts do not fit each other."""
+    found = files.read(path, [f"NUS.{part}" for part in _PARTS])
+    values = {part: found[f"NUS.{part}"] for part in _PARTS}
+    ids, counts = _ids(path, "NUS.photo_ids", values["photo_ids"])
+    names = {part: _names(path, part, values[part]) for part in ("labels", "tags")}
+    labels, other_labels = _binary(path, "label_matrix", values["label_matrix"], len(ids), len(names["labels"]))
+    tags, other_tags = _binary(path, "tag_matrix", values["tag_matrix"], len(ids), len(names["tags"]))
+    if other_labels:
+        raise UserError(f"{path}: NUS.label_matrix holds {other_labels} values other than 0 and 1; {_CURE}")
+    nameless = pc.equal(pc.utf8_trim_whitespace(names["tags"]), "").to_numpy(zero_copy_only=False)
+    if nameless.any():
+        tags = tags @ sparse.diags((~nameless).astype(np.uint8), dtype=np.uint8, format="csr")
+        tags.eliminate_zeros()
+    counts = {
+        "rows": len(ids),
+        "rows_without_labels": int((np.diff(labels.indptr) == 0).sum()),
+        "rows_without_tags": int((np.diff(tags.indptr) == 0).sum()),
+        "tags_without_a_name": int(nameless.sum()),
+        "tag_values_other_than_0_and_1": other_tags,
+        **counts,
+    }
+    return Images(ids, labels, names["labels"], tags, names["tags"], counts)
+
+
+def photo_ids(files: MatlabFiles, path: Path, name: str) -> tuple[pa.Array, dict[str, int]]:
+    """The Flickr ids in the variable ``name``, as text, and how many are there twice; raises `UserError`."""
+    return _ids(path, name, files.read(path, [name])[name])
+
+
+def _ids(path: Path, name: str, value: Value) -> tuple[pa.Array, dict[str, int]]:
+    """Ids that are texts, or numbers in one row or column."""
+    if isinstance(value, pa.Array):
+        ids = pc.utf8_trim_whitespace(value)
+    else:
+        ids = pa.array(numbers(path, name, value), pa.int64()).cast(pa.string())
+    sound = pc.match_substring_regex(ids, "^[0-9]{1,18}$").to_numpy(zero_copy_only=False)
+    if not sound.all():
+        place = int(np.flatnonzero(~sound)[0])
+        raise UserError(f"{path}: entry {place + 1} of {name} is {ids[place].as_py()[:30]!r}, not a Flickr id; {_CURE}")
+    if not len(ids):
+        raise UserError(f"{path}: {name} is empty; {_CURE}")
+    return ids, {f"ids_twice_in_{name.rpartition('.')[2]}": len(ids) - len(pc.unique(ids))}
+
+
+def numbers(path: Path, name: str, value: Value) -> np.ndarray:
+    """Whole numbers [n] in one row or column; raises `UserError` for anything else."""
+    if not isinstance(value, np.ndarray) or 1 not in value.shape:
+        raise UserError(f"{path}: {name} is not one row or column of numbers; {_CURE}")
+    flat = value.ravel().astype(np.float64)
+    if not (np.isfinite(flat) & (flat == np.floor(flat)) & (np.abs(flat) < 2**53)).all():
+        raise UserError(f"{path}: {name} holds something other than whole numbers; {_CURE}")
+    return flat.astype(np.int64)
+
+
+def _names(path: Path, part: str, value: Value) -> pa.Array:
+    if not isinstance(value, pa.Array) or not len(value):
+        raise UserError(f"{path}: NUS.{part} is not a cell array of names; {_CURE}")
+    if part == "labels" and len(pc.unique(value)) < len(value):
+        raise UserError(f"{path}: NUS.labels names a label twice; {_CURE}")
+    return value
+
+
+def _binary(path: Path, part: str, value: Value, rows: int, columns: int) -> tuple[sparse.csr_matrix, int]:
+    """The matrix as binary CSR [rows, columns], whichever way round it is stored, and how many of its values are
+    neither 0 nor 1; a value above 0 counts as 1."""
+    if isinstance(value, pa.Array):
+        raise UserError(f"{path}: NUS.{part} is not a matrix; {_CURE}")
+    if rows == columns or value.shape not in ((rows, columns), (columns, rows)):
+        square = "which of its sides are images cannot be told" if rows == columns else "which do not fit"
+        raise UserError(
+            f"{path}: NUS.{part} is {value.shape[0]} x {value.shape[1]}, but there are {rows} photo ids and {columns} "
+            f"names, {square}; {_CURE}"
+        )
+    matrix = sparse.csr_matrix(value if value.shape == (rows, columns) else value.T)
+    matrix.sum_duplicates()
+    matrix.eliminate_zeros()
+    if not (matrix.data > 0).all():  # NaN is not above 0
+        raise UserError(f"{path}: NUS.{part} holds negative values or NaN; {_CURE}")
+    other = int((matrix.data != 1).sum())
+    ones = np.ones(matrix.nnz, dtype=np.uint8)
+    return sparse.csr_matrix((ones, matrix.indices, matrix.indptr), shape=matrix.shape), other
+
+
+def _lists(matrix: sparse.csr_matrix, names: pa.Array) -> pa.Array:
+    matrix.sort_indices()
+    return list_column(matrix.indptr, matrix.indices, names)

@@ -1,0 +1,214 @@
+"""Training on a GPU with whole steps in one piece: gather, forward, loss, backward and RMSProp as one CUDA graph.
+
+A step is some fifty small operations, and starting them one by one takes longer than the GPU needs to do them. A CUDA
+graph is recorded once and started as a whole. It always reads and writes the same memory, so a batch's row numbers are
+copied into buffers that stay; all else, the feature table, labels, weights and RMSProp's state, is on the GPU already.
+
+Dropout's random numbers depend on the generator's seed and on how many were drawn, which PyTorch hands to the graph at
+every replay: an epoch that is seeded anew has the same dropout with the graph and without.
+
+A graph is used only if it has proved itself: its first step is undone and done again in the ordinary way, and both must
+come to the same weights. Whatever the graph is not made for takes the ordinary way: smaller batches, several
+processes, gradients that are clipped or accumulated, other precisions, sparse inputs, tables that do not fit.
+"""
+
+import logging
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from typing import Any
+
+import pytorch_lightning as pl
+import torch
+from torch import Tensor
+
+from love_thy_neighbors.training.batches import EXACT, IndexBatch
+from love_thy_neighbors.training.data import Batch, NeighborhoodData
+from love_thy_neighbors.training.task import AnnotationTask
+
+log = logging.getLogger(__name__)
+
+Step = Callable[[], Tensor]
+Capture = Callable[[Step], Step]
+
+WARM_UP = 3  # ordinary steps before the graph is recorded, in which libraries are loaded and RMSProp's state is made
+TOLERANCE = 1e-2  # by how much the graph's first step may differ from the ordinary one, as a share of its length
+
+
+def in_a_cuda_graph(step: Step) -> Step:
+    """Record what ``step`` does on the GPU, without doing it; each call of the result does it and gives the loss.
+
+    If that fails, random numbers and streams are as they were before, and what PyTorch raised is raised.
+    """
+    generator = torch.cuda.default_generators[torch.cuda.current_device()]
+    random = generator.clone_state()
+    graph = torch.cuda.CUDAGraph()
+    try:
+        # The outer context puts the stream back, which PyTorch leaves where it was when recording fails.
+        with torch.cuda.stream(torch.cuda.current_stream()), torch.cuda.graph(graph):
+            loss = step()
+    except BaseException:
+        generator.graphsafe_set_state(random)  # a recording that fails leaves the generator unusable
+        raise
+
+    def replay() -> Tensor:
+        graph.replay()
+        return loss
+
+    return replay
+
+
+class StepGraph:
+    """One training step, recorded: its buffers, and the call that copies a batch into them and replays the step.
+
+    Args:
+        step: a whole step, from row numbers to new weights; returns the loss.
+        batch: a batch of the shape that all others will have.
+        capture: records the step.
+    """
+
+    def __init__(self, step: Callable[[IndexBatch], Tensor], batch: IndexBatch, capture: Capture) -> None:
+        self.batch = IndexBatch(*(None if numbers is None else numbers.clone() for numbers in batch))  # type: ignore[arg-type]
+        self.replay = capture(lambda: step(self.batch))
+
+    def __call__(self, batch: IndexBatch) -> Tensor:
+        for buffer, numbers in zip(self.batch, batch, strict=True):
+            if buffer is not None and numbers is not None:
+                buffer.copy_(numbers, non_blocking=True)
+        return self.replay()
+
+
+class GraphedTask(AnnotationTask):
+    """`AnnotationTask` whose training steps are replayed where they can be, with the same results.
+
+    ``capture`` and ``device_type``, how steps are recorded and on which devices, are there for tests.
+    """
+
+    capture: Capture = staticmethod(in_a_cuda_graph)
+    device_type = "cuda"
+
+    def on_train_start(self) -> None:
+        super().on_train_start()
+        self.graph: StepGraph | None = None
+        self.trial: tuple[StepGraph, list[Tensor], list[Tensor]] | None = None
+        self.steps, self.replays = 0, False
+        self.data: NeighborhoodData = getattr(self.trainer, "datamodule")  # noqa: B009  # mypy does not know of it
+        self.data.leaves_rows = self.device.type == self.device_type and can_be_graphed(
+            self.trainer, self.data, self.device
+        )
+        if self.data.leaves_rows and self.device.type == "cuda":
+            for group in self._optimizer().param_groups:
+                group["capturable"] = True  # its counter of steps is to be on the GPU
+                for state in (self._optimizer().state.get(p, {}) for p in group["params"]):
+                    state.update({key: value.to(self.device) for key, value in state.items()})
+
+    def on_train_batch_start(self, batch: Batch | IndexBatch, batch_idx: int) -> None:
+        self.replays = False
+        if isinstance(batch, IndexBatch) and len(batch.rows) == self.data.batch_size["train"]:
+            self.replays = self.graph is not None
+            self.steps += 1
+            if self.steps == WARM_UP + 1:
+                self._try(batch)
+
+    def training_step(self, batch: Batch | IndexBatch, batch_idx: int) -> Tensor:
+        if not isinstance(batch, IndexBatch):
+            return super().training_step(batch, batch_idx)
+        if self.replays:
+            assert self.graph is not None
+            return self.counted(self.graph(batch), len(batch.rows))
+        return super().training_step(self.data.gather(batch), batch_idx)
+
+    def optimizer_step(
+        self, epoch: int, batch_idx: int, optimizer: Any, optimizer_closure: Callable[[], Any] | None = None
+    ) -> None:
+        if self.replays:
+            assert optimizer_closure is not None
+            optimizer_closure()  # `training_step` alone: the graph has done the rest
+            return
+        with self._aside():
+            super().optimizer_step(epoch, batch_idx, optimizer, optimizer_closure)
+
+    def optimizer_zero_grad(self, epoch: int, batch_idx: int, optimizer: torch.optim.Optimizer) -> None:
+        if not self.replays:
+            super().optimizer_zero_grad(epoch, batch_idx, optimizer)
+
+    def backward(self, loss: Tensor, *args: Any, **kwargs: Any) -> None:
+        if not self.replays:
+            super().backward(loss, *args, **kwargs)
+
+    def on_train_batch_end(self, outputs: Any, batch: Batch | IndexBatch, batch_idx: int) -> None:
+        if self.trial is not None:
+            self._judge(*self.trial)
+            self.trial = None
+
+    def on_train_end(self) -> None:
+        self.graph, self.replays, self.data.leaves_rows = None, False, False
+
+    def _optimizer(self) -> torch.optim.Optimizer:
+        optimizer = self.optimizers(use_pl_optimizer=False)
+        assert isinstance(optimizer, torch.optim.Optimizer)
+        return optimizer
+
+    def _whole_step(self, batch: IndexBatch) -> Tensor:
+        optimizer = self._optimizer()
+        optimizer.zero_grad(set_to_none=True)  # so that the gradients' memory is the graph's
+        with torch.enable_grad():
+            loss = self.loss(self.data.gather(batch))
+            loss.backward()
+        optimizer.step()
+        return loss.detach()
+
+    def _try(self, batch: IndexBatch) -> None:
+        """Record a step and let it do this batch's, then undo it: the ordinary step follows, and `_judge`."""
+        weights = [p.detach() for p in self.model.parameters()]
+        state = weights + [value for one in self._optimizer().state.values() for value in one.values()]
+        before = [tensor.clone() for tensor in state]
+        try:
+            with torch.random.fork_rng([self.device] if self.device.type == "cuda" else []):
+                graph = StepGraph(self._whole_step, batch, self.capture)
+                graph(batch)
+            self.trial = graph, before[: len(weights)], [weight.clone() for weight in weights]
+        except RuntimeError as error:  # torch's, for memory too
+            log.warning("Training steps are not recorded as a CUDA graph: %s", str(error).splitlines()[0])
+        for tensor, old in zip(state, before, strict=True):
+            tensor.copy_(old)
+
+    def _judge(self, graph: StepGraph, before: list[Tensor], graphed: list[Tensor]) -> None:
+        """Use the graph from now on if its step came to the weights that the ordinary one has come to."""
+        ordinary = [p.detach() for p in self.model.parameters()]
+        length, difference = (
+            torch.stack([(a - b).norm() for a, b in zip(ordinary, others, strict=True)]).norm().item()
+            for others in (before, graphed)
+        )
+        if difference <= TOLERANCE * length:
+            self.graph = graph
+        else:
+            log.warning("Training steps are not replayed as a CUDA graph: its first one came to other weights")
+
+    def _aside(self) -> AbstractContextManager[Any]:
+        """A stream beside the current one for the steps before the recording, as PyTorch's documentation asks for."""
+        if self.device.type != "cuda" or not self.data.leaves_rows or self.steps > WARM_UP:
+            return nullcontext()
+        return _beside_the_stream()
+
+
+@contextmanager
+def _beside_the_stream() -> Iterator[None]:
+    """Work on a stream of its own, which waits for the current one, and is waited for."""
+    outer, inner = torch.cuda.current_stream(), torch.cuda.Stream()
+    inner.wait_stream(outer)
+    with torch.cuda.stream(inner):
+        yield
+    outer.wait_stream(inner)
+
+
+def can_be_graphed(trainer: pl.Trainer, data: NeighborhoodData, device: torch.device) -> bool:
+    """Whether a run's full batches can all be done by one recorded step; places the feature table on the device."""
+    if trainer.world_size > 1 or trainer.precision != "32-true":
+        return False
+    if trainer.gradient_clip_val or trainer.accumulate_grad_batches != 1:
+        return False
+    # A sparse vector's length differs from batch to batch; the exact average fetches its weights from the processor.
+    if data.bags is not None or data.samples["train"] == EXACT:
+        return False
+    data.features.to(device)
+    return data.features.table.device == device

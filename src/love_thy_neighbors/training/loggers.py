@@ -1,0 +1,108 @@
+"""Where curves are shown besides metrics.csv; a logger that fails never ends a run."""
+
+import logging
+import netrc
+import os
+import socket
+from collections.abc import Callable
+from functools import wraps
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlparse
+
+from hydra.utils import instantiate
+from pytorch_lightning.loggers import Logger
+
+from love_thy_neighbors.runs.identity import identity
+from love_thy_neighbors.runs.printing import METRICS
+from love_thy_neighbors.training.processes import is_main_process
+
+log = logging.getLogger(__name__)
+
+
+def make_loggers(config: dict[str, Any], folder: Path) -> list[Logger]:
+    """The logger of the config group ``logger`` in a list, or an empty list: there is none, or it failed to start."""
+    settings = dict(config["logger"])
+    if "_target_" not in settings:
+        return []
+    settings["save_dir"] = str(folder)
+    if settings["_target_"].endswith("WandbLogger"):
+        settings["offline"] = wandb_is_offline()
+    try:
+        logger = instantiate(settings)
+        if is_main_process():
+            # Connects now, so that a failure is told here and not in the middle of training.
+            _ = getattr(logger, "experiment", None)
+            logger.log_hyperparams(identity(config))
+    except Exception as error:  # whatever a logging service throws, the training matters more
+        reason = str(error.__cause__ or error).splitlines()[0]
+        log.warning(
+            "logger: %s failed to start (%s); going on with metrics.csv alone.",
+            settings["_target_"],
+            reason,
+        )
+        return []
+    for name in ("log_metrics", "log_table", "save", "finalize"):
+        if hasattr(logger, name):
+            setattr(logger, name, _guarded(logger, getattr(logger, name)))
+    return [logger]
+
+
+def _guarded(logger: Logger, method: Callable[..., Any]) -> Callable[..., Any]:
+    """``method``, but what it raises is told once and the run goes on."""
+
+    @wraps(method)
+    def guarded(*arguments: Any, **options: Any) -> Any:
+        try:
+            return method(*arguments, **options)
+        except Exception as error:  # whatever a logging service throws, the training matters more
+            if not hasattr(logger, "told"):
+                log.warning("logger: %s failed (%s); metrics.csv has everything.", type(logger).__name__, error)
+                logger.told = True  # type: ignore[attr-defined]
+            return None
+
+    return guarded
+
+
+def wandb_is_offline() -> bool:
+    """Whether to record locally: asked for by WANDB_MODE, or because there is no key, or no way to the server."""
+    mode = os.environ.get("WANDB_MODE")
+    if mode is not None:
+        return mode in ("offline", "dryrun")  # 'disabled' is wandb's own affair: nothing is recorded at all
+    server = urlparse(os.environ.get("WANDB_BASE_URL", "https://api.wandb.ai"))
+    host = server.hostname or "api.wandb.ai"
+    if not os.environ.get("WANDB_API_KEY") and not _netrc_has(host):
+        log.warning(
+            "logger=wandb: no API key, so the run is recorded offline; 'wandb login' or WANDB_API_KEY sets one."
+        )
+        return True
+    try:
+        socket.create_connection((host, server.port or 443), timeout=5).close()
+    except OSError:
+        log.warning("logger=wandb: %s cannot be reached, so the run is recorded offline.", host)
+        return True
+    return False
+
+
+def _netrc_has(host: str) -> bool:
+    try:
+        return netrc.netrc().authenticators(host) is not None
+    except (OSError, netrc.NetrcParseError):
+        return False
+
+
+def log_result(loggers: list[Logger], figures: dict[str, Any]) -> None:
+    """Give the final figures to the loggers: as a summary, and to Weights & Biases also as a table."""
+    for logger in loggers:
+        logger.log_metrics({f"final/{part}/{key}": figures[part][key] for part in ("val", "test") for key in METRICS})
+        if hasattr(logger, "log_table"):
+            rows = [[part, *(figures[part][key] for key in METRICS)] for part in ("val", "test")]
+            logger.log_table("final/table", columns=["part", *METRICS], data=rows)
+
+
+def close_loggers(loggers: list[Logger]) -> None:
+    """End the loggers' runs, also when training failed, so that the next job of a sweep gets a run of its own."""
+    for logger in loggers:
+        logger.finalize("success")
+        if type(logger).__name__ == "WandbLogger" and is_main_process():
+            _guarded(logger, logger.experiment.finish)()  # type: ignore[attr-defined]

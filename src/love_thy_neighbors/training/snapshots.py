@@ -1,0 +1,76 @@
+"""What a run leaves behind while it trains: one checkpoint that holds everything, and its curves."""
+
+import csv
+import time
+from pathlib import Path
+from typing import Any
+
+import pytorch_lightning as pl
+from torch import Tensor
+
+from love_thy_neighbors.atomic import written_whole
+from love_thy_neighbors.runs.results import CHECKPOINT, CURVES
+from love_thy_neighbors.training.task import AnnotationTask
+
+_STATE = ("identity", "best_epoch", "best_score", "best_weights", "curves", "seconds")
+
+
+class Snapshots(pl.Callback):
+    """Keep the weights of the epoch with the highest validation mAP_L (section 3.4), and make the run resumable.
+
+    The best weights and the curves are part of the callback's state, so that one file, ``last.ckpt``, written whole at
+    the end of each epoch, is all that a killed run needs: there is never a best epoch that belongs to another history.
+    """
+
+    def __init__(self, folder: Path, identity: dict[str, Any]) -> None:
+        self.folder = folder
+        self.identity = identity  # what the run's result depends on; a checkpoint of another run is told by it
+        self.best_epoch = -1
+        self.best_score = float("-inf")
+        self.best_weights: dict[str, Tensor] = {}
+        self.curves: list[dict[str, float]] = []
+        self.seconds = 0.0  # of training so far, over all attempts
+        self._since = time.monotonic()
+
+    def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        assert isinstance(pl_module, AnnotationTask)
+        figures = pl_module.figures
+        if figures["mAP_L"] > self.best_score:
+            self.best_score, self.best_epoch = figures["mAP_L"], trainer.current_epoch
+            self.best_weights = {
+                key: value.detach().cpu().clone() for key, value in pl_module.model.state_dict().items()
+            }
+        now = time.monotonic()
+        self.seconds, self._since = self.seconds + now - self._since, now
+        loss = float(trainer.callback_metrics["train/loss"])
+        self.curves.append(
+            {"epoch": trainer.current_epoch, "train/loss": loss}
+            | {f"val/{key}": value for key, value in figures.items()}
+        )
+        # Curves first: if the run is killed between the two, the next attempt writes the same line again.
+        if trainer.is_global_zero:
+            self._write_curves()
+        self._write_checkpoint(trainer)
+
+    def _write_checkpoint(self, trainer: pl.Trainer) -> None:
+        # Every process takes part in saving; Lightning writes by way of the system's temporary folder, which may be on
+        # another disk, so that only a rename within this folder makes it whole or not at all.
+        temporary = self.folder / f".{CHECKPOINT}.tmp"
+        trainer.save_checkpoint(temporary)
+        if trainer.is_global_zero:
+            temporary.replace(self.folder / CHECKPOINT)
+
+    def _write_curves(self) -> None:
+        with (
+            written_whole(self.folder / CURVES) as path,
+            path.open("w", newline="", encoding="utf-8") as file,
+        ):
+            writer = csv.DictWriter(file, fieldnames=list(self.curves[0]))
+            writer.writeheader()
+            writer.writerows(self.curves)
+
+    def state_dict(self) -> dict[str, Any]:
+        return {key: getattr(self, key) for key in _STATE}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        vars(self).update({key: state[key] for key in _STATE if key != "identity"})

@@ -1,0 +1,176 @@
+"""Training and evaluation of one model on one split: loss, optimiser and metrics (sections 3.2, 3.4, 4.2)."""
+
+from functools import partial
+from typing import Any
+
+import pytorch_lightning as pl
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import binary_cross_entropy_with_logits
+
+from love_thy_neighbors.errors import UserError
+from love_thy_neighbors.metrics import AnnotationMetrics
+from love_thy_neighbors.model import NeighborhoodModel, Pool
+from love_thy_neighbors.neighborhoods import expected_max, mean_of_max
+from love_thy_neighbors.training.batches import EXACT, hash_seed
+from love_thy_neighbors.training.data import Batch, NeighborhoodData
+from love_thy_neighbors.training.neighbor_states import NeighborStates, are_worth_it
+from love_thy_neighbors.training.rmsprop import FusedRMSprop
+from love_thy_neighbors.training.sparse_gradient import keep_factors
+
+
+class AnnotationTask(pl.LightningModule):
+    """Fit label scores s(x) to labels y with independent logistic losses, and rank labels by score.
+
+        loss = mean over images of  sum over labels of  log(1 + exp(-(2y - 1) s))           (section 3.4)
+
+    Args:
+        model: scores from x and, by name, what else it sees: z, mask and pool (`model.NeighborhoodModel`), bag.
+        labels: |Y|, the number of labels.
+        m: neighborhood size.
+        train, test: neighborhoods an image and pass, or 'exact' (see `neighborhoods`).
+        lr: learning rate of RMSProp.
+        decay: RMSProp's decay of the running mean of squared gradients.
+        l2: strength of L2 on the weight matrices; the gradient of ``l2 / 2 * |W|^2`` is added to the loss's.
+        n: labels assigned to an image for precision and recall.
+        seed: of dropout.
+    """
+
+    def __init__(
+        self,
+        model: nn.Module,
+        *,
+        labels: int,
+        m: int,
+        train: int | str,
+        test: int | str,
+        lr: float,
+        decay: float,
+        l2: float,
+        n: int,
+        seed: int,
+    ) -> None:
+        super().__init__()
+        self.model = model
+        self.lr, self.decay, self.l2, self.seed = lr, decay, l2, seed
+        self.train_pool, self.test_pool = _pool(m, train), _pool(m, test)
+        self.val_metrics, self.test_metrics = AnnotationMetrics(labels, n=n), AnnotationMetrics(labels, n=n)
+
+    def forward(self, batch: Batch) -> Tensor:
+        """Scores [B, L]: sampled neighborhoods in training mode, those of the test setting otherwise."""
+        inputs: dict[str, Any] = {}
+        if batch.mask is not None:
+            inputs |= {"mask": batch.mask, "pool": self.train_pool if self.training else self.test_pool}
+        if batch.bag is not None:
+            inputs["bag"] = batch.bag
+        if batch.v is not None:
+            assert isinstance(self.model, NeighborhoodModel)
+            return self.model.from_states(batch.x, batch.v, **inputs)
+        if batch.z is not None:
+            inputs["z"] = batch.z
+        return self.model(batch.x, **inputs)
+
+    def on_train_start(self) -> None:
+        # A checkpoint brings its own lr, decay and l2 along; those of this run's config are the ones that count.
+        optimizer = self.optimizers()
+        assert isinstance(optimizer, pl.core.optimizer.LightningOptimizer)
+        for group, l2 in zip(optimizer.param_groups, (self.l2, 0.0), strict=True):
+            group.update(lr=self.lr, alpha=self.decay, weight_decay=l2, capturable=False)
+
+        if self._nobody_looks_at_gradients():
+            keep_factors(self.model)
+
+    def _nobody_looks_at_gradients(self) -> bool:
+        """Whether only the optimiser sees them: no other process, no clipping, no sum over several batches."""
+        trainer = self.trainer
+        alone = trainer.world_size == 1 and self.device.type == "cpu" and trainer.precision == "32-true"
+        return alone and not trainer.gradient_clip_val and trainer.accumulate_grad_batches == 1
+
+    def on_train_epoch_start(self) -> None:
+        # Dropout depends on (seed, epoch) alone, so that a run continued after a kill ends like one that was not cut.
+        torch.manual_seed(hash_seed(self.seed, self.current_epoch, self.global_rank))
+        self.images, self.loss_sum = 0, torch.zeros((), device=self.device)
+
+    def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
+        return self.counted(self.loss(batch), len(batch.rows))
+
+    def loss(self, batch: Batch) -> Tensor:
+        scores = self(batch)
+        return binary_cross_entropy_with_logits(scores, batch.y, reduction="sum") / len(scores)
+
+    def counted(self, loss: Tensor, images: int) -> Tensor:
+        """The loss of a batch, which the epoch's mean takes in."""
+        self.images += images
+        self.loss_sum += loss.detach() * images
+        if self.trainer.is_last_batch:  # once an epoch: Lightning's own running mean costs half a millisecond a step
+            mean = self.loss_sum / self.images
+            self.log("train/loss", mean, on_step=False, on_epoch=True, batch_size=self.images, sync_dist=True)
+        return loss
+
+    def on_validation_epoch_start(self) -> None:
+        self._describe_neighbors("val", self.trainer.num_val_batches)
+
+    def on_test_epoch_start(self) -> None:
+        self._describe_neighbors("test", self.trainer.num_test_batches)
+
+    def _describe_neighbors(self, part: str, batches: list[int | float]) -> None:
+        """Compute the hidden states of the part's neighbours once, where that is less work and fits."""
+        data, model = self._data, self.model
+        lists = data.batches[part].lists
+        whole = self.trainer.world_size == 1 and sum(batches) == len(data.batches[part])  # not shared out or cut short
+        if isinstance(model, NeighborhoodModel) and lists is not None and whole:
+            hidden = model.W_z.out_features
+            if are_worth_it(lists, hidden):
+                data.states = NeighborStates(
+                    lambda rows: model.neighbor_states(data.features.gather(rows, self.device)),
+                    hidden,
+                    lists,
+                    len(data.collection),
+                    self.device,
+                )
+
+    @property
+    def _data(self) -> NeighborhoodData:
+        data = self.trainer.datamodule  # type: ignore[attr-defined]
+        assert isinstance(data, NeighborhoodData)
+        return data
+
+    def validation_step(self, batch: Batch, batch_idx: int) -> None:
+        self.val_metrics.update(self(batch), batch.y, batch.rows)
+
+    def test_step(self, batch: Batch, batch_idx: int) -> None:
+        self.test_metrics.update(self(batch), batch.y, batch.rows)
+
+    def on_validation_epoch_end(self) -> None:
+        self._report("val", self.val_metrics)
+
+    def on_test_epoch_end(self) -> None:
+        self._report("test", self.test_metrics)
+
+    def _report(self, part: str, metrics: AnnotationMetrics) -> None:
+        self._data.states = None  # before the metrics take memory of their own
+        try:
+            figures = metrics.compute()
+        except ValueError as error:
+            raise UserError(
+                f"training diverged: {str(error).rstrip('.')}; lower lr (now {self.lr}) or raise l2 (now {self.l2})."
+            ) from None
+        # Every process has computed the same figures from all images, so there is nothing to average.
+        self.log_dict({f"{part}/{key}": value for key, value in figures.items()}, rank_zero_only=True)
+        self.figures = figures
+        self.rows, self.scores = metrics.gathered()
+        metrics.reset()
+
+    def configure_optimizers(self) -> torch.optim.Optimizer:
+        matrices = [p for p in self.model.parameters() if p.ndim > 1]
+        biases = [p for p in self.model.parameters() if p.ndim == 1]
+        groups: list[dict[str, Any]] = [
+            {"params": matrices, "weight_decay": self.l2},
+            {"params": biases, "weight_decay": 0.0},
+        ]
+        return FusedRMSprop(groups, lr=self.lr, alpha=self.decay)
+
+
+def _pool(m: int, samples: int | str) -> Pool:
+    """How v_z is pooled: over all neighborhoods exactly, or over the sampled ones."""
+    return partial(expected_max if samples == EXACT else mean_of_max, m=m)

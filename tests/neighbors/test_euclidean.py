@@ -1,0 +1,115 @@
+"""Visual neighbours against brute force, where float32 is enough and where it is not."""
+
+import doctest
+from fractions import Fraction
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+
+from love_thy_neighbors.neighbors import euclidean
+from love_thy_neighbors.neighbors.euclidean import nearest_by_euclidean
+
+
+def brute_force(table: np.ndarray, queries: np.ndarray, pool: np.ndarray, depth: int) -> np.ndarray:
+    exact = [[Fraction(float(value)) for value in row] for row in table]
+    lists = np.full((len(queries), depth), -1, dtype=np.int32)
+    for q, query in enumerate(queries):
+        ranked = sorted(
+            (sum((a - b) ** 2 for a, b in zip(exact[query], exact[row], strict=True)), row)
+            for row in set(pool.tolist()) - {int(query)}
+        )[:depth]
+        lists[q, : len(ranked)] = [row for _, row in ranked]
+    return lists
+
+
+@st.composite
+def searches(draw: st.DrawFn) -> tuple[np.ndarray, np.ndarray, np.ndarray, int]:
+    images, d = draw(st.integers(1, 12)), draw(st.integers(1, 4))
+    # Small whole numbers, for ties; as float16 with a large common part, which float32 products cancel.
+    table = draw(arrays(np.int8, (images, d), elements=st.integers(-3, 3)))
+    if draw(st.booleans()):
+        table = (table.astype(np.float16) / 4) + np.float16(draw(st.sampled_from([0, 100, 500])))
+    rows = st.lists(st.integers(0, images - 1), max_size=15).map(lambda rows: np.array(rows, dtype=np.int64))
+    return table, draw(rows), draw(rows), draw(st.integers(1, 14))
+
+
+@pytest.mark.parametrize("spare", [0, 2, 32])
+@settings(max_examples=80, deadline=None)
+@given(search=searches())
+def test_lists_are_those_of_brute_force(spare: int, search: tuple[np.ndarray, np.ndarray, np.ndarray, int]) -> None:
+    table, queries, pool, depth = search
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in (("SPARE", spare), ("QUERY_BLOCK", 3), ("POOL_BLOCK", 4), ("_EXACT_BYTES", 100)):
+            patch.setattr(euclidean, name, value)
+        found = nearest_by_euclidean(table, 0.5, queries, pool, depth)
+    assert found.dtype == np.int32
+    np.testing.assert_array_equal(found, brute_force(table, queries, pool, depth))
+
+
+@pytest.mark.parametrize("dtype", [np.int8, np.float16])
+def test_lists_of_a_memory_mapped_table_are_those_of_float64(dtype: type, tmp_path, monkeypatch) -> None:
+    rng = np.random.default_rng(0)
+    features = np.maximum(rng.normal(size=(700, 64)) * 30, 0).astype(dtype)
+    features[100:180] = features[99]  # more duplicates than there are spare candidates
+    np.save(tmp_path / "features.npy", features)
+    table = np.load(tmp_path / "features.npy", mmap_mode="r")
+    monkeypatch.setattr(euclidean, "QUERY_BLOCK", 128)
+    monkeypatch.setattr(euclidean, "POOL_BLOCK", 100)
+    queries, pool = np.arange(0, 700, 2), rng.permutation(600)
+    found = nearest_by_euclidean(table, 1.0, queries, pool, 10)
+    wide, pool = features.astype(np.float64), np.sort(pool)
+    for query, neighbours in zip(queries, found, strict=True):
+        distance = ((wide[pool] - wide[query]) ** 2).sum(axis=1)
+        distance[pool == query] = np.inf
+        np.testing.assert_array_equal(neighbours, pool[np.argsort(distance, kind="stable")[:10]])
+
+
+def test_distances_that_float32_products_cannot_tell_apart_are_ranked() -> None:
+    # |x|^2 is about 4e9, where neighbouring float32 numbers are 256 apart; the squared distances are 256 to 4096.
+    table = np.full((200, 4), 32000, dtype=np.float16)
+    steps = np.random.default_rng(0).integers(1, 5, size=200) * 16
+    table[:, 0] += steps.astype(np.float16)
+    table[0, 0] = 32000
+    found = nearest_by_euclidean(table, 1.0, np.array([0]), np.arange(200), 199)[0]
+    expected = sorted(range(1, 200), key=lambda row: (float(table[row, 0]) - 32000, row))
+    np.testing.assert_array_equal(found, expected)
+    np.testing.assert_array_equal(nearest_by_euclidean(table, 1.0, np.array([0]), np.arange(200), 9)[0], expected[:9])
+
+
+def test_a_small_pool_leaves_places_empty() -> None:
+    table = np.array([[0], [3], [1]], dtype=np.int8)
+    np.testing.assert_array_equal(
+        nearest_by_euclidean(table, 1.0, np.arange(3), np.array([0, 2]), 2), [[2, -1], [2, 0], [0, -1]]
+    )
+    assert (nearest_by_euclidean(table, 1.0, np.arange(3), np.array([], int), 2) == -1).all()
+    assert nearest_by_euclidean(table, 1.0, np.array([], int), np.arange(3), 2).shape == (0, 2)
+
+
+def test_progress_adds_up_to_the_queries(monkeypatch) -> None:
+    monkeypatch.setattr(euclidean, "QUERY_BLOCK", 4)
+    seen: list[int] = []
+    nearest_by_euclidean(np.zeros((10, 2), np.int8), 1.0, np.arange(10), np.arange(10), 1, progress=seen.append)
+    assert seen == [4, 4, 2]
+
+
+@pytest.mark.parametrize(
+    ("changed", "message"),
+    [
+        ({"depth": 0}, "depth = 0"),
+        ({"scale": 0.0}, "scale = 0.0"),
+        ({"scale": float("nan")}, "scale = nan"),
+        ({"queries": np.array([3])}, "queries must be a list of row numbers from 0 to 2"),
+        ({"pool": np.array([-1])}, "pool must be a list of row numbers from 0 to 2"),
+    ],
+)
+def test_what_cannot_be_searched_is_refused(changed: dict, message: str) -> None:
+    arguments = {"scale": 1.0, "queries": np.arange(3), "pool": np.arange(3), "depth": 1} | changed
+    with pytest.raises(ValueError, match=message):
+        nearest_by_euclidean(np.zeros((3, 2), np.int8), **arguments)
+
+
+def test_the_examples_in_the_docstrings_run() -> None:
+    assert doctest.testmod(euclidean).failed == 0

@@ -1,0 +1,148 @@
+"""The GPU's way to the visual neighbours, run on the processor: the same lists, and what happens if it fails."""
+
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from test_euclidean import brute_force, searches
+
+from love_thy_neighbors.neighbors import euclidean
+from love_thy_neighbors.neighbors.euclidean import nearest_by_euclidean
+from love_thy_neighbors.neighbors.euclidean_gpu import CandidatesOn, gpu_for_euclidean, nearest_by_euclidean_on
+
+CPU = torch.device("cpu")
+
+
+@pytest.fixture
+def table() -> np.ndarray:
+    table = np.maximum(np.random.default_rng(0).normal(size=(400, 32)) * 30, 0).astype(np.float16)
+    table[100:180] = table[99]  # more duplicates than there are spare candidates
+    return table
+
+
+@pytest.fixture
+def only_the_device(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The processor's own candidates are not to be had."""
+
+    def refuse(*_: Any) -> None:
+        raise AssertionError("the device failed")
+
+    monkeypatch.setattr(euclidean, "_candidates", refuse)
+
+
+@pytest.mark.parametrize("free", [0, 1 << 30], ids=["pool sent in blocks", "pool kept"])
+@pytest.mark.parametrize("spare", [0, 2, 32])
+@settings(max_examples=50, deadline=None)
+@given(search=searches())
+def test_lists_are_those_of_brute_force(
+    free: int, spare: int, search: tuple[np.ndarray, np.ndarray, np.ndarray, int]
+) -> None:
+    table, queries, pool, depth = search
+    candidates = CandidatesOn(CPU, free)
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in (("SPARE", spare), ("QUERY_BLOCK", 3), ("POOL_BLOCK", 4), ("_EXACT_BYTES", 100)):
+            patch.setattr(euclidean, name, value)
+        found = nearest_by_euclidean(table, 0.5, queries, pool, depth, candidates=candidates)
+    assert not candidates.failed
+    assert (candidates.kept is not None) == (len(queries) > 0 and (free > 0 or len(pool) == 0))
+    np.testing.assert_array_equal(found, brute_force(table, queries, pool, depth))
+
+
+@pytest.mark.parametrize("dtype", [np.int8, np.float16])
+@pytest.mark.parametrize("free", [0, 1 << 30])
+def test_lists_are_those_of_the_processor(
+    table: np.ndarray, dtype: type, free: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(euclidean, "QUERY_BLOCK", 128)
+    monkeypatch.setattr(euclidean, "POOL_BLOCK", 100)
+    table, rows = table.astype(dtype), np.random.default_rng(1).permutation(400)
+    expected = nearest_by_euclidean(table, 1.0, rows[:300], rows[100:], 10)
+    candidates = CandidatesOn(CPU, free)
+    found = nearest_by_euclidean(table, 1.0, rows[:300], rows[100:], 10, candidates=candidates)
+    np.testing.assert_array_equal(found, expected)
+    assert not candidates.failed
+
+
+@pytest.mark.parametrize("free", [0, 1 << 30])
+def test_candidates_are_the_nearest_and_their_bound_is_the_processors(
+    free: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Wrong candidates would make lists slow, not wrong; so they are looked at here. int8: all products are exact.
+    monkeypatch.setattr(euclidean, "POOL_BLOCK", 70)
+    table = np.random.default_rng(0).integers(-50, 50, size=(300, 8)).astype(np.int8)
+    queries, pool = np.arange(40), np.arange(20, 300)
+    wide = table.astype(np.float64)
+    lengths = (wide[pool] ** 2).sum(axis=1)
+    rows, bound = CandidatesOn(CPU, free)(table, lengths, queries, pool, 25)
+    distance = ((wide[queries][:, None] - wide[pool]) ** 2).sum(axis=2)
+    found = np.take_along_axis(distance, rows - 20, axis=1)
+    np.testing.assert_array_equal(np.sort(found, axis=1), np.sort(distance, axis=1)[:, :25])
+    np.testing.assert_array_equal(bound, euclidean._candidates(table, lengths, queries, pool, 25)[1])
+    assert all(len(set(one)) == 25 for one in rows.tolist())
+
+
+def test_the_device_makes_the_candidates(table: np.ndarray, only_the_device: None) -> None:
+    rows, seen = np.arange(400), []
+    found = nearest_by_euclidean_on(CPU, table, 1.0, rows, rows, 5, progress=seen.append)
+    assert found.shape == (400, 5)
+    assert sum(seen) == 400
+
+
+def test_the_processor_goes_on_where_the_device_fails(
+    table: np.ndarray, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    calls: list[int] = []
+    nearest = CandidatesOn._nearest
+
+    def twice(self: Any, *arguments: Any) -> Any:
+        calls.append(1)
+        if len(calls) > 2:
+            raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 1 GiB.\nMore to read.")
+        return nearest(self, *arguments)
+
+    monkeypatch.setattr(CandidatesOn, "_nearest", twice)
+    monkeypatch.setattr(euclidean, "QUERY_BLOCK", 64)
+    rows = np.arange(400)
+    found = nearest_by_euclidean_on(CPU, table, 1.0, rows, rows, 5)
+    np.testing.assert_array_equal(found, nearest_by_euclidean(table, 1.0, rows, rows, 5))
+    assert len(calls) == 3
+    assert caplog.messages == [
+        "Visual neighbours are found on the processor, not on cpu: CUDA out of memory. Tried to allocate 1 GiB."
+    ]
+
+
+def test_products_are_in_full_precision_and_the_setting_is_put_back(
+    table: np.ndarray, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[str] = []
+    nearest = CandidatesOn._nearest
+
+    def looking(self: Any, *arguments: Any) -> Any:
+        seen.append(torch.get_float32_matmul_precision())
+        return nearest(self, *arguments)
+
+    monkeypatch.setattr(CandidatesOn, "_nearest", looking)
+    torch.set_float32_matmul_precision("high")
+    try:
+        nearest_by_euclidean_on(CPU, table, 1.0, np.arange(10), np.arange(400), 5)
+        assert torch.get_float32_matmul_precision() == "high"
+    finally:
+        torch.set_float32_matmul_precision("highest")
+    assert seen == ["highest"]
+
+
+def test_what_cannot_be_searched_is_refused(table: np.ndarray) -> None:
+    with pytest.raises(ValueError, match="depth = 0"):
+        nearest_by_euclidean_on(CPU, table, 1.0, np.arange(3), np.arange(3), 0)
+
+
+def test_a_gpu_is_for_large_searches(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    table = np.empty((0, 4096), np.float16)
+    many, few = np.arange(40_000), np.arange(100)
+    assert gpu_for_euclidean(table, many, many) == torch.device("cuda")
+    assert gpu_for_euclidean(table, few, many) is None
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    assert gpu_for_euclidean(table, many, many) is None

@@ -1,0 +1,141 @@
+"""Which images are neighbours, and the cache of their lists."""
+
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from love_thy_neighbors.collection.loading import Collection, load_collection
+from love_thy_neighbors.neighbors import lists as module
+from love_thy_neighbors.neighbors.list_files import write_lists
+from love_thy_neighbors.neighbors.lists import NeighborQuery, fill_random, neighbor_lists
+from love_thy_neighbors.splits import Split, make_split
+
+TAGS = NeighborQuery("tags", 5000, "split")
+
+
+@pytest.fixture
+def collection(made_up: Path) -> Collection:
+    return load_collection(made_up)
+
+
+@pytest.fixture
+def split(collection: Collection) -> Split:
+    return make_split(collection.labels, (0.6, 0.2, 0.2), 0)
+
+
+@pytest.fixture
+def searches(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """How many queries each search that was really made had."""
+    counted: list[int] = []
+
+    def counting(path: Path, search: Any, *rest: Any) -> None:
+        counted.append(len(search.queries))
+        write_lists(path, search, *rest)
+
+    monkeypatch.setattr(module, "write_lists", counting)
+    return counted
+
+
+def test_lists_are_computed_once(collection: Collection, split: Split, tmp_path: Path, searches: list[int]) -> None:
+    first = neighbor_lists(collection, split, TAGS, 6, "val", tmp_path)
+    again = neighbor_lists(collection, split, TAGS, 6, "val", tmp_path)
+    other_depth = neighbor_lists(collection, split, TAGS, 20, "val", tmp_path)
+    assert len(searches) == 1
+    assert np.array_equal(first, again)
+    assert np.array_equal(first, other_depth[:, :6])
+    assert first.shape == (len(split.rows["val"]), 6)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        NeighborQuery("sets", None, "split"),
+        NeighborQuery("tags", 3, "split"),
+        NeighborQuery("tags", 5000, "all"),
+        NeighborQuery("visual", None, "split"),
+    ],
+)
+def test_what_a_list_depends_on_is_in_its_name(
+    collection: Collection, split: Split, tmp_path: Path, searches: list[int], change: NeighborQuery
+) -> None:
+    before = neighbor_lists(collection, split, TAGS, 6, "val", tmp_path)
+    after = neighbor_lists(collection, split, change, 6, "val", tmp_path)
+    assert len(searches) == 2
+    assert not np.array_equal(before, after)
+
+
+def test_another_split_and_another_part_have_lists_of_their_own(
+    collection: Collection, split: Split, tmp_path: Path, searches: list[int]
+) -> None:
+    neighbor_lists(collection, split, TAGS, 6, "val", tmp_path)
+    neighbor_lists(collection, split, TAGS, 6, "test", tmp_path)
+    neighbor_lists(collection, make_split(collection.labels, (0.6, 0.2, 0.2), 1), TAGS, 6, "val", tmp_path)
+    assert len(searches) == 3
+
+
+@pytest.mark.parametrize("damage", [b"", b"\x93NUMPY\x01\x00", b"hello"])
+def test_a_damaged_file_is_made_again(
+    collection: Collection, split: Split, tmp_path: Path, searches: list[int], damage: bytes
+) -> None:
+    whole = np.array(neighbor_lists(collection, split, TAGS, 6, "val", tmp_path))
+    (path,) = tmp_path.glob("*.npy")
+    path.write_bytes(damage)
+    assert np.array_equal(neighbor_lists(collection, split, TAGS, 6, "val", tmp_path), whole)
+    assert len(searches) == 2
+
+
+def test_two_that_want_the_same_list_at_once_compute_it_once(
+    collection: Collection, split: Split, tmp_path: Path, searches: list[int]
+) -> None:
+    with ThreadPoolExecutor(4) as pool:
+        wanted = [pool.submit(neighbor_lists, collection, split, TAGS, 6, "train", tmp_path) for _ in range(4)]
+        lists = [future.result() for future in wanted]
+    assert len(searches) == 1
+    assert all(np.array_equal(lists[0], other) for other in lists)
+
+
+def test_the_vocabulary_is_chosen_on_the_training_split(collection: Collection, split: Split, tmp_path: Path) -> None:
+    tags = collection.metadata["tags"]
+    counts = np.asarray(tags[split.rows["train"]].sum(axis=0)).ravel()
+    kept = np.sort(np.argsort(-counts, kind="stable")[:5])
+    lists = neighbor_lists(collection, split, NeighborQuery("tags", 5, "split"), 6, "test", tmp_path)
+    shares = tags[:, kept].toarray().astype(int)
+    for row, neighbors in zip(split.rows["test"], lists, strict=True):
+        there = neighbors[neighbors >= 0]
+        assert ((shares[there] @ shares[row]) > 0).all()
+        others = split.rows["test"][split.rows["test"] != row]
+        assert len(there) == min(6, ((shares[others] @ shares[row]) > 0).sum())
+
+
+def test_filling_draws_evenly_from_the_pool() -> None:
+    pool = np.array([2, 3, 5, 7, 11])
+    filled = fill_random(np.full((4000, 5), -1, dtype=np.int32), np.repeat([5, 7], 2000), pool, seed=0)
+    for row, others in ((0, [2, 3, 7, 11]), (2000, [2, 3, 5, 11])):
+        values, counts = np.unique(filled[row : row + 2000], return_counts=True)
+        assert values.tolist() == others
+        assert abs(counts / 2500 - 1).max() < 0.1
+
+
+@pytest.mark.parametrize("kind", ["tags", "visual"])
+def test_where_a_gpu_is_worth_it_the_lists_are_the_same(
+    collection: Collection,
+    split: Split,
+    tmp_path: Path,
+    searches: list[int],
+    monkeypatch: pytest.MonkeyPatch,
+    kind: str,
+) -> None:
+    query = NeighborQuery(kind, None, "split")
+    on_the_processor = neighbor_lists(collection, split, query, 6, "val", tmp_path / "a")
+    for name in ("gpu_for_jaccard", "gpu_for_euclidean"):
+        monkeypatch.setattr(module, name, lambda *_: torch.device("cpu"))  # a stand-in for a GPU
+    on_the_gpu = neighbor_lists(collection, split, query, 6, "val", tmp_path / "b")
+    assert len(searches) == 1
+    np.testing.assert_array_equal(on_the_gpu, on_the_processor)
+    # The lists' name does not say where they were made.
+    names = [sorted(path.name for path in (tmp_path / place).glob("*.npy")) for place in ("a", "b")]
+    assert names[0] == names[1]

@@ -1,0 +1,188 @@
+"""Which files are results, which job each answers, and what becomes of the rest."""
+
+import copy
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from conftest import ROOT
+from love_thy_neighbors.errors import UserError
+from love_thy_neighbors.programs.experiments import Job
+from love_thy_neighbors.report.collected import Result, collect, stamp
+from love_thy_neighbors.report.document import Gap
+from love_thy_neighbors.report.estimates import Difference, Estimate
+from love_thy_neighbors.report.matching import match, missing_runs
+from love_thy_neighbors.report.others import other_runs
+
+FIXTURES = ROOT / "tests" / "fixtures" / "report"
+GOOD = json.loads((FIXTURES / "finished" / "results.json").read_text())
+
+
+def test_files_that_are_no_results_are_named_with_the_reason() -> None:
+    results, told = collect(stamp([FIXTURES]))
+    assert [result.folder.name for result in results] == ["finished"]
+    reasons = {sentence.split(": ")[0].split("/")[-2]: sentence.split(": ", 1)[1] for sentence in told}
+    assert reasons == {
+        "a-list": "not a result of train.py, so it is left out.",
+        "empty": "not whole JSON, so it is left out.",
+        "half": "not whole JSON, so it is left out.",
+        "not-a-number": "holds NaN, which is not a number, so it is left out.",
+        "number-as-text": "key 'test.mAP_L' must be a number, so it is left out.",
+        "of-another-program": "not a result of train.py, so it is left out.",
+        "without-test": "key 'test' is missing, so it is left out.",
+        "without-versions": "key 'versions' is missing, so it is left out.",
+    }
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "[" * 100_000,
+        "\ud800".encode("utf-16", "surrogatepass"),
+        json.dumps(GOOD | {"measure": "taste"}),
+        json.dumps(GOOD | {"split": "0"}),
+        json.dumps(GOOD | {"config": {"data": None}}),
+        json.dumps(GOOD | {"measure": "statistics", "statistics": {"labels": 3}}),
+        json.dumps(GOOD | {"measure": "label_correlation", "label_correlation": {"mean": {"tags": []}, "coverage": {}, "chance": 1}}),
+        json.dumps(GOOD | {"measure": "label_correlation", "label_correlation": {"mean": {"tags": [1], "sets": [1, 2]}}}),
+        json.dumps(GOOD | {"versions": {"torch": 2}}),
+    ],
+)  # fmt: skip
+def test_no_content_of_a_file_is_an_error(tmp_path: Path, text: str | bytes) -> None:
+    (tmp_path / "results.json").write_bytes(text if isinstance(text, bytes) else text.encode())
+    results, told = collect(stamp([tmp_path]))
+    assert not results
+    assert len(told) == 1
+
+
+def test_every_folder_is_searched_once(tmp_path: Path) -> None:
+    shutil.copytree(FIXTURES / "finished", tmp_path / "a" / "b" / "run")
+    assert len(stamp([tmp_path, tmp_path / "a"])) == 1
+    with pytest.raises(UserError, match=r"runs: .*nowhere is not a folder"):
+        stamp([tmp_path / "nowhere"])
+
+
+def config(split: int, model: str = "visual_only", **more: Any) -> dict[str, Any]:
+    """An identity, as far as matching looks at it."""
+    data = {"name": "c", "split_sizes": [0.5, 0.25, 0.25], "fingerprint": "new"}
+    return {
+        "model": {"name": model},
+        "split": split,
+        "data": data,
+        "trainer": {"accelerator": "cpu"},
+        "ckpt_path": None,
+    } | more
+
+
+def result(settings: dict[str, Any], mAP_L: float = 60.0, changed: int = 0, name: str = "run") -> Result:
+    content = copy.deepcopy(GOOD) | {"config": settings, "model": settings["model"]["name"], "split": settings["split"]}
+    content["test"] = dict.fromkeys(content["test"], mAP_L)
+    return Result(Path("/logs") / name, changed, content)
+
+
+def plan(*settings: dict[str, Any]) -> list[tuple[Job, dict[str, Any]]]:
+    return [(Job((f"model={one['model']['name']}", f"split={one['split']}"), one), one) for one in settings]
+
+
+def test_a_job_finds_its_result_whatever_device_it_ran_on() -> None:
+    on_gpu = config(0) | {"trainer": {"accelerator": "gpu"}}
+    matched = match({"table2": plan(config(0), config(1))}, [result(on_gpu, 61.0), result(config(1, lr=2), 99.0)])
+    runs = matched.experiments["table2"]
+    assert runs.values("mAP_L") == {0: 61.0}
+    assert [other.figure("mAP_L") for other in matched.others] == [99.0]
+    assert runs.splits == "1 of 2"
+    assert not matched.told
+
+
+def test_a_run_from_a_checkpoint_answers_no_job() -> None:
+    matched = match({"table2": plan(config(0))}, [result(config(0, ckpt_path="fingerprint"))])
+    assert not matched.experiments["table2"].results
+    assert len(matched.others) == 1
+
+
+def test_of_two_results_the_newer_counts_and_the_other_is_told_of() -> None:
+    found = [result(config(0), 1.0, changed=2, name="new"), result(config(0), 2.0, changed=1, name="old")]
+    matched = match({"table2": plan(config(0))}, found)
+    assert matched.experiments["table2"].values("mAP_L") == {0: 1.0}
+    assert not matched.others
+    assert matched.told == ["/logs/old: the same job as new, which is newer and counts."]
+
+
+def test_another_version_of_the_collection_is_told_of() -> None:
+    old = config(0)
+    old["data"] = old["data"] | {"fingerprint": "old"}
+    matched = match({"table2": plan(config(0))}, [result(old)])
+    assert not matched.experiments["table2"].results
+    assert len(matched.others) == 1
+    assert "1 runs (the first in /logs/run) were made on another version of the collection" in matched.told[0]
+    assert "old instead of new" in matched.told[0]
+
+
+def test_missing_runs_are_listed_by_setting_with_their_command() -> None:
+    plans = {"table2": plan(config(0), config(1), config(0, "visual_mlp"), config(1, "visual_mlp"))}
+    runs = match(plans, [result(config(0))]).experiments["table2"]
+    missing = missing_runs("table2", runs, ("data=openclipart",))
+    assert missing is not None
+    assert (missing.found, missing.planned) == (1, 4)
+    assert missing.command == "python train.py -m experiment=table2"
+    assert missing.settings == ("model=visual_only: split 1", "model=visual_mlp: split 0, 1")
+    elsewhere = missing_runs("table2", runs, ("data=collection", "data.dir=/my photos"))
+    assert elsewhere is not None
+    assert elsewhere.command == "python train.py -m experiment=table2 data=collection 'data.dir=/my photos'"
+    complete = match(plans, [result(one) for _, one in plans["table2"]]).experiments["table2"]
+    assert missing_runs("table2", complete, ()) is None
+
+
+def test_runs_nobody_asked_for_are_no_gap_and_unfinished_ones_are() -> None:
+    runs = match({"table2": plan(config(0), config(0, "visual_mlp"))}, [result(config(0))]).experiments["table2"]
+    visual, mlp, none = (
+        runs.where(lambda c, m=m: c["model"]["name"] == m) for m in ("visual_only", "visual_mlp", "other")
+    )
+    assert visual.estimate("mAP_L") == Estimate(60.0, None, 1)
+    assert mlp.estimate("mAP_L") == mlp.minus(visual) == Gap.MISSING
+    assert none.estimate("mAP_L") == none.minus(visual) == none.splits == Gap.NONE
+
+
+NEIGHBORS = {
+    "metadata": {"type": "tags"},
+    "test_metadata": {"type": "sets"},
+    "pool": "all",
+    "m": 3,
+    "M": 6,
+    "neighborhoods": {"drop": 0},
+}
+
+
+def test_other_runs_are_averaged_where_nothing_but_the_split_differs() -> None:
+    visual = [result(config(split), value) for split, value in enumerate((60.0, 64.0, 62.0))]
+    ours = [result(config(split, "neighborhood", **NEIGHBORS), value) for split, value in ((0, 61.0), (2, 66.0))]
+    slower = result(config(1, "visual_mlp", lr=2), 50.0)
+    table = other_runs([*ours, slower, *visual], [*ours, slower, *visual])
+    assert table is not None
+    assert [row.cells[:4] for row in table.rows] == [
+        ("elsewhere", "neighborhood, tags to sets, pool=all, m=3, M=6, drop=0", 2, Estimate.of([61.0, 66.0])),
+        ("elsewhere", "visual_only", 3, Estimate(62.0, 2.0, 3)),
+        ("elsewhere", "visual_mlp", 1, Estimate(50.0, None, 1)),
+    ]
+    gains = [row.cells[-1] for row in table.rows]
+    assert isinstance(gains[0], Difference)
+    assert (gains[0].mean, gains[0].n) == (2.5, 2)
+    assert gains[1] == Gap.NONE
+    assert gains[2] == Difference(-14.0, None, None, 1, 0)
+
+
+def test_differences_are_between_runs_on_the_same_images_alone() -> None:
+    by_image = [result(config(0, split_by="image"), 60.0), result(config(0, "visual_mlp", split_by="image"), 61.0)]
+    by_set = [result(config(0, split_by="set"), 40.0), result(config(0, "visual_mlp", split_by="set"), 42.0)]
+    table = other_runs([*by_image, *by_set], [*by_image, *by_set])
+    assert table is not None
+    assert [row.cells[-1] for row in table.rows] == [
+        Difference(1.0, None, None, 1, 1),
+        Gap.NONE,
+        Difference(2.0, None, None, 1, 1),
+        Gap.NONE,
+    ]
+    assert other_runs([], by_image) is None

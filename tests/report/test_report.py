@@ -1,0 +1,224 @@
+"""The whole report, from made-up results of every experiment on the made-up collection."""
+
+import csv
+import json
+import re
+from html.parser import HTMLParser
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hydra import initialize_config_dir
+
+from conftest import ROOT
+from fixtures.report_runs import HOSTILE, FakeRuns, write_pictured
+from love_thy_neighbors.programs.experiments import experiment_names
+from love_thy_neighbors.programs.start import register_resolvers
+from love_thy_neighbors.report.build import SECTIONS, Plans
+from love_thy_neighbors.report.collected import stamp
+from love_thy_neighbors.report.files import FIGURES
+from love_thy_neighbors.report.options import Options
+from love_thy_neighbors.report.program import made
+from love_thy_neighbors.runs.identity import run_name
+
+
+@pytest.fixture(scope="module")
+def collection(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_pictured(tmp_path_factory.mktemp("report") / "collection")
+
+
+def settings_of(collection: Path) -> list[str]:
+    return ["data=collection", f"data.dir={collection}", "h=8"]
+
+
+@pytest.fixture(scope="module")
+def plans(collection: Path) -> Plans:
+    """Every experiment's jobs."""
+    register_resolvers()
+    with initialize_config_dir(str(ROOT / "configs"), version_base="1.3"):
+        return Plans.of(settings_of(collection))
+
+
+@pytest.fixture(scope="module")
+def logs(plans: Plans, collection: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The run folders of every experiment, all finished."""
+    folder = tmp_path_factory.mktemp("logs")
+    fake = FakeRuns(collection, folder)
+    for plan in plans.experiments.values():
+        for job, _ in plan:
+            fake.write(job.config)
+    return folder
+
+
+def reported(plans: Plans, logs: Path, out: Path) -> Path:
+    """The report on ``logs``."""
+    made(plans, stamp([logs]), Options((logs,), out, (), watch=False))(None)
+    return out
+
+
+@pytest.fixture(scope="module")
+def full(plans: Plans, logs: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return reported(plans, logs, tmp_path_factory.mktemp("out"))
+
+
+def table(out: Path, name: str) -> list[dict[str, str]]:
+    with (out / "tables" / f"{name}.csv").open(encoding="utf-8", newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def test_every_experiment_has_its_section(full: Path) -> None:
+    assert list(SECTIONS) == experiment_names()
+    page = (full / "index.html").read_text()
+    assert all(f'<section id="{name}"' in page for name in experiment_names())
+
+
+def test_tables_hold_the_figures_of_the_runs_and_the_papers(full: Path, logs: Path) -> None:
+    rows = {row["method"]: row for row in table(full, "table2")}
+    assert len(rows) == 5 + 9
+    values = [
+        one["test"]["mAP_L"]
+        for one in map(json.loads, (path.read_text() for path in logs.rglob("results.json")))
+        if one["model"] == "visual_only"
+    ]
+    visual = rows["CNN + logistic (visual-only)"]
+    assert visual["splits"] == "5"
+    assert float(visual["mAP_L, here"]) == pytest.approx(np.mean(values), abs=1e-4)
+    assert float(visual["mAP_L, here std"]) == pytest.approx(np.std(values, ddof=1), abs=1e-4)
+    assert visual["mAP_L, paper"] == "45.7800"
+    model = rows["The model: tag neighbours"]
+    gain, low, high = (model[f"mAP_L, difference to visual-only [95 %]{end}"] for end in ("", " low", " high"))
+    assert float(low) < float(gain) < float(high)
+    assert float(gain) == pytest.approx(float(model["mAP_L, here"]) - float(visual["mAP_L, here"]), abs=2e-4)
+    assert rows["Graphical model, all metadata (McAuley and Leskovec)"]["mAP_L, paper"] == "49.0000"
+    points = [row["hyperparameter"] for row in table(full, "hyperparameters")]
+    assert points == [*(f"m = {m}" for m in (1, 2, 3, 4, 6)), *(f"M = {M}" for M in (3, 4, 6, 10, 20)), *(f"tau = {t}" for t in (50, 200, 1000, 5000))]  # fmt: skip
+    assert len(table(full, "vocabulary_overlap")) == 5
+    assert [row["trained with"] for row in table(full, "metadata_generalization")] == ["tags", "sets", "groups"]
+    assert len(table(full, "per_label")) == 5
+
+
+def test_claims_have_the_verdict_that_the_runs_give(full: Path) -> None:
+    verdicts = {row["claim"]: row["here"] for row in table(full, "claims")}
+    assert verdicts["The tag vector lifts mAP_L"] == "confirmed"
+    assert verdicts["Neighbours by tags > by groups"] == "confirmed"
+    assert verdicts["Neighbours by sets > by visual features"] == "not confirmed"  # equal
+    assert verdicts["Labels agree more among neighbours by groups than by sets"] == "not confirmed"
+    assert verdicts["Every pair of metadata in training and at test time > visual-only"] == "confirmed"
+    assert verdicts["No tag in common between training and test > visual-only"] == "confirmed"
+    assert any(claim.startswith("All but few labels gain") for claim in verdicts)
+    assert "missing runs" not in verdicts.values()
+
+
+class Page(HTMLParser):
+    """What a browser would load, and what a reader without pictures gets."""
+
+    VOID = {"meta", "img", "source", "br", "link", "input"}  # noqa: RUF012
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.open: list[str] = []
+        self.tags: list[tuple[str, dict[str, str | None]]] = []
+        self.feed(text)
+        self.close()
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append((tag, dict(attrs)))
+        if tag not in self.VOID:
+            self.open.append(tag)
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag
+
+
+def test_the_page_is_whole_fetches_nothing_and_runs_nothing(full: Path) -> None:
+    text = (full / "index.html").read_text()
+    page = Page(text)
+    assert page.open == []
+    tags = {tag for tag, _ in page.tags}
+    assert tags.isdisjoint({"script", "link", "iframe", "object", "embed", "form"})
+    loaded = [value or "" for tag, a in page.tags for key, value in a.items() if key in ("src", "srcset")]
+    assert loaded
+    assert all(uri.startswith("data:image/") for uri in loaded)
+    assert all((a["href"] or "").startswith("#") for tag, a in page.tags if tag == "a")
+    assert not [key for _, a in page.tags for key in a if key.startswith("on")]
+    assert all(a.get("alt") for tag, a in page.tags if tag == "img")
+    assert all("scope" in a for tag, a in page.tags if tag == "th")
+    assert sum(tag == "caption" for tag, _ in page.tags) == sum(tag == "table" for tag, _ in page.tags)
+    anchors = {a["id"] for _, a in page.tags if "id" in a}
+    assert {(a["href"] or "")[1:] for tag, a in page.tags if tag == "a"} <= anchors
+    assert 'http-equiv="refresh"' not in text
+    assert text.count('media="(prefers-color-scheme: dark)"') == sum(tag == "picture" for tag, _ in page.tags)
+    assert "NUS-WIDE" in text
+
+
+def test_every_figure_is_there_in_all_forms(full: Path) -> None:
+    files = {path.name for path in (full / "figures").iterdir()}
+    drawn = {name.removesuffix(".pdf") for name in files if name.endswith(".pdf")}
+    assert drawn == {*FIGURES}
+    assert files == {f"{name}{ending}" for name in drawn for ending in (".png", "-dark.png", ".pdf")}
+    linked = set(re.findall(r"\]\((figures/[\w-]+\.png)\)", (full / "report.md").read_text()))
+    assert linked == {f"figures/{name}.png" for name in drawn}
+
+
+def test_names_from_files_are_never_markup(full: Path) -> None:
+    page, text = (full / "index.html").read_text(), (full / "report.md").read_text()
+    assert "<script>" not in page
+    assert "&lt;script&gt;alert(1)&lt;/script&gt;" in page
+    assert "<script>" not in text
+    assert r"\[l\](javascript" in text
+    assert "[l](" not in text
+    assert r"a\|b_c" in text
+    assert r"\textless{}script\textgreater{}" in (full / "tables" / "per_label.tex").read_text()
+    assert HOSTILE in {row["label"] for row in table(full, "per_label")}
+
+
+def test_settings_versions_and_folders_stand_behind_the_numbers(full: Path, logs: Path) -> None:
+    page = (full / "index.html").read_text()
+    assert all(folder.name in page for folder in logs.iterdir())
+    assert "fingerprint:" in page
+    assert "pytorch-lightning" in page
+
+
+def test_what_is_missing_is_said_with_its_command(plans: Plans, logs: Path, collection: Path, tmp_path: Path) -> None:
+    some = tmp_path / "logs"
+    for job, _ in plans.experiments["table2"]:
+        name = run_name(job.config)
+        if job.config["split"] < 2 and job.config["model"]["name"] != "visual_only":
+            (some / name).mkdir(parents=True)
+            (some / name / "results.json").write_bytes((logs / name / "results.json").read_bytes())
+    (tmp_path / "out" / "figures").mkdir(parents=True)
+    (tmp_path / "out" / "figures" / "overlap_notes.png").write_text("mine")
+    (tmp_path / "out" / "figures" / "ap_scatter.png").write_text("of a run that is gone")
+    out = reported(plans, some, tmp_path / "out")
+    text = (out / "report.md").read_text()
+    assert "29 of 45 runs are missing" in text
+    assert f"python train.py -m experiment=table2 data=collection data.dir={collection} h=8" in text
+    assert "- model=visual_only: split 0, 1, 2, 3, 4" in text
+    assert "25 of 25 runs are missing" in text
+    rows = {row["method"]: row for row in table(out, "table2")}
+    assert rows["CNN + logistic (visual-only)"]["mAP_L, here"] == "missing"
+    assert rows["CNN + kNN voting"]["splits"] == "2 of 5"
+    assert {row["here"] for row in table(out, "claims")} == {"missing runs"}
+    assert (out / "figures" / "overlap_notes.png").read_text() == "mine"
+    assert not (out / "figures" / "ap_scatter.png").exists()
+    # Arrays that were not copied are told of where they are needed; numbers stay.
+    visual = next(job for job, _ in plans.experiments["per_label"] if job.config["model"]["name"] == "visual_only")
+    name = run_name(visual.config)
+    (some / name).mkdir()
+    (some / name / "results.json").write_bytes((logs / name / "results.json").read_bytes())
+    text = (reported(plans, some, tmp_path / "out") / "report.md").read_text()
+    assert re.search(r"Left out: .*rows\.npy is missing; copy the whole folder", text)
+
+
+def test_the_same_results_give_the_same_files(plans: Plans, logs: Path, tmp_path: Path) -> None:
+    """But for the page, which says when it was made."""
+    some = tmp_path / "logs"
+    for job, _ in plans.experiments["vocabulary_overlap"]:
+        name = run_name(job.config)
+        (some / name).mkdir(parents=True)
+        (some / name / "results.json").write_bytes((logs / name / "results.json").read_bytes())
+    first, second = (reported(plans, some, tmp_path / name) for name in ("first", "second"))
+    files = {path.relative_to(first) for path in first.rglob("*") if path.is_file()}
+    assert Path("figures/vocabulary_overlap.pdf") in files
+    for path in files - {Path("index.html")}:
+        assert (first / path).read_bytes() == (second / path).read_bytes(), path

@@ -1,0 +1,246 @@
+"""Recorded training steps, with the recording left out: the same training, and what happens where it cannot be had.
+
+On the processor a step that is "recorded" is called again at each replay. What a CUDA graph itself does is not tested.
+"""
+
+from collections.abc import Callable
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+import pytorch_lightning as pl
+import torch
+from torch import Tensor
+
+from conftest import settings
+from love_thy_neighbors.jobs.build import make_data, make_task, make_trainer, model_arguments
+from love_thy_neighbors.training import cuda_graph as graphed
+from love_thy_neighbors.training.batches import IndexBatch, hash_seed
+from love_thy_neighbors.training.cuda_graph import WARM_UP, GraphedTask, StepGraph, can_be_graphed
+from love_thy_neighbors.training.snapshots import Snapshots
+from love_thy_neighbors.training.task import AnnotationTask
+
+Step = Callable[[], Tensor]
+
+
+class Losses(pl.Callback):
+    def __init__(self) -> None:
+        self.losses: list[float] = []
+        self.epochs: list[float] = []
+
+    def on_train_batch_end(self, trainer: pl.Trainer, task: pl.LightningModule, outputs: Any, *_: Any) -> None:
+        self.losses.append(float(outputs["loss"]))
+
+    def on_train_epoch_end(self, trainer: pl.Trainer, task: pl.LightningModule) -> None:
+        self.epochs.append(float(trainer.callback_metrics["train/loss"]))
+
+
+class Recorder:
+    """In place of a recording: counts what was recorded and replayed."""
+
+    def __init__(self) -> None:
+        self.recorded = self.replayed = 0
+
+    def __call__(self, step: Step) -> Step:
+        self.recorded += 1
+
+        def replay() -> Tensor:
+            self.replayed += 1
+            return step()
+
+        return replay
+
+
+class Run:
+    """A short training in the folder ``place``; ``capture`` None for the ordinary task."""
+
+    def __init__(
+        self,
+        collection: Path,
+        place: Path,
+        capture: Callable[[Step], Step] | None,
+        *overrides: str,
+        epochs: int = 3,
+        checkpoint: Path | None = None,
+        device_type: str = "cpu",
+    ) -> None:
+        how = ("h=8", "batch_size=20", "trainer.enable_progress_bar=false", f"epochs={epochs}")
+        config = settings("data=collection", f"data.dir={collection}", f"cache={place}/cache", *how, *overrides)
+        (place / "run").mkdir(parents=True, exist_ok=True)
+        self.data = make_data(config)
+        arguments = model_arguments(config, self.data)
+        torch.manual_seed(hash_seed(config["seed"]))
+        if capture is None:
+            self.task = make_task(config, arguments)
+            assert type(self.task) is AnnotationTask
+        else:
+            self.task = make_task(config | {"trainer": config["trainer"] | {"accelerator": "gpu"}}, arguments)
+            assert isinstance(self.task, GraphedTask)
+            self.task.capture, self.task.device_type = capture, device_type
+        self.losses = Losses()
+        snapshots = Snapshots(place / "run", {})
+        self.trainer = make_trainer(config, [self.losses, snapshots], [], place)
+        self.trainer.fit(self.task, datamodule=self.data, ckpt_path=checkpoint, weights_only=True)
+        self.checkpoint = place / "run" / "last.ckpt"
+
+    def assert_same(self, other: "Run") -> None:
+        assert self.losses.losses == other.losses.losses
+        assert self.losses.epochs == other.losses.epochs
+        for ours, theirs in zip(self.task.model.parameters(), other.task.model.parameters(), strict=True):
+            assert torch.equal(ours, theirs)
+        assert self.trainer.global_step == other.trainer.global_step
+
+
+@pytest.fixture(scope="module")
+def ordinary(made_up: Path, tmp_path_factory: pytest.TempPathFactory) -> Run:
+    return Run(made_up, tmp_path_factory.mktemp("ordinary"), None)
+
+
+def full_batches(run: Run) -> int:
+    return 3 * (len(run.data.split.rows["train"]) // 20)
+
+
+def test_replayed_steps_train_as_ordinary_ones_do(ordinary: Run, made_up: Path, tmp_path: Path) -> None:
+    recorder = Recorder()
+    run = Run(made_up, tmp_path, recorder)
+    run.assert_same(ordinary)
+    # Dropout was at work, seeded anew each epoch, and each epoch had a smaller last batch.
+    assert run.task.model.dropout.p > 0  # type: ignore[union-attr]
+    assert len(run.data.split.rows["train"]) % 20
+    assert recorder.recorded == 1
+    # All full batches after the warm-up and the trial, and the trial itself.
+    assert recorder.replayed == full_batches(run) - WARM_UP - 1 + 1
+    assert len(run.losses.losses) == len(ordinary.losses.losses) > full_batches(run)
+
+
+@pytest.mark.parametrize("model", ["visual_only", "visual_mlp"])
+def test_models_without_neighbours_are_replayed_too(made_up: Path, tmp_path: Path, model: str) -> None:
+    recorder = Recorder()
+    run = Run(made_up, tmp_path / "a", recorder, f"model={model}", epochs=2)
+    run.assert_same(Run(made_up, tmp_path / "b", None, f"model={model}", epochs=2))
+    assert recorder.replayed > 1
+
+
+@pytest.mark.parametrize("graphed_first", [True, False])
+def test_a_run_goes_on_from_a_checkpoint_of_the_other_kind(
+    ordinary: Run, made_up: Path, tmp_path: Path, graphed_first: bool
+) -> None:
+    recorder = Recorder()
+    captures = [recorder, None] if graphed_first else [None, recorder]
+    first = Run(made_up, tmp_path, captures[0], epochs=1)
+    # As a GPU's run leaves it.
+    saved = torch.load(first.checkpoint, weights_only=True)
+    for group in saved["optimizer_states"][0]["param_groups"]:
+        group["capturable"] = graphed_first
+    torch.save(saved, tmp_path / "first.ckpt")
+    second = Run(made_up, tmp_path, captures[1], epochs=3, checkpoint=tmp_path / "first.ckpt")
+    assert first.losses.losses + second.losses.losses == ordinary.losses.losses
+    for ours, theirs in zip(second.task.model.parameters(), ordinary.task.model.parameters(), strict=True):
+        assert torch.equal(ours, theirs)
+    assert second.trainer.global_step == ordinary.trainer.global_step
+    assert recorder.recorded == 1
+    assert not any(group["capturable"] for group in second.trainer.optimizers[0].param_groups)
+
+
+def refuses(step: Step) -> Step:
+    raise RuntimeError("operation not permitted when stream is capturing\nand more")
+
+
+def refuses_half_way(step: Step) -> Step:
+    step()  # weights, gradients, RMSProp's state and random numbers have gone on
+    raise torch.OutOfMemoryError("CUDA out of memory.")
+
+
+def forgets_the_update(step: Step) -> Step:
+    return lambda: torch.zeros(())
+
+
+def updates_twice(step: Step) -> Step:
+    def replay() -> Tensor:
+        step()
+        return step()
+
+    return replay
+
+
+@pytest.mark.parametrize(
+    ("capture", "message"),
+    [
+        (refuses, "not recorded as a CUDA graph: operation not permitted when stream is capturing"),
+        (refuses_half_way, "not recorded as a CUDA graph: CUDA out of memory."),
+        (forgets_the_update, "its first one came to other weights"),
+        (updates_twice, "its first one came to other weights"),
+    ],
+    ids=lambda value: getattr(value, "__name__", ""),
+)
+def test_a_recording_that_fails_or_is_wrong_changes_nothing(
+    ordinary: Run,
+    made_up: Path,
+    tmp_path: Path,
+    caplog: pytest.LogCaptureFixture,
+    capture: Callable[[Step], Step],
+    message: str,
+) -> None:
+    run = Run(made_up, tmp_path, capture)
+    run.assert_same(ordinary)
+    (logged,) = (record.message for record in caplog.records if record.name == graphed.__name__)
+    assert logged.endswith(message)
+
+
+def test_a_batch_is_copied_into_buffers_that_stay() -> None:
+    seen: list[tuple[int, list[int], list[list[int]]]] = []
+
+    def step(batch: IndexBatch) -> Tensor:
+        assert batch.neighbors is not None
+        seen.append((batch.rows.data_ptr(), batch.rows.tolist(), batch.neighbors.tolist()))
+        return torch.zeros(())
+
+    first, second = (IndexBatch(torch.tensor([n, n + 1]), torch.tensor([[n], [-1]])) for n in (1, 5))
+    graph = StepGraph(step, first, lambda step: step)
+    graph(first), graph(second)
+    assert [one[1:] for one in seen] == [([1, 2], [[1], [-1]]), ([5, 6], [[5], [-1]])]
+    assert seen[0][0] == seen[1][0] != first.rows.data_ptr()
+    assert first.rows.tolist() == [1, 2]
+
+
+@pytest.mark.parametrize(
+    "override",
+    [
+        "+trainer.gradient_clip_val=1.0",
+        "+trainer.accumulate_grad_batches=2",
+        "trainer.precision=bf16-mixed",
+        "neighborhoods.train=exact",
+        "model=neighborhood_tagvec",
+    ],
+)
+def test_what_a_graph_is_not_made_for_takes_the_ordinary_way(made_up: Path, tmp_path: Path, override: str) -> None:
+    recorder = Recorder()
+    run = Run(made_up, tmp_path / "a", recorder, override, epochs=1)
+    assert recorder.recorded == 0
+    run.assert_same(Run(made_up, tmp_path / "b", None, override, epochs=1))
+
+
+def test_several_processes_and_tables_that_do_not_fit_take_the_ordinary_way(ordinary: Run) -> None:
+    alone = {"world_size": 1, "precision": "32-true", "gradient_clip_val": None, "accumulate_grad_batches": 1}
+    cpu, elsewhere = torch.device("cpu"), torch.device("meta")  # where `FeatureTable.to` finds no memory
+    assert can_be_graphed(SimpleNamespace(**alone), ordinary.data, cpu)  # type: ignore[arg-type]
+    assert not can_be_graphed(SimpleNamespace(**alone | {"world_size": 2}), ordinary.data, cpu)  # type: ignore[arg-type]
+    assert not can_be_graphed(SimpleNamespace(**alone), ordinary.data, elsewhere)  # type: ignore[arg-type]
+
+
+def test_a_gpu_task_on_another_device_is_the_ordinary_one(ordinary: Run, made_up: Path, tmp_path: Path) -> None:
+    recorder = Recorder()
+    run = Run(made_up, tmp_path, recorder, device_type="cuda")
+    assert recorder.recorded == 0
+    run.assert_same(ordinary)
+
+
+def test_scores_after_training_are_those_of_the_ordinary_task(ordinary: Run, made_up: Path, tmp_path: Path) -> None:
+    run = Run(made_up, tmp_path, Recorder())
+    scores = []
+    for one in (run, ordinary):
+        one.trainer.test(one.task, datamodule=one.data, verbose=False)
+        scores.append(one.task.scores.numpy())
+    np.testing.assert_array_equal(*scores)
