@@ -30,7 +30,8 @@ from sparse_dot_topn import sp_matmul_topn
 from usearch import index as usearch
 
 from love_thy_neighbors.collection.loading import load_collection
-from love_thy_neighbors.neighbors.jaccard import nearest_by_jaccard, top_vocabulary
+from love_thy_neighbors.neighbors.jaccard import nearest_by_jaccard
+from love_thy_neighbors.neighbors.vocabularies import top_vocabulary
 from love_thy_neighbors.sources.synthetic.metadata import made_up_entries
 
 ROOT = Path(__file__).resolve().parents[1]

@@ -13,10 +13,12 @@ import torch
 from PIL import Image
 
 from love_thy_neighbors.errors import UserError
+from love_thy_neighbors.features import decoding
 from love_thy_neighbors.features.backbones import Backbone
 from love_thy_neighbors.features.backbones.preprocessing import Preprocessing, to_square
-from love_thy_neighbors.features.extraction import choose_device, choose_precision, decoding, extract_features
+from love_thy_neighbors.features.extraction import extract_features
 from love_thy_neighbors.features.images import read_image
+from love_thy_neighbors.features.network import choose_device, choose_precision
 from love_thy_neighbors.features.settings import Extraction
 
 HOW = Extraction(size=32, batch_size=4, workers=0, device="cpu", thumbnail=16)

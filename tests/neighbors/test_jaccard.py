@@ -13,7 +13,8 @@ from hypothesis.extra.numpy import arrays
 from scipy import sparse
 
 from love_thy_neighbors.neighbors import jaccard
-from love_thy_neighbors.neighbors.jaccard import nearest_by_jaccard, top_vocabulary
+from love_thy_neighbors.neighbors.jaccard import nearest_by_jaccard
+from love_thy_neighbors.neighbors.vocabularies import top_vocabulary
 
 
 def similarity(ours: np.ndarray, theirs: np.ndarray) -> Fraction:

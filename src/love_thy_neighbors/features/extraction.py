@@ -10,7 +10,7 @@ import hashlib
 import json
 import shutil
 from collections.abc import Callable, Generator, Sequence
-from contextlib import AbstractContextManager, closing, nullcontext
+from contextlib import closing
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -20,10 +20,10 @@ import torch
 from PIL import Image
 
 from love_thy_neighbors.atomic import write_json
-from love_thy_neighbors.errors import UserError
 from love_thy_neighbors.features.backbones import Backbone, load_backbone
 from love_thy_neighbors.features.decoding import Decoding, decoded_batches
-from love_thy_neighbors.features.settings import Extraction, Precision
+from love_thy_neighbors.features.network import choose_device, choose_precision, exact_cudnn, forwarded
+from love_thy_neighbors.features.settings import Extraction
 from love_thy_neighbors.progress import progress_bar
 
 
@@ -55,28 +55,6 @@ def describe(backbone: Backbone, how: Extraction) -> dict[str, Any]:
         "preprocessing": backbone.preprocessing.at(how.size).text(how.fit),
         "precision": how.precision if how.precision != "auto" else choose_precision("auto", choose_device(how.device)),
     }
-
-
-def choose_device(name: str) -> torch.device:
-    """``auto`` is the GPU if there is one; raises `UserError` for a device that this machine
-    lacks."""
-    if name == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    try:
-        device = torch.device(name)
-        torch.empty(1, device=device)
-    except (RuntimeError, AssertionError):
-        raise UserError(f"device: '{name}' cannot be used on this machine; use auto or cpu.") from None
-    return device
-
-
-def choose_precision(name: Precision, device: torch.device) -> str:
-    """``auto`` is bfloat16 on an NVIDIA GPU that has it, float16 on an older one, and float32 everywhere else."""
-    if name != "auto":
-        return name
-    if device.type != "cuda":
-        return "float32"
-    return "bfloat16" if torch.cuda.is_bf16_supported(including_emulation=False) else "float16"
 
 
 def chosen_backbone(how: Extraction) -> Backbone:
@@ -155,24 +133,6 @@ def _extracted(
             if stop and reasons:  # before the network takes its time
                 raise stop(*min(reasons.items()))
             yield rows, forwarded(backbone, pixels, device, precision), reasons
-
-
-def forwarded(backbone: Backbone, pixels: np.ndarray, device: torch.device, precision: str) -> np.ndarray:
-    """Features float32 [B, d] of pixels uint8 [B, size, size, 3]."""
-    low = torch.autocast(device.type, getattr(torch, precision)) if precision != "float32" else nullcontext()
-    try:
-        batch = torch.from_numpy(pixels).to(device).permute(0, 3, 1, 2).float()
-        with low:
-            return backbone.forward(batch).float().cpu().numpy()
-    except torch.OutOfMemoryError:
-        raise UserError(
-            f"batch_size: the memory of {device} is too small for {len(pixels)} images in {backbone.name}; give fewer."
-        ) from None
-
-
-def exact_cudnn() -> AbstractContextManager[None]:
-    """The same convolution every time, in whole float32."""
-    return torch.backends.cudnn.flags(benchmark=False, deterministic=True, allow_tf32=False)
 
 
 def _key(files: Sequence[Path], how: Extraction, backbone: Backbone) -> str:

@@ -21,7 +21,7 @@ from love_thy_neighbors.cluster.ray_workers import Needs, connect, done_on_clust
 from love_thy_neighbors.errors import UserError
 from love_thy_neighbors.features.backbones import Backbone, load_backbone
 from love_thy_neighbors.features.decoding import Decoding, decode, gathered
-from love_thy_neighbors.features.extraction import choose_precision, exact_cudnn, forwarded
+from love_thy_neighbors.features.network import choose_precision, exact_cudnn, forwarded
 from love_thy_neighbors.features.settings import Extraction
 
 BATCHES = 8  # a block; seconds of work on a processor, and enough on a GPU

@@ -73,8 +73,8 @@ def jaccard_search(metadata: sparse.csr_matrix, queries: np.ndarray, pool: np.nd
     """Index the pool, to search queries in blocks; arguments and errors are those of `nearest_by_jaccard`."""
     if depth < 1:
         raise ValueError(f"depth = {depth}: a list must have room for at least one neighbour.")
-    metadata = _binary(metadata)
-    queries, pool = _rows(queries, metadata, "queries"), np.unique(_rows(pool, metadata, "pool"))
+    metadata = checked_binary(metadata)
+    queries, pool = checked_rows(queries, metadata, "queries"), np.unique(checked_rows(pool, metadata, "pool"))
     return JaccardSearch(metadata.indptr, metadata.indices, queries, _indexed(metadata, pool), depth)
 
 
@@ -120,27 +120,7 @@ def nearest_by_jaccard(
     return neighbours
 
 
-def top_vocabulary(metadata: sparse.csr_matrix, rows: np.ndarray, tau: int) -> np.ndarray:
-    """The columns of the tau values that most of ``rows`` carry (section 5.1: the tau most frequent tags).
-
-    Ties go to the value whose column comes first; values that none of the rows carries are left out, so there may be
-    fewer than tau.
-
-    Shapes: ``metadata`` [N, T] binary, ``rows`` row numbers of the training split; returns int64 [<= tau], ascending.
-
-    >>> top_vocabulary(sparse.csr_matrix([[0, 1, 1, 0], [0, 0, 1, 1]]), rows=np.array([0, 1]), tau=2)
-    array([1, 2])
-    """
-    if tau < 1:
-        raise ValueError(f"tau = {tau}: the vocabulary must have at least one value.")
-    metadata = _binary(metadata)
-    rows = _rows(rows, metadata, "rows")
-    frequency = np.bincount(metadata[rows].indices, minlength=metadata.shape[1])
-    most = np.argsort(-frequency, kind="stable")[:tau]
-    return np.sort(most[frequency[most] > 0])
-
-
-def _binary(metadata: sparse.csr_matrix) -> sparse.csr_matrix:
+def checked_binary(metadata: sparse.csr_matrix) -> sparse.csr_matrix:
     """``metadata`` itself, or a copy without stored zeros and repeated entries, which would be counted as values."""
     if metadata.has_canonical_format and metadata.data.all():
         return metadata
@@ -150,7 +130,7 @@ def _binary(metadata: sparse.csr_matrix) -> sparse.csr_matrix:
     return metadata
 
 
-def _rows(rows: np.ndarray, metadata: sparse.csr_matrix, name: str) -> np.ndarray:
+def checked_rows(rows: np.ndarray, metadata: sparse.csr_matrix, name: str) -> np.ndarray:
     rows = np.asarray(rows, dtype=np.int64)
     if rows.ndim != 1 or (len(rows) and not 0 <= rows.min() <= rows.max() < metadata.shape[0]):
         raise ValueError(f"{name} must be a list of row numbers from 0 to {metadata.shape[0] - 1}.")

@@ -28,7 +28,7 @@ import torch
 from scipy import sparse
 from torch import Tensor
 
-from love_thy_neighbors.neighbors.jaccard import _binary, _rows, nearest_by_jaccard
+from love_thy_neighbors.neighbors.jaccard import checked_binary, checked_rows, nearest_by_jaccard
 
 log = logging.getLogger(__name__)
 
@@ -99,8 +99,8 @@ def lists_in_blocks(
     """
     if depth < 1:
         raise ValueError(f"depth = {depth}: it must be at least 1.")
-    metadata = _binary(metadata)
-    queries, pool = _rows(queries, metadata, "queries"), np.unique(_rows(pool, metadata, "pool"))
+    metadata = checked_binary(metadata)
+    queries, pool = checked_rows(queries, metadata, "queries"), np.unique(checked_rows(pool, metadata, "pool"))
     if free_bytes is None:
         free_bytes = torch.cuda.mem_get_info(device)[0] if device.type == "cuda" else 2 << 30
     search = _Pool(device, metadata, queries, pool, depth)

@@ -21,10 +21,10 @@ from love_thy_neighbors.cluster.engine import LOCAL, Engine
 from love_thy_neighbors.collection.loading import Collection
 from love_thy_neighbors.neighbors.euclidean import euclidean_search
 from love_thy_neighbors.neighbors.euclidean_gpu import gpu_for_euclidean, nearest_by_euclidean_on
-from love_thy_neighbors.neighbors.jaccard import jaccard_search, top_vocabulary
+from love_thy_neighbors.neighbors.jaccard import jaccard_search
 from love_thy_neighbors.neighbors.jaccard_gpu import gpu_for_jaccard, nearest_by_jaccard_on
 from love_thy_neighbors.neighbors.list_files import BLOCK, Search, is_whole, write_lists
-from love_thy_neighbors.neighbors.vocabularies import overlapping_vocabularies
+from love_thy_neighbors.neighbors.vocabularies import overlapping_vocabularies, top_vocabulary
 from love_thy_neighbors.progress import progress_bar
 from love_thy_neighbors.splits import PARTS, Split
 

@@ -1,6 +1,9 @@
-"""Two tag vocabularies that overlap by a chosen share, one for training and one for test (section 5.3, Figure 8)."""
+"""Which tags count: the most frequent ones (section 5.1), or two vocabularies that overlap (section 5.3, Figure 8)."""
 
 import numpy as np
+from scipy import sparse
+
+from love_thy_neighbors.neighbors.jaccard import checked_binary, checked_rows
 
 # Keeps these draws apart from those that other modules make with the same seed.
 _TAG = 0xF168
@@ -33,3 +36,23 @@ def overlapping_vocabularies(vocabulary: np.ndarray, overlap: float, seed: int) 
     first = order[:half]
     second = np.concatenate([order[:shared], order[half : 2 * half - shared]])
     return np.sort(first), np.sort(second)
+
+
+def top_vocabulary(metadata: sparse.csr_matrix, rows: np.ndarray, tau: int) -> np.ndarray:
+    """The columns of the tau values that most of ``rows`` carry (section 5.1: the tau most frequent tags).
+
+    Ties go to the value whose column comes first; values that none of the rows carries are left out, so there may be
+    fewer than tau.
+
+    Shapes: ``metadata`` [N, T] binary, ``rows`` row numbers of the training split; returns int64 [<= tau], ascending.
+
+    >>> top_vocabulary(sparse.csr_matrix([[0, 1, 1, 0], [0, 0, 1, 1]]), rows=np.array([0, 1]), tau=2)
+    array([1, 2])
+    """
+    if tau < 1:
+        raise ValueError(f"tau = {tau}: the vocabulary must have at least one value.")
+    metadata = checked_binary(metadata)
+    rows = checked_rows(rows, metadata, "rows")
+    frequency = np.bincount(metadata[rows].indices, minlength=metadata.shape[1])
+    most = np.argsort(-frequency, kind="stable")[:tau]
+    return np.sort(most[frequency[most] > 0])
