@@ -8,10 +8,10 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow.parquet as pq
+from fuzz_worker import made
 from PIL import Image
 
 from conftest import made_up_table, write_made_up
-from fuzz.fuzz_worker import made
 from love_thy_neighbors.collection.loading import load_collection
 from love_thy_neighbors.sources import folder as folder_source
 from love_thy_neighbors.sources import mcauley, paper_release

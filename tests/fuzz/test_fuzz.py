@@ -11,8 +11,7 @@ import sys
 from pathlib import Path
 
 import pytest
-
-from fuzz.fuzz_targets import TARGETS
+from fuzz_targets import TARGETS
 
 CASES = {"jpeg": 3000, "xml": 3000, "parquet": 2000, "mat5": 1000, "hdf5": 1000}
 AT_A_TIME = 250  # cases a process; a new one gives back what a damaged file has made it keep

@@ -5,12 +5,12 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from fuzz_worker import mutated
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fixtures import mirflickr as mirflickr_release
 from fixtures import nuswide as nuswide_release
-from fuzz.fuzz_worker import mutated
 from love_thy_neighbors.errors import UserError
 from love_thy_neighbors.features.settings import Extraction
 from love_thy_neighbors.sources import flickr, mirflickr, nuswide
