@@ -1,4 +1,4 @@
-"""Make the neighbour lists that training looks for: python neighbors.py data=synthetic metadata=tags engine=ray"""
+"""Make neighbour lists before training needs them: python neighbors.py data=synthetic metadata=tags engine=ray"""
 
 import hydra
 from omegaconf import DictConfig
@@ -11,15 +11,19 @@ register_resolvers()
 
 def work(config: DictConfig) -> None:
     """Make the lists that ``config`` describes."""
-    from love_thy_neighbors.runs.settings import check_neighbors
+    from love_thy_neighbors.runs.requirements import check_neighbors
+    from love_thy_neighbors.runs.rules import check_neighbor_keys
+    from love_thy_neighbors.runs.settings import collection_settings, neighbor_settings, split_settings
 
-    settings = plain(config)
-    check_neighbors(settings)
-    engine = Engine(str(settings["engine"]), as_text(settings["ray"]["address"]))
-    # Torch and Numba take seconds: they come late, so that mistakes are told at once.
+    values = plain(config)
+    check_neighbor_keys(values)
+    collection, split, neighbors = collection_settings(values), split_settings(values), neighbor_settings(values)
+    check_neighbors(collection, split, neighbors)
+    engine = Engine(str(values["engine"]), as_text(values["ray"]["address"]))
+    # Torch and Numba take seconds to import: mistakes are reported before.
     from love_thy_neighbors.programs.neighbors import make_lists
 
-    make_lists(settings, engine)
+    make_lists(collection, split, neighbors, engine, values["block"])
 
 
 @hydra.main(version_base="1.3", config_path="configs", config_name="neighbors")

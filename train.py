@@ -8,7 +8,7 @@ from hydra.types import RunMode
 from omegaconf import DictConfig
 
 from love_thy_neighbors.programs.start import (
-    baseline_config,
+    baseline_settings,
     job,
     let_idle_threads_sleep,
     plain,
@@ -22,19 +22,24 @@ let_idle_threads_sleep()
 
 def work(config: DictConfig) -> float | None:
     """Do one job; returns its validation mAP_L, if any, which a hyperparameter search may maximise."""
-    from love_thy_neighbors.runs.settings import check_config
+    from love_thy_neighbors.runs.requirements import check_collection
+    from love_thy_neighbors.runs.settings import settings_of
 
-    settings = plain(config)
-    check_config(settings)
-    # Torch and Lightning take seconds: they come late, so that mistakes are told at once.
+    settings = settings_of(plain(config))
+    check_collection(settings)
+    # Torch and Lightning take seconds to import: mistakes are reported before.
     from love_thy_neighbors.jobs.job import train_and_compare
+    from love_thy_neighbors.runs.printing import print_config
+    from love_thy_neighbors.training.processes import is_main_process
 
+    if is_main_process():
+        print_config(plain(config))
     hydra_config = HydraConfig.get()
     return train_and_compare(
         settings,
         Path(hydra_config.runtime.output_dir),
-        baseline_config(settings, hydra_config.overrides.task),
-        # A job of a sweep may be what another one needs and is doing already.
+        baseline_settings(settings, hydra_config.overrides.task),
+        # In a sweep another process may be doing this very job already.
         wait=hydra_config.mode == RunMode.MULTIRUN,
     )
 

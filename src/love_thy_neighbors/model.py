@@ -9,9 +9,9 @@ Pool = Callable[[Tensor, Tensor], Tensor]
 
 
 def max_pool(v: Tensor, mask: Tensor) -> Tensor:
-    """(v_z)_j = max_i (v_{z_i})_j over the neighbours that are there (Eq. 5).
+    """(v_z)_j = max_i (v_{z_i})_j over the neighbours that the mask marks (Eq. 5).
 
-    Hidden states are never negative, so an absent neighbour counts as zero, and so does an empty neighborhood.
+    Hidden states are never negative, so zero stands for a missing neighbour, and for an empty neighborhood.
 
     Shapes: v [B, m, h] non-negative, mask [B, m] boolean -> [B, h].
     """
@@ -47,16 +47,9 @@ class NeighborhoodModel(nn.Module):
 
         Shapes: x [B, d], z [B, m, d], mask [B, m] boolean (True where there is a neighbour) -> scores [B, |Y|].
         """
-        return self.from_states(x, self.neighbor_states(z), mask, pool)
-
-    def neighbor_states(self, z: Tensor) -> Tensor:
-        """relu(W_z phi(z) + b_z), inside the maximum of Eq. 5. Shapes: z [..., d] -> [..., h]."""
-        return torch.relu(self.W_z(z))
-
-    def from_states(self, x: Tensor, v: Tensor, mask: Tensor, pool: Pool = max_pool) -> Tensor:
-        """f(x, z) from the neighbours' hidden states v [B, m, h], which evaluation computes but once an image."""
         v_x = torch.relu(self.W_x(x))
-        return self.W_y(torch.cat([self.dropout(v_x), self.dropout(pool(v, mask))], dim=1))
+        v_z = pool(torch.relu(self.W_z(z)), mask)
+        return self.W_y(torch.cat([self.dropout(v_x), self.dropout(v_z)], dim=1))
 
 
 def he_initialization(model: nn.Module) -> None:

@@ -65,7 +65,7 @@ def test_the_tag_vector_adds_its_own_product_to_the_models_score() -> None:
     model = NeighborhoodTagVector(dim=5, labels=4, values=11, hidden=7).eval()
     x, z, mask = torch.randn(6, 5), torch.randn(6, 3, 5), torch.rand(6, 3) < 0.7
     bag = BagTable(matrix).gather(torch.arange(6))
-    without = super(NeighborhoodTagVector, model).from_states(x, model.neighbor_states(z), mask)
+    without = super(NeighborhoodTagVector, model).forward(x, z, mask)
     torch.testing.assert_close(model(x, z, mask, bag=bag), without)  # W_t starts at zero
     torch.nn.init.normal_(model.W_t.weight)
     v = torch.cat([torch.relu(model.W_x(x)), (torch.relu(model.W_z(z)) * mask.unsqueeze(-1)).amax(1)], 1)

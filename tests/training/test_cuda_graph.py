@@ -18,7 +18,7 @@ from conftest import settings
 from love_thy_neighbors.jobs.build import make_data, make_task, make_trainer, model_arguments
 from love_thy_neighbors.training import cuda_graph as graphed
 from love_thy_neighbors.training.batches import IndexBatch, hash_seed
-from love_thy_neighbors.training.cuda_graph import WARM_UP, GraphedTask, StepGraph, can_be_graphed
+from love_thy_neighbors.training.cuda_graph import WARM_UP, CudaGraphTask, StepGraph, can_be_recorded
 from love_thy_neighbors.training.snapshots import Snapshots
 from love_thy_neighbors.training.task import AnnotationTask
 
@@ -77,7 +77,7 @@ class Run:
             assert type(self.task) is AnnotationTask
         else:
             self.task = make_task(config | {"trainer": config["trainer"] | {"accelerator": "gpu"}}, arguments)
-            assert isinstance(self.task, GraphedTask)
+            assert isinstance(self.task, CudaGraphTask)
             self.task.capture, self.task.device_type = capture, device_type
         self.losses = Losses()
         snapshots = Snapshots(place / "run", {})
@@ -225,9 +225,9 @@ def test_what_a_graph_is_not_made_for_takes_the_ordinary_way(made_up: Path, tmp_
 def test_several_processes_and_tables_that_do_not_fit_take_the_ordinary_way(ordinary: Run) -> None:
     alone = {"world_size": 1, "precision": "32-true", "gradient_clip_val": None, "accumulate_grad_batches": 1}
     cpu, elsewhere = torch.device("cpu"), torch.device("meta")  # where `FeatureTable.to` finds no memory
-    assert can_be_graphed(SimpleNamespace(**alone), ordinary.data, cpu)  # type: ignore[arg-type]
-    assert not can_be_graphed(SimpleNamespace(**alone | {"world_size": 2}), ordinary.data, cpu)  # type: ignore[arg-type]
-    assert not can_be_graphed(SimpleNamespace(**alone), ordinary.data, elsewhere)  # type: ignore[arg-type]
+    assert can_be_recorded(SimpleNamespace(**alone), ordinary.data, cpu)  # type: ignore[arg-type]
+    assert not can_be_recorded(SimpleNamespace(**alone | {"world_size": 2}), ordinary.data, cpu)  # type: ignore[arg-type]
+    assert not can_be_recorded(SimpleNamespace(**alone), ordinary.data, elsewhere)  # type: ignore[arg-type]
 
 
 def test_a_gpu_task_on_another_device_is_the_ordinary_one(ordinary: Run, made_up: Path, tmp_path: Path) -> None:

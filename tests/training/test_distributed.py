@@ -18,7 +18,7 @@ import torch
 from conftest import ROOT, run_program
 from love_thy_neighbors.errors import UserError
 from love_thy_neighbors.runs.checkpoints import load_model
-from love_thy_neighbors.training.processes import a_lost_process_is_told, is_main_process
+from love_thy_neighbors.training.processes import is_main_process, lost_process_as_user_error
 
 TWO = ("trainer=ddp", "trainer.accelerator=cpu")
 # Loaded by every Python that starts: notes which process opens for writing, renames and maps which file.
@@ -209,8 +209,8 @@ def test_the_first_process_of_the_first_node_is_the_main_one(
         (ValueError("gloo"), False),
     ],
 )
-def test_only_a_lost_process_is_told_as_one(error: Exception, told: bool) -> None:
+def test_only_lost_process_as_user_error_as_one(error: Exception, told: bool) -> None:
     expected: Any = UserError if told else type(error)
-    with pytest.raises(expected) as raised, a_lost_process_is_told():
+    with pytest.raises(expected) as raised, lost_process_as_user_error():
         raise error
     assert (raised.value is error) is not told

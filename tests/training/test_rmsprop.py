@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from love_thy_neighbors.training.rmsprop import FusedRMSprop
-from love_thy_neighbors.training.sparse_gradient import FactoredLinear, keep_factors
+from love_thy_neighbors.training.sparse_gradient import SparseGradientLinear, keep_gradients_sparse
 
 
 def groups(model: nn.Module, l2: float) -> list[dict[str, object]]:
@@ -78,7 +78,7 @@ def trained_towers(factored: bool, steps: int, threads: int = 1) -> Towers:
     torch.manual_seed(0)
     model = Towers()
     if factored:
-        keep_factors(model)
+        keep_gradients_sparse(model)
     optimizer = FusedRMSprop(groups(model, 3e-3), lr=1e-2, alpha=0.9)
     x, z, y = torch.randn(32, 12), torch.randn(32, 3, 12), (torch.rand(32, 4) < 0.3).float()
     try:
@@ -107,11 +107,11 @@ def test_factors_give_the_weights_that_gradients_give(
     )  # never multiplied out for autograd
 
 
-def layer_with_factors(seed: int = 0) -> FactoredLinear:
+def layer_with_factors(seed: int = 0) -> SparseGradientLinear:
     torch.manual_seed(seed)
     layer = nn.Linear(12, 9)
-    keep_factors(layer)
-    assert isinstance(layer, FactoredLinear)
+    keep_gradients_sparse(layer)
+    assert isinstance(layer, SparseGradientLinear)
     return layer
 
 

@@ -1,6 +1,6 @@
-"""The sweeper of every ``train.py -m``: plans the jobs, launches them, and says at the end what became of them.
+"""The sweeper of ``train.py -m``: plans the jobs, launches them, and prints the list of outcomes.
 
-Hydra imports this module at every start, so that all that is heavy is imported where it is used.
+Hydra imports this module at every start, so heavy modules are imported where they are used.
 """
 
 from collections.abc import Mapping, Sequence
@@ -32,7 +32,7 @@ ConfigStore.instance().store(group="hydra/sweeper", name="experiments", node=Exp
 
 
 class ExperimentSweeper(Sweeper):
-    """Sweeps over a union of grids, in which no job that fails takes the others with it."""
+    """Sweeps over a union of grids. A job that fails does not stop the others."""
 
     def __init__(
         self, params: Mapping[str, str] | None = None, grids: Sequence[Mapping[str, str]] | None = None
@@ -43,39 +43,39 @@ class ExperimentSweeper(Sweeper):
 
     def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
         """Called by Hydra before `sweep`."""
-        from love_thy_neighbors.programs.sweep_outcomes import TellingTask
+        from love_thy_neighbors.programs.sweep_outcomes import TaskWithoutExceptions
 
         self.launcher = Plugins.instance().instantiate_launcher(
-            hydra_context=hydra_context, task_function=TellingTask(task_function), config=config
+            hydra_context=hydra_context, task_function=TaskWithoutExceptions(task_function), config=config
         )
 
     def sweep(self, arguments: list[str]) -> list[Any]:
-        """Do the jobs that the command line and the experiment name; returns what each came to, in order.
+        """Do the jobs of the command line and the experiment; returns their values, or `Failure`s, in order.
 
         Raises `UserError` if one has failed, after the list of all has been printed.
         """
-        from love_thy_neighbors.programs import sweep_outcomes as _outcomes
+        from love_thy_neighbors.programs import sweep_outcomes
         from love_thy_neighbors.programs.experiments import plan
 
         planned = plan(self.params, self.grids, arguments)
-        _outcomes.print_plan(planned)
-        to_do = [job for job in planned.jobs if not _outcomes.is_finished(job)]
+        sweep_outcomes.print_plan(planned)
+        to_do = [job for job in planned.jobs if not sweep_outcomes.is_finished(job)]
         outcomes = self._launch(to_do, first=0) if to_do else []
-        _outcomes.print_summary(to_do, len(planned.jobs) - len(to_do), outcomes)
+        sweep_outcomes.print_summary(to_do, len(planned.jobs) - len(to_do), outcomes)
         return outcomes
 
     def _launch(self, jobs: "Sequence[Job]", first: int) -> list[Any]:
         """The outcome of each job: its value, or a `Failure`. ``first`` is the number of the first one."""
-        from love_thy_neighbors.programs.sweep_outcomes import KILLED, Failure, told_by_launcher
+        from love_thy_neighbors.programs.sweep_outcomes import KILLED, Failure, failures_of_killed_jobs
 
         assert self.launcher is not None
         try:
-            with told_by_launcher(self.launcher):
+            with failures_of_killed_jobs(self.launcher):
                 returned = self.launcher.launch([job.overrides for job in jobs], initial_job_idx=first)
             return [job_return.return_value for job_return in returned]
         except BrokenExecutor:
-            # One killed worker process ends all of joblib's, and nobody says which job was its. Halving finds out;
-            # jobs that had finished are found again.
+            # joblib ends all its processes with the first one that is killed, and does not name its job. Halving the
+            # list finds it; finished jobs are found again.
             if len(jobs) == 1:
                 return [Failure(KILLED)]
             half = len(jobs) // 2

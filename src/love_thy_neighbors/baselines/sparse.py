@@ -75,12 +75,7 @@ class NeighborhoodTagVector(NeighborhoodModel):
     def forward(  # type: ignore[override]
         self, x: Tensor, z: Tensor, mask: Tensor, pool: Pool = max_pool, *, bag: Bag
     ) -> Tensor:
-        return self.from_states(x, self.neighbor_states(z), mask, pool, bag=bag)
-
-    def from_states(  # type: ignore[override]
-        self, x: Tensor, v: Tensor, mask: Tensor, pool: Pool = max_pool, *, bag: Bag
-    ) -> Tensor:
-        return super().from_states(x, v, mask, pool) + self.W_t(bag.columns, bag.offsets)
+        return super().forward(x, z, mask, pool) + self.W_t(bag.columns, bag.offsets)
 
 
 def sum_of_columns(values: int, labels: int) -> nn.EmbeddingBag:

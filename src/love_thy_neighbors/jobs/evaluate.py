@@ -1,8 +1,7 @@
-"""A trained model looked at again: other test neighbours (Table 4, Figure 8), or the parts of its scores (Figure 3)."""
+"""Jobs on a trained model: other test neighbours (Table 4, Figure 8), or the parts of its scores (Figure 3)."""
 
 import time
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -10,43 +9,45 @@ import torch
 from love_thy_neighbors.analysis.score_parts import score_parts
 from love_thy_neighbors.jobs.build import make_data, make_task, make_trainer, model_arguments
 from love_thy_neighbors.jobs.train import tested_arrays
-from love_thy_neighbors.runs.checkpoints import load_model
+from love_thy_neighbors.runs.checkpoints import load_model, model_class
 from love_thy_neighbors.runs.results import MODEL, begin, read_results, write_results
+from love_thy_neighbors.runs.settings import Settings
 from love_thy_neighbors.training.data import NeighborhoodData
 from love_thy_neighbors.training.loggers import close_loggers, log_result, make_loggers
 from love_thy_neighbors.training.processes import is_main_process
 from love_thy_neighbors.training.task import AnnotationTask
 
 
-def evaluate(config: dict[str, Any], folder: Path, trained: Path) -> None:
-    """Test the model of the finished run ``trained`` with the test neighbours of ``config``; nothing is trained.
+def evaluate(settings: Settings, folder: Path, trained: Path) -> None:
+    """Test the model of the finished run ``trained`` with the test neighbours of ``settings``; nothing is trained.
 
     The validation figures are those of the training run, whose neighbours they were measured with.
     """
     since = time.monotonic()
     if is_main_process():
-        begin(folder, config)
-    data, task = _trained_task(config, trained)
-    loggers = make_loggers(config, folder)
-    trainer = make_trainer(config, [], loggers, folder)
+        begin(folder, settings)
+    data, task = _trained_task(settings, trained)
+    loggers = make_loggers(settings, folder)
+    assert settings.training is not None
+    trainer = make_trainer(settings.training, [], loggers, folder)
     try:
         trainer.test(task, datamodule=data, verbose=False)
         if trainer.is_global_zero:
             source = read_results(trained)
             figures = {"val": source["val"], "test": task.figures}
             seconds, best_epoch = time.monotonic() - since, source["best_epoch"]
-            write_results(folder, config, seconds, tested_arrays(task, data), **figures, best_epoch=best_epoch)
+            write_results(folder, settings, seconds, tested_arrays(task, data), **figures, best_epoch=best_epoch)
             log_result(loggers, figures)
-        trainer.strategy.barrier()  # no process reads results.json before it is there
+        trainer.strategy.barrier()  # no process reads results.json before it is written
     finally:
         close_loggers(loggers)
 
 
-def decompose(config: dict[str, Any], folder: Path, trained: Path) -> None:
+def decompose(settings: Settings, folder: Path, trained: Path) -> None:
     """Divide every test score of the run ``trained`` into image part, neighborhood part and bias (Figure 3)."""
     since = time.monotonic()
-    begin(folder, config)
-    data, task = _trained_task(config, trained)
+    begin(folder, settings)
+    data, task = _trained_task(settings, trained)
     data.setup("test")
     parts, scores, rows = [], [], []
     with torch.inference_mode():
@@ -71,11 +72,11 @@ def decompose(config: dict[str, Any], folder: Path, trained: Path) -> None:
     error = np.abs(image + neighborhood + bias - total).max()
     source = read_results(trained)
     figures = {"val": source["val"], "test": source["test"], "score_parts": {"largest_error": float(error)}}
-    write_results(folder, config, time.monotonic() - since, arrays, **figures)
+    write_results(folder, settings, time.monotonic() - since, arrays, **figures)
 
 
-def _trained_task(config: dict[str, Any], trained: Path) -> tuple[NeighborhoodData, AnnotationTask]:
-    data = make_data(config)
-    task = make_task(config, model_arguments(config, data))
-    task.model = load_model(trained / MODEL)[0]
+def _trained_task(settings: Settings, trained: Path) -> tuple[NeighborhoodData, AnnotationTask]:
+    data = make_data(settings)
+    task = make_task(settings, model_arguments(settings, data))
+    task.model = load_model(trained / MODEL, model_class(settings.model.target))[0]
     return data, task.eval()

@@ -1,8 +1,9 @@
 """Fit a model by gradient descent on one split, and evaluate its best epoch."""
 
 import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytorch_lightning as pl
@@ -14,43 +15,47 @@ from love_thy_neighbors.jobs.build import make_data, make_task, make_trainer, mo
 from love_thy_neighbors.runs.checkpoints import read_checkpoint, save_model
 from love_thy_neighbors.runs.identity import differences, identity
 from love_thy_neighbors.runs.results import CHECKPOINT, MODEL, begin, write_results
+from love_thy_neighbors.runs.settings import Settings
 from love_thy_neighbors.training.batches import hash_seed
 from love_thy_neighbors.training.data import NeighborhoodData
 from love_thy_neighbors.training.loggers import close_loggers, log_result, make_loggers
-from love_thy_neighbors.training.processes import give_large_blocks_back, is_main_process
+from love_thy_neighbors.training.processes import is_main_process, release_large_blocks
 from love_thy_neighbors.training.snapshots import Snapshots
 from love_thy_neighbors.training.task import AnnotationTask
 
 log = logging.getLogger(__name__)
 
 
-def train(config: dict[str, Any], folder: Path, resume: bool) -> None:
-    """Train the model of a config, or with ``resume`` train it on, and write its results into ``folder``."""
-    give_large_blocks_back()
-    data = make_data(config)
-    arguments = model_arguments(config, data)
-    torch.manual_seed(hash_seed(config["seed"]))
-    task = make_task(config, arguments)
-    checkpoint = _checkpoint(config, folder, resume, task)
+def train(settings: Settings, folder: Path, resume: bool) -> None:
+    """Train a model, or with ``resume`` continue its training, and write its results into ``folder``."""
+    training = settings.training
+    assert training is not None
+    release_large_blocks()
+    data = make_data(settings)
+    arguments = model_arguments(settings, data)
+    torch.manual_seed(hash_seed(settings.seed))
+    task = make_task(settings, arguments)
+    checkpoint = _checkpoint(settings, folder, resume, task)
     if is_main_process():
-        begin(folder, config, keep_checkpoint=checkpoint == folder / CHECKPOINT)
-    snapshots = Snapshots(folder, identity(config))
-    loggers = make_loggers(config, folder)
-    trainer = make_trainer(config, [snapshots], loggers, folder)
+        begin(folder, settings, keep_checkpoint=checkpoint == folder / CHECKPOINT)
+    snapshots = Snapshots(folder, identity(settings))
+    loggers = make_loggers(settings, folder)
+    trainer = make_trainer(training, [snapshots], loggers, folder)
     try:
-        _fit(trainer, task, data, checkpoint)
+        with _lightning_errors(trainer):
+            trainer.fit(task, datamodule=data, ckpt_path=checkpoint, weights_only=True)
         task.model.load_state_dict(snapshots.best_weights)
         trainer.validate(task, datamodule=data, verbose=False)
         figures = {"val": task.figures}
         trainer.test(task, datamodule=data, verbose=False)
         figures["test"] = task.figures
         if trainer.is_global_zero:
-            about = {"labels": list(data.collection.label_names), "config": identity(config)}
-            save_model(folder / MODEL, config["model"]["name"], arguments, snapshots.best_weights, about)
+            about = {"labels": list(data.collection.label_names), "config": identity(settings)}
+            save_model(folder / MODEL, settings.model.name, arguments, snapshots.best_weights, about)
             arrays = tested_arrays(task, data)
-            write_results(folder, config, snapshots.seconds, arrays, **figures, best_epoch=snapshots.best_epoch)
+            write_results(folder, settings, snapshots.seconds, arrays, **figures, best_epoch=snapshots.best_epoch)
             log_result(loggers, figures)
-        trainer.strategy.barrier()  # no process reads results.json before it is there
+        trainer.strategy.barrier()  # no process reads results.json before it is written
     finally:
         close_loggers(loggers)
 
@@ -61,30 +66,33 @@ def tested_arrays(task: AnnotationTask, data: NeighborhoodData) -> dict[str, np.
     return {"scores": scores, "rows": rows, "neighbors": data.lists("test")}
 
 
-def _fit(trainer: pl.Trainer, task: AnnotationTask, data: NeighborhoodData, checkpoint: Path | None) -> None:
+@contextmanager
+def _lightning_errors(trainer: pl.Trainer) -> Iterator[None]:
+    """Raise a `UserError` for a wrong Trainer setting, and KeyboardInterrupt after Ctrl-C or SIGTERM."""
     try:
-        trainer.fit(task, datamodule=data, ckpt_path=checkpoint, weights_only=True)
+        yield
     except MisconfigurationException as error:
         raise UserError(f"trainer: {str(error).splitlines()[0]}") from None
     except SystemExit as leaving:
-        # Lightning leaves without a word on Ctrl-C and SIGTERM; submitit, to queue the job again, by its own status.
+        # Lightning exits without a message. submitit exits with a status of its own, to queue the job again.
         if trainer.interrupted and leaving.code in (1, None):
             raise KeyboardInterrupt from None
         raise
 
 
-def _checkpoint(config: dict[str, Any], folder: Path, resume: bool, task: AnnotationTask) -> Path | None:
-    """The checkpoint to go on from, checked against the model; None to start from scratch."""
+def _checkpoint(settings: Settings, folder: Path, resume: bool, task: AnnotationTask) -> Path | None:
+    """The checkpoint to continue from, checked against the model; None to start at the first epoch."""
     path = folder / CHECKPOINT
     if resume and path.is_file():
         try:
             read_checkpoint(path)
             return path
-        except UserError as error:  # nothing is lost by starting again but time
+        except UserError as error:  # starting again costs time alone
             log.warning("%s Starting from the first epoch.", error)
-    if config["ckpt_path"] is None:
+    training = settings.training
+    if training is None or training.checkpoint is None:
         return None
-    path = Path(config["ckpt_path"])
+    path = training.checkpoint
     saved = read_checkpoint(path)
     if not {"state_dict", "loops", "callbacks", "epoch"} <= saved.keys() or "Snapshots" not in saved["callbacks"]:
         raise UserError(f"{path}: not the last.ckpt of a run, which holds more than a model; give that one.")
@@ -95,12 +103,12 @@ def _checkpoint(config: dict[str, Any], folder: Path, resume: bool, task: Annota
                 f"{path}: {key} is {shapes.get(key, 'missing')} there and {tuple(value.shape)} in this model; give the "
                 "checkpoint of a run with the same collection, model and h."
             )
-    other = differences(identity(config), saved["callbacks"]["Snapshots"]["identity"])
+    other = differences(identity(settings), saved["callbacks"]["Snapshots"]["identity"])
     if other:
         raise UserError(
             f"{path}: that run's settings differ in {', '.join(other)}; give a checkpoint of the same ones."
         )
     done = saved["epoch"] + 1
-    if done > config["epochs"]:
+    if done > training.epochs:
         raise UserError(f"{path}: has {done} epochs already; give epochs={done} or more.")
     return path

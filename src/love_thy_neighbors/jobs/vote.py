@@ -1,4 +1,4 @@
-"""The baselines in which neighbours vote: one number, chosen on validation images, is all that they learn."""
+"""The baselines in which neighbours vote: they learn one number, which is chosen on validation images."""
 
 import time
 from collections.abc import Callable
@@ -11,9 +11,10 @@ from torch import Tensor, nn
 
 from love_thy_neighbors.jobs.build import make_data
 from love_thy_neighbors.metrics import annotation_metrics
-from love_thy_neighbors.runs.checkpoints import MODELS, load_model, save_model
+from love_thy_neighbors.runs.checkpoints import load_model, model_class, save_model
 from love_thy_neighbors.runs.identity import identity
 from love_thy_neighbors.runs.results import MODEL, begin, write_results
+from love_thy_neighbors.runs.settings import Settings
 from love_thy_neighbors.training.data import NeighborhoodData
 from love_thy_neighbors.training.loggers import close_loggers, log_result, make_loggers
 
@@ -22,39 +23,39 @@ BLOCK = 512  # images scored in one go
 Inputs = Callable[[Tensor, Tensor], tuple[Tensor, ...]]
 
 
-def vote(config: dict[str, Any], folder: Path, visual: Path | None) -> None:
+def vote(settings: Settings, folder: Path, visual: Path | None) -> None:
     """Choose the candidate with the highest validation mAP_L, the first of equals, and write its results.
 
     ``visual`` is the finished visual-only run whose scores `baselines.voting.NeighborVoting` weighs.
     """
     since = time.monotonic()
-    begin(folder, config)
-    data = make_data(config)
-    model_class = MODELS[config["model"]["name"]]
+    begin(folder, settings)
+    data = make_data(settings)
+    model_type = model_class(settings.model.target)
     inputs, fixed, weights = _neighbor_voting(data, visual) if visual else _label_voting(data)
-    ((number, candidates),) = config["model"]["candidates"].items()
+    ((number, candidates),) = settings.model.candidates.items()
     tried = []
     for value in candidates:
-        model = model_class(**fixed, **{number: value})
+        model = model_type(**fixed, **{number: value})
         model.load_state_dict(weights)
-        figures = annotation_metrics(*_scored(model, data, "val", inputs), n=config["top_n"])
+        figures = annotation_metrics(*_scored(model, data, "val", inputs), n=settings.top_n)
         tried.append((value, model, figures))
     value, model, validation = max(tried, key=lambda one: one[2]["mAP_L"])
     scores, labels = _scored(model, data, "test", inputs)
-    results = {"val": validation, "test": annotation_metrics(scores, labels, n=config["top_n"])}
-    about = {"labels": list(data.collection.label_names), "config": identity(config)}
-    save_model(folder / MODEL, config["model"]["name"], {**fixed, number: value}, weights, about)
+    results = {"val": validation, "test": annotation_metrics(scores, labels, n=settings.top_n)}
+    about = {"labels": list(data.collection.label_names), "config": identity(settings)}
+    save_model(folder / MODEL, settings.model.name, {**fixed, number: value}, weights, about)
     arrays = {"scores": scores.numpy(), "rows": data.split.rows["test"], "neighbors": data.lists("test")}
-    loggers = make_loggers(config, folder)
+    loggers = make_loggers(settings, folder)
     try:
-        write_results(folder, config, time.monotonic() - since, arrays, **results, chosen={number: value})
+        write_results(folder, settings, time.monotonic() - since, arrays, **results, chosen={number: value})
         log_result(loggers, results)
     finally:
         close_loggers(loggers)
 
 
 def _label_voting(data: NeighborhoodData) -> tuple[Inputs, dict[str, Any], dict[str, Tensor]]:
-    """Inputs, fixed arguments and weights for votes of labels, those of training images and of no others."""
+    """Inputs, fixed arguments and weights for votes of labels. Only labels of training images are read."""
     training = data.split.rows["train"]
     known = torch.zeros_like(data.labels)
     known[training] = data.labels[training]

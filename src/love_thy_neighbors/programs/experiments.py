@@ -24,8 +24,7 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from love_thy_neighbors.errors import UserError
-from love_thy_neighbors.programs.start import plain
-from love_thy_neighbors.runs.identity import run_name
+from love_thy_neighbors.programs.start import job_name, plain
 
 Choices = Mapping[str, Sequence[str]]
 
@@ -91,7 +90,7 @@ def select(candidates: Iterable[tuple[str, ...]], resolve: Callable[[tuple[str, 
         m, M = config["m"], config["M"]
         if type(m) is type(M) is int and m > M:  # other types are mistakes, which the job itself explains
             made.impossible[m, M] = None
-        elif (name := run_name(config)) not in names:
+        elif (name := job_name(config)) not in names:
             names.add(name)
             made.jobs.append(Job(candidate, config))
     return made

@@ -1,9 +1,10 @@
-"""How the entry points meet Hydra: one sentence for a user's mistake, and where a job's folder is.
+"""The start of every program: resolvers of the configs, sentences for mistakes, a job's folder and its baseline.
 
-Only this module and the programs at the root know Hydra, but for `job` and `loggers`, which let it build a Trainer
-and a logger from their configs. It imports nothing heavy, so that ``--help`` is quick.
+This module imports nothing heavy, so that ``--help`` is quick.
 """
 
+import hashlib
+import json
 import os
 import re
 import shutil
@@ -20,16 +21,22 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from love_thy_neighbors.errors import UserError
-from love_thy_neighbors.runs.identity import PRESENTATION, SURVEYS, run_name
+from love_thy_neighbors.runs.identity import run_name
+from love_thy_neighbors.runs.settings import Settings, settings_of
 from love_thy_neighbors.training.processes import is_main_process
 
 ROOT = Path(__file__).resolve().parents[3]
 
 
-def register_resolvers() -> None:
-    """Make known to configs the project's folder, a job's folder name, and the experiment that it is part of.
+# Keys that do not change a result. A logger's name may be ${run_name:}, so they are not resolved for the name.
+_NOT_IN_THE_NAME = {"logger": {}, "logs": "", "cache": "", "resume": False, "overwrite": False, "baseline": None}
 
-    These are ``${root:}``, ``${run_name:}`` and ``${experiment:OTHERWISE}``.
+
+def register_resolvers() -> None:
+    """Register the resolvers of the configs.
+
+    ``${root:}`` is the project's folder, ``${run_name:}`` the name of the job's folder, and ``${experiment:OTHERWISE}``
+    the chosen experiment.
     """
     OmegaConf.register_new_resolver("root", lambda: str(ROOT), replace=True)
     OmegaConf.register_new_resolver("run_name", _run_name, replace=True)
@@ -37,12 +44,19 @@ def register_resolvers() -> None:
 
 
 def _run_name(*, _root_: DictConfig) -> str:
-    # What the result does not depend on is left out before resolving: a logger may ask for the run's name itself.
-    return run_name(plain(_root_, without=PRESENTATION))
+    return job_name(plain(_root_, without=tuple(_NOT_IN_THE_NAME)) | _NOT_IN_THE_NAME)
+
+
+def job_name(config: dict[str, Any]) -> str:
+    """The name of a job's run folder. A config that breaks a rule has a name too; the job itself names the mistake."""
+    try:
+        return run_name(settings_of(config))
+    except UserError:
+        return f"refused-{hashlib.sha256(json.dumps(config, sort_keys=True, default=str).encode()).hexdigest()[:16]}"
 
 
 def _experiment() -> str | None:
-    """The choice of ``experiment=`` that this process is working on."""
+    """The value of ``experiment=`` in this process, or None."""
     return HydraConfig.get().runtime.choices.get("experiment") if HydraConfig.initialized() else None
 
 
@@ -57,7 +71,7 @@ def plain(config: DictConfig, without: Sequence[str] = ()) -> dict[str, Any]:
 
 
 def as_text(path: object) -> str | None:
-    """A path as text: Hydra takes a folder named 2019 for a number."""
+    """A path as text: Hydra reads a folder named 2019 as a number."""
     return None if path is None else str(path)
 
 
@@ -67,12 +81,13 @@ CONTINUES = "the same command continues where it stopped"
 def run(
     main: Callable[[], Any], interrupted: str = "start the same command again with resume=true to continue"
 ) -> None:
-    """Run a ``hydra.main`` program; a user's mistake ends it with one sentence and exit status 1.
+    """Run a ``hydra.main`` program. A user's mistake ends it with one sentence and exit status 1.
 
-    ``interrupted`` is what a person who pressed Ctrl-C is told. Every other exception is a bug and keeps its traceback.
+    interrupted: the advice after Ctrl-C. Any other exception is a bug and keeps its traceback.
     """
-    os.environ.setdefault("HYDRA_FULL_ERROR", "1")  # exceptions come here instead of being printed by Hydra
-    if not is_main_process():  # in the run's folder the first process alone writes, and Hydra as well
+    _check_installation(Path(sys.argv[0]).resolve().parent)
+    os.environ.setdefault("HYDRA_FULL_ERROR", "1")  # Hydra raises exceptions instead of printing them
+    if not is_main_process():  # only the first process writes into the run's folder, and Hydra's files are part of it
         sys.argv += ["hydra.output_subdir=null", "hydra/job_logging=stdout"]
     try:
         main()
@@ -88,27 +103,35 @@ def run(
         fail(f"interrupted; {interrupted}.")
 
 
-def let_idle_threads_sleep() -> None:
-    """Tell OpenMP, before torch loads it, that threads without work soon sleep; what the user has set stays.
+def _check_installation(program: Path) -> None:
+    """End with a sentence if the package is a copy without configs, or belongs to another clone than the program."""
+    if not (ROOT / "configs").is_dir():
+        fail(f"love_thy_neighbors is installed as a copy, which has no configs; run pip install -e . in {program}.")
+    if program != ROOT and (program / "src" / "love_thy_neighbors").is_dir():
+        fail(f"love_thy_neighbors is the one of {ROOT}, but this program is in {program}; run pip install -e . there.")
 
-    Else they turn in circles for a while after each matrix product, on the cores that RMSProp's threads and other jobs
-    of a sweep could use. A few microseconds of it are worth while: the small operations of a step follow each other
-    closely, and waking a thread takes longer than most of them.
+
+def let_idle_threads_sleep() -> None:
+    """Set OpenMP, before torch loads it, to let threads without work sleep soon; a user's own setting stays.
+
+    By default they wait in a loop after each matrix product and take cores from RMSProp's threads and from other jobs
+    of a sweep. A wait of some microseconds is kept: operations of a step follow each other closely, and waking a thread
+    takes longer than most of them.
     """
     if "OMP_WAIT_POLICY" in os.environ:
         return
     os.environ["OMP_WAIT_POLICY"] = "passive"
-    os.environ.setdefault("GOMP_SPINCOUNT", "2000")  # turns, in GNU's OpenMP, which torch for Linux brings along
+    os.environ.setdefault("GOMP_SPINCOUNT", "2000")  # loops, in GNU's OpenMP, which is part of torch for Linux
 
 
 def job(work: Callable[[DictConfig], Any], config: DictConfig) -> Any:
-    """Do one job. Alone, a user's mistake ends the program; in a sweep it is raised, and the other jobs go on."""
+    """Do one job. A user's mistake ends the program; in a sweep it is raised, and the other jobs go on."""
     try:
         if HydraConfig.get().mode == RunMode.RUN and (name := _experiment()) is not None:
             raise UserError(f"experiment={name}: an experiment is a sweep; add -m to the command.")
         return work(config)
     except UserError as error:
-        if HydraConfig.get().output_subdir is not None:  # prepare.py has no run folder, but stands in yours
+        if HydraConfig.get().output_subdir is not None:  # prepare.py has no run folder
             _remove_if_unused(Path(HydraConfig.get().runtime.output_dir))
         if HydraConfig.get().mode == RunMode.MULTIRUN:
             raise
@@ -116,7 +139,7 @@ def job(work: Callable[[DictConfig], Any], config: DictConfig) -> Any:
 
 
 def _remove_if_unused(folder: Path) -> None:
-    """Remove the folder that Hydra made for a job which left nothing in it but Hydra's own notes."""
+    """Remove a job's folder if it holds nothing but Hydra's own files."""
     if {path.name for path in folder.iterdir()} <= {"hydra", "train.log", ".lock"}:
         shutil.rmtree(folder)
 
@@ -144,23 +167,21 @@ def sentence(error: Exception) -> str:
     return lines if lines.endswith(".") else f"{lines}."
 
 
-# What a command tunes for its own model; the baseline keeps the values chosen for it. `epochs` is not among them: a
-# short try is meant to be short in both.
+# Settings that a command chooses for its own model; the baseline keeps those chosen for it. `epochs` is not among them:
+# a short trial is short for both.
 _TUNED = ("model", "lr", "l2", "rmsprop_decay", "dropout", "h", "ckpt_path", "baseline")
 
 
-def baseline_config(config: dict[str, Any], overrides: Sequence[str]) -> dict[str, Any] | None:
-    """The config of the baseline that a job is compared with: the same command with another model, or None.
+def baseline_settings(settings: Settings, overrides: Sequence[str]) -> Settings | None:
+    """The settings of the baseline that a job is compared with: the same command with another model, or None.
 
-    overrides: those that ``config`` was composed with.
+    overrides: the ones that gave ``settings``.
     """
-    if config["baseline"] in (None, config["model"]["name"]) or config["measure"] in SURVEYS:
+    if settings.baseline in (None, settings.model.name) or not settings.has_model:
         return None
-    overrides = [text for text in overrides if _key(text) not in _TUNED]
-    composed = compose(
-        "train", overrides=[*overrides, f"model={config['baseline']}", "baseline=null", "measure=annotation"]
-    )
-    return plain(composed)
+    kept = [text for text in overrides if _key(text) not in _TUNED]
+    composed = compose("train", overrides=[*kept, f"model={settings.baseline}", "baseline=null", "measure=annotation"])
+    return settings_of(plain(composed))
 
 
 def _key(override: str) -> str:

@@ -1,7 +1,4 @@
-"""What becomes of the jobs of a sweep, and how it is told.
-
-Hydra does not import a plugin's modules whose names begin with an underscore, so that this one may be heavy.
-"""
+"""The outcomes of a sweep's jobs: done, found finished or failed, and the list that is printed at the end."""
 
 import logging
 import shlex
@@ -10,7 +7,6 @@ from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from hydra.core.utils import JobReturn, JobStatus
@@ -20,23 +16,24 @@ from omegaconf import DictConfig
 
 from love_thy_neighbors.errors import UserError
 from love_thy_neighbors.programs.experiments import Job, Plan
-from love_thy_neighbors.programs.start import baseline_config, register_resolvers
+from love_thy_neighbors.programs.start import baseline_settings, register_resolvers
 from love_thy_neighbors.runs.identity import run_name
 from love_thy_neighbors.runs.results import RESULTS
+from love_thy_neighbors.runs.settings import Settings, settings_of
 
 
 @dataclass(frozen=True)
 class Failure:
-    """Why a job came to nothing, in one sentence."""
+    """A job that failed, with the reason in one sentence."""
 
     reason: str
 
 
-KILLED = "its process was killed before it ended, for lack of memory perhaps."
+KILLED = "its process was killed before it ended, perhaps because memory ran out."
 
 
-class TellingTask:
-    """A job's task that returns a `Failure` instead of raising: not every exception can be sent between processes."""
+class TaskWithoutExceptions:
+    """A job's task that returns a `Failure` instead of raising; some exceptions cannot be sent between processes."""
 
     def __init__(self, task: TaskFunction) -> None:
         self.task = task
@@ -47,11 +44,11 @@ class TellingTask:
             return self.task(config)
         except UserError as error:
             return Failure(str(error))
-        except Exception as error:  # a bug: its traceback is for the job's log, its name for the list
+        except Exception as error:  # a bug: the traceback goes to the job's log, its name to the list
             return Failure(f"{_named(error)}{_logged(error)}.")
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        register_resolvers()  # the process that takes the task over has not run train.py
+        register_resolvers()  # in the process that does the job, which has not run train.py
         vars(self).update(state)
 
 
@@ -61,7 +58,7 @@ def _named(error: Exception) -> str:
 
 
 def _logged(error: Exception) -> str:
-    """Write the traceback into the job's log, not onto the screen; say where that is."""
+    """Write the traceback into the job's log, not onto the screen. Returns the words that name the log."""
     for handler in logging.getLogger().handlers:
         if isinstance(handler, logging.FileHandler):
             about = (type(error), error, error.__traceback__)
@@ -71,11 +68,11 @@ def _logged(error: Exception) -> str:
 
 
 @contextmanager
-def told_by_launcher(launcher: Launcher) -> Iterator[None]:
-    """While submitit's launchers wait for their jobs, a killed one is a `Failure`, and a missing SLURM one sentence.
+def failures_of_killed_jobs(launcher: Launcher) -> Iterator[None]:
+    """Inside, a killed job of a submitit launcher gives a `Failure`, and a missing SLURM one sentence.
 
-    By itself submitit's launcher raises at the first killed job, and leaves the others running with nobody to wait for
-    them. It has no other place to hook into than the method by which it waits.
+    submitit's launcher raises at the first killed job and leaves the others without anyone who waits for them. Its only
+    hook is the method by which it waits.
     """
     if "submitit" not in type(launcher).__module__:
         yield
@@ -85,14 +82,14 @@ def told_by_launcher(launcher: Launcher) -> Iterator[None]:
 
     wait = submitit.Job.results
 
-    def wait_and_tell(job: Any) -> list[Any]:
+    def wait_for_job(job: Any) -> list[Any]:
         try:
             return wait(job)
         except UncompletedJobError:
             failure = Failure(f"{KILLED} See {job.paths.stderr}.")
             return [JobReturn(status=JobStatus.COMPLETED, _return_value=failure)]
 
-    submitit.Job.results = wait_and_tell  # type: ignore[method-assign, assignment]
+    submitit.Job.results = wait_for_job  # type: ignore[method-assign, assignment]
     try:
         yield
     except (RuntimeError, OSError) as error:
@@ -102,17 +99,19 @@ def told_by_launcher(launcher: Launcher) -> Iterator[None]:
 
 
 def is_finished(job: Job) -> bool:
-    """Whether there is nothing to do: the job's result is there, and that of the baseline that it is compared with."""
-    if job.config["overwrite"]:
-        return False
-    if not _has_result(job.config):
-        return False
-    baseline = baseline_config(job.config, job.overrides)
+    """Whether there is nothing to do: the results of the job and of its baseline are there."""
+    try:
+        settings = settings_of(job.config)
+        if settings.overwrite or not _has_result(settings):
+            return False
+        baseline = baseline_settings(settings, job.overrides)
+    except UserError:
+        return False  # the job itself names the mistake
     return baseline is None or _has_result(baseline)
 
 
-def _has_result(config: dict[str, Any]) -> bool:
-    return (Path(config["logs"]) / run_name(config) / RESULTS).is_file()
+def _has_result(settings: Settings) -> bool:
+    return (settings.logs / run_name(settings) / RESULTS).is_file()
 
 
 def print_plan(planned: Plan) -> None:

@@ -13,6 +13,7 @@ from love_thy_neighbors.report.collected import Result
 from love_thy_neighbors.report.document import Cell, Gap, MissingRuns
 from love_thy_neighbors.report.estimates import Difference, Estimate, paired_difference
 from love_thy_neighbors.runs.identity import identity
+from love_thy_neighbors.runs.settings import settings_of
 
 Config = dict[str, Any]
 
@@ -125,7 +126,7 @@ def match(plans: dict[str, list[tuple[Job, Config]]], results: Sequence[Result])
 
 def expected_configs(jobs: Iterable[Job]) -> list[tuple[Job, Config]]:
     """Each job with the config that its result must have, as JSON holds it."""
-    return [(job, json.loads(json.dumps(identity(job.config)))) for job in jobs]
+    return [(job, json.loads(json.dumps(identity(settings_of(job.config))))) for job in jobs]
 
 
 def _key(config: Config, *left_out: str) -> str:

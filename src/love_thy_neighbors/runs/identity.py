@@ -1,63 +1,80 @@
-"""What a job's result depends on, the name of its folder, and the finished run that it needs.
+"""What a run's result depends on, the name of its folder, and the finished run that it needs.
 
-Two commands that ask for the same result share a folder, so a finished job is found again, an unfinished one can be
-continued, and jobs of a sweep that start in the same second never collide.
+Two commands that ask for the same result share a folder. So a finished run is found again, an interrupted one can be
+continued, and jobs of a sweep that start in the same second never write into one folder.
 """
 
 import hashlib
 import json
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
-# Where the work is shown, stored or run; none of it changes a number.
-PRESENTATION = ("logger", "resume", "overwrite", "baseline", "logs", "cache")
-PRESENTATION_OF_TRAINER = ("enable_progress_bar", "enable_model_summary", "log_every_n_steps", "profiler")
-# Root keys that count where they are used, in model.arguments and metadata, if at all.
-ALIASES = ("h", "dropout", "tau")
-# A run may go on from another run's checkpoint if nothing but these differs between the two.
+from love_thy_neighbors.runs.settings import NeighborSettings, Settings, TrainingSettings
+
+# Arguments of the Trainer that show or time the work and change no number.
+PRESENTATION = ("enable_progress_bar", "enable_model_summary", "log_every_n_steps", "profiler")
+# A run may go on from the checkpoint of a run that differs in these keys alone.
 CONTINUABLE = ("epochs", "lr", "l2", "rmsprop_decay", "batch_size", "trainer", "ckpt_path")
-# What only a model that is trained depends on.
-TRAINING = CONTINUABLE
-# What only a model that looks at neighbours depends on.
-NEIGHBORHOOD = ("metadata", "test_metadata", "m", "M", "tau", "pool", "overlap", "neighborhoods")
-# What a measure that needs no model depends on.
-SURVEYS = {
-    "statistics": ("measure", "data", "keep_unlabelled"),
-    "label_correlation": ("measure", "data", "keep_unlabelled", "split", "split_by", "pool", "tau"),
-}
 
 
-def is_trained(config: dict[str, Any]) -> bool:
-    """Whether the job's model, if it has one, is fitted by gradient descent."""
-    return config["measure"] not in SURVEYS and config["model"]["trained"]
+def identity(settings: Settings) -> dict[str, Any]:
+    """What the result of a run depends on, as plain types: the ``config`` of results.json and of model.ckpt.
 
-
-def identity(config: dict[str, Any]) -> dict[str, Any]:
-    """The part of a resolved config that its result depends on, with the collection's fingerprint."""
-    if config["measure"] in SURVEYS:
-        kept = {key: config[key] for key in SURVEYS[config["measure"]]}
-    else:
-        left_out = {
-            *PRESENTATION,
-            *ALIASES,
-            *(() if config["model"]["neighbors"] else NEIGHBORHOOD),
-            *(() if config["model"]["trained"] else TRAINING),
-        }
-        kept = {key: value for key, value in config.items() if key not in left_out}
-    if kept.get("overlap") is not None:
-        kept["overlap"] = float(kept["overlap"])  # 1 and 1.0 are one setting
-    # The folder's content counts, not its place; hyperparameters count where they are used.
-    kept["data"] = {key: value for key, value in config["data"].items() if key not in ("dir", "hyperparameters")}
-    kept["data"]["fingerprint"] = fingerprint(Path(config["data"]["dir"] or "") / "card.json")
-    if "trainer" in kept:
-        kept["trainer"] = {k: value for k, value in config["trainer"].items() if k not in PRESENTATION_OF_TRAINER}
-    if kept.get("ckpt_path") is not None:
-        kept["ckpt_path"] = fingerprint(Path(config["ckpt_path"]))
+    A collection counts by the hash of its card, not by its place.
+    """
+    split, collection = settings.split, settings.collection
+    kept: dict[str, Any] = {
+        "measure": settings.measure,
+        "data": {
+            "name": collection.name,
+            "backbone": collection.backbone,
+            "split_sizes": list(split.sizes),
+            "discard_without_metadata": split.discard_without_metadata,
+            "fingerprint": fingerprint(collection.folder / "card.json"),
+        },
+        "keep_unlabelled": split.keep_unlabelled,
+    }
+    if settings.measure == "statistics":
+        return kept
+    kept |= {"split": split.number, "split_by": split.by}
+    if settings.measure == "label_correlation":
+        return kept | {"pool": settings.neighbors.pool, "tau": settings.neighbors.tau}
+    kept |= {"model": dict(settings.model.plain), "seed": settings.seed, "top_n": settings.top_n}
+    if settings.model.neighbors:
+        kept |= _neighbors(settings)
+    if settings.training is not None:
+        kept |= _training(settings.training)
     return kept
 
 
+def _neighbors(settings: Settings) -> dict[str, Any]:
+    neighbors, neighborhoods = settings.neighbors, asdict(settings.neighborhoods)
+    return {
+        "metadata": asdict(neighbors.metadata),
+        "test_metadata": asdict(neighbors.test_metadata),
+        "m": neighborhoods.pop("m"),
+        "M": neighbors.M,
+        "pool": neighbors.pool,
+        "overlap": neighbors.overlap,
+        "neighborhoods": neighborhoods,
+    }
+
+
+def _training(training: TrainingSettings) -> dict[str, Any]:
+    checkpoint = training.checkpoint
+    return {
+        **{key: getattr(training, key) for key in ("lr", "l2", "rmsprop_decay", "epochs", "batch_size")},
+        "ckpt_path": None if checkpoint is None else fingerprint(checkpoint),
+        "trainer": {key: value for key, value in training.trainer.items() if key not in PRESENTATION},
+    }
+
+
 def fingerprint(path: Path) -> str:
-    """Hash of a file, a collection's card (which holds hashes of its files) or a checkpoint; 'missing' without one."""
+    """16 hexadecimal digits of a file's SHA-256; 'missing' if there is no such file.
+
+    Of a collection it is taken from the card, which holds the hashes of the other files.
+    """
     if not path.is_file():
         return "missing"
     with path.open("rb") as file:
@@ -65,47 +82,49 @@ def fingerprint(path: Path) -> str:
 
 
 def differences(ours: dict[str, Any], theirs: dict[str, Any]) -> list[str]:
-    """Keys that keep a run from going on from another's checkpoint: all that differ but `CONTINUABLE`."""
+    """The keys, but for `CONTINUABLE`, in which two identities differ: they keep a run from the other's checkpoint."""
     keys = (ours.keys() | theirs.keys()) - {*CONTINUABLE}
     return sorted(key for key in keys if ours.get(key) != theirs.get(key))
 
 
-def needed_run(config: dict[str, Any]) -> dict[str, Any] | None:
-    """The config of the run that has to be finished before this job can be done, or None.
+def needed_run(settings: Settings) -> Settings | None:
+    """The run that has to be finished before this job, or None.
 
-    A model is trained once for all the metadata that it is tested with (Table 4, Figure 8): the run that trains it is
-    the one that is tested as it was trained. A weighted vote of visual-only scores needs the visual-only run.
+    A model is trained once for all metadata that it is tested with (Table 4, Figure 8), by the run that tests it with
+    the metadata of training. A weighted vote of visual-only scores needs the visual-only run.
     """
-    run = config | {"baseline": None, "overwrite": False, "measure": "annotation"}
-    if config["measure"] in SURVEYS:
+    if settings.visual is not None or not settings.has_model:
+        return settings.visual
+    if settings.measure == "score_parts":
+        return replace(settings, measure="annotation", baseline=None)
+    neighbors = settings.neighbors
+    if not settings.model.neighbors or settings.training is None or neighbors.tested_as_trained:
         return None
-    if config["measure"] == "score_parts":
-        return run
-    model = config["model"]
-    if "visual" in model:
-        return run | {"model": model["visual"]} | model["visual_hyperparameters"]
-    if not (model["neighbors"] and model["trained"]):
-        return None
-    as_trained = {"test_metadata": config["metadata"], "overlap": None if config["overlap"] is None else 1.0}
-    return run | as_trained if any(config[key] != value for key, value in as_trained.items()) else None
+    return replace(settings, neighbors=as_trained(neighbors), baseline=None)
 
 
-def run_name(config: dict[str, Any]) -> str:
+def as_trained(neighbors: NeighborSettings) -> NeighborSettings:
+    """The same neighbours in training, and the same choice of them at test time."""
+    overlap = None if neighbors.overlap is None else 1.0
+    return replace(neighbors, test_metadata=neighbors.metadata, overlap=overlap)
+
+
+def run_name(settings: Settings) -> str:
     """A folder name that a person can read and that differs whenever `identity` does.
 
     For example ``openclipart-neighborhood-tags-m3-M6-pool-split-split0-seed0-1f2e3d4c``.
     """
-    kept = identity(config)
+    kept = identity(settings)
     digest = hashlib.sha256(json.dumps(kept, sort_keys=True, default=str).encode()).hexdigest()[:8]
-    parts = [config["data"]["name"]]
-    if config["measure"] != "annotation":
-        parts.append(config["measure"])
+    parts = [settings.collection.name]
+    if settings.measure != "annotation":
+        parts.append(settings.measure)
     if "model" in kept:
-        parts.append(config["model"]["name"])
+        parts.append(settings.model.name)
     if "metadata" in kept:
-        kinds = [config["metadata"]["type"], config["test_metadata"]["type"]]
-        parts += ["-to-".join(dict.fromkeys(kinds)), f"m{config['m']}", f"M{config['M']}", f"pool-{config['pool']}"]
+        kinds = [kept[key]["type"] for key in ("metadata", "test_metadata")]
+        parts += ["-to-".join(dict.fromkeys(kinds)), f"m{kept['m']}", f"M{kept['M']}", f"pool-{kept['pool']}"]
     if kept.get("overlap") is not None:
         parts.append(f"overlap{kept['overlap']}")
-    parts += [f"{key}{config[key]}" for key in ("split", "seed") if key in kept]
+    parts += [f"{key}{kept[key]}" for key in ("split", "seed") if key in kept]
     return "-".join("".join(c if c.isalnum() or c in "-_." else "_" for c in str(part)) for part in [*parts, digest])

@@ -1,4 +1,4 @@
-"""The files of a finished run that other programs read, and the head that every ``results.json`` has."""
+"""The files of a finished run that other programs read, and what every ``results.json`` begins with."""
 
 import json
 import platform
@@ -13,6 +13,7 @@ from omegaconf import OmegaConf
 from love_thy_neighbors.atomic import write_json, write_npy, written_whole
 from love_thy_neighbors.errors import UserError
 from love_thy_neighbors.runs.identity import identity
+from love_thy_neighbors.runs.settings import Settings
 
 RESULTS = "results.json"
 MODEL = "model.ckpt"
@@ -32,8 +33,8 @@ ARRAYS = (
 PACKAGES = ("love-thy-neighbors", "torch", "pytorch-lightning", "torchmetrics", "numpy", "scipy", "numba")
 
 
-def begin(folder: Path, config: dict[str, Any], keep_checkpoint: bool = False) -> None:
-    """Write ``config.yaml`` and remove what an earlier attempt left: nothing in the folder is of another run."""
+def begin(folder: Path, settings: Settings, keep_checkpoint: bool = False) -> None:
+    """Write ``config.yaml`` and remove the files of an earlier attempt, but its checkpoint with ``keep_checkpoint``."""
     for unfinished in folder.glob(".*.tmp"):
         unfinished.unlink()
     for name in (RESULTS, MODEL, *(f"{array}.npy" for array in ARRAYS)):  # results first
@@ -42,22 +43,22 @@ def begin(folder: Path, config: dict[str, Any], keep_checkpoint: bool = False) -
         (folder / CHECKPOINT).unlink(missing_ok=True)
         (folder / CURVES).unlink(missing_ok=True)
     with written_whole(folder / "config.yaml") as path:
-        OmegaConf.save(OmegaConf.create(identity(config)), path)
+        OmegaConf.save(OmegaConf.create(identity(settings)), path)
 
 
 def write_results(
-    folder: Path, config: dict[str, Any], seconds: float, arrays: Mapping[str, np.ndarray | None], **figures: Any
+    folder: Path, settings: Settings, seconds: float, arrays: Mapping[str, np.ndarray | None], **figures: Any
 ) -> None:
-    """Write a run's arrays, but those that are None, and last ``results.json``, which says that the run is finished."""
+    """Write a run's arrays (None is skipped), and last ``results.json``: a run that has it is finished."""
     for name, array in arrays.items():
         if array is not None:
             write_npy(folder / f"{name}.npy", np.asarray(array))
-    kept = identity(config)
+    kept = identity(settings)
     head = {
-        "measure": config["measure"],
-        "collection": config["data"]["name"],
-        "collection_dir": str(Path(config["data"]["dir"]).absolute()),
-        "model": config["model"]["name"] if "model" in kept else None,
+        "measure": settings.measure,
+        "collection": settings.collection.name,
+        "collection_dir": str(settings.collection.folder.absolute()),
+        "model": settings.model.name if "model" in kept else None,
         "split": kept.get("split"),
         "seed": kept.get("seed"),
     }

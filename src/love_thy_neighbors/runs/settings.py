@@ -1,192 +1,223 @@
-"""The rules that a training config must keep, checked before anything is loaded."""
+"""The settings of a run: the resolved config as a tree of frozen dataclasses, made and checked once.
 
-import json
-from collections.abc import Callable, Iterable
-from math import isfinite
+`settings_of` checks every value (`rules`) and makes the tree. Functions take the part that they need. The meaning of
+each key stands in configs/train.yaml and in the folders beside it.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from love_thy_neighbors.collection.card import metadata_types, read_card
-from love_thy_neighbors.errors import UserError, require_whole
-from love_thy_neighbors.runs.identity import SURVEYS, TRAINING, is_trained
+from love_thy_neighbors.runs.rules import check_keys, check_model
 
-Rule = tuple[str, Callable[[Any], bool]]
-
-
-def _integer(low: int) -> Rule:
-    return f"must be a whole number, {low} or more", lambda v: type(v) is int and v >= low
+# Measures that need no model.
+WITHOUT_MODEL = ("statistics", "label_correlation")
 
 
-def _number(low: float, high: float, *, open_low: bool = False) -> Rule:
-    text = f"more than {low:g}" if open_low else f"{low:g} or more"
-    text += "" if high == float("inf") else f" and less than {high:g}"
-    return (
-        f"must be a number, {text}",
-        lambda v: type(v) in (int, float) and isfinite(v) and (v > low if open_low else v >= low) and v < high,
+@dataclass(frozen=True)
+class CollectionSettings:
+    """A collection's short name, its folder, and which of its feature tables is used (None: the only one)."""
+
+    name: str
+    folder: Path
+    backbone: str | None
+
+
+@dataclass(frozen=True)
+class SplitSettings:
+    """Which split into training, validation and test images; see `splits.make_split`."""
+
+    number: int
+    sizes: list[float]
+    by: str
+    keep_unlabelled: bool
+    discard_without_metadata: bool
+
+
+@dataclass(frozen=True)
+class ValuesSettings:
+    """A metadata type (or 'union', 'visual', 'labels') and how many of its values count; None: all of them."""
+
+    type: str
+    tau: int | None
+
+
+@dataclass(frozen=True)
+class NeighborSettings:
+    """Who the neighbours are: by which metadata in training and at test time, out of which pool, and how many (M).
+
+    overlap: share of tags that the vocabularies of training and testing have in common; None for one vocabulary.
+    tau: how many tags count where no metadata setting says it (Figure 6).
+    """
+
+    metadata: ValuesSettings
+    test_metadata: ValuesSettings
+    M: int
+    pool: str
+    overlap: float | None
+    tau: int
+    cache: Path
+
+    @property
+    def tested_as_trained(self) -> bool:
+        """Whether test images find their neighbours as training images do."""
+        return self.metadata == self.test_metadata and self.overlap in (None, 1)
+
+
+@dataclass(frozen=True)
+class NeighborhoodSettings:
+    """How neighborhoods of m images are drawn from the M nearest; see ``neighborhoods`` in configs/train.yaml."""
+
+    m: int
+    train: int | str
+    test: int | str
+    fill: str
+    drop: float
+
+
+@dataclass(frozen=True)
+class TrainingSettings:
+    """RMSProp, L2, batches and epochs (section 3.4); ``trainer`` is passed to Lightning's Trainer as it is."""
+
+    lr: float
+    l2: float
+    rmsprop_decay: float
+    epochs: int
+    batch_size: int
+    checkpoint: Path | None
+    trainer: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class ModelSettings:
+    """One file of configs/model.
+
+    target: the model's class, as ``package.module.Class``.
+    neighbors: whether the model sees neighbours.
+    values: the sparse binary vector that the model sees besides, or None.
+    voters, candidates: of models in which neighbours vote: who votes, and the numbers that are tried.
+    plain: the model in results.json and model.ckpt.
+    """
+
+    name: str
+    target: str
+    neighbors: bool
+    values: ValuesSettings | None
+    arguments: Mapping[str, Any]
+    voters: ValuesSettings | None
+    voters_pool: str | None
+    candidates: Mapping[str, list[Any]]
+    plain: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Settings:
+    """All settings of one job.
+
+    training: None for a model that is not trained by gradient descent, and for a measure without a model.
+    visual: the visual-only run whose scores the model weighs, or None.
+    """
+
+    measure: str
+    collection: CollectionSettings
+    split: SplitSettings
+    neighbors: NeighborSettings
+    neighborhoods: NeighborhoodSettings
+    model: ModelSettings
+    training: TrainingSettings | None
+    visual: "Settings | None"
+    seed: int
+    top_n: int
+    baseline: str | None
+    logger: Mapping[str, Any]
+    logs: Path
+    resume: bool
+    overwrite: bool
+
+    @property
+    def has_model(self) -> bool:
+        """Whether the measure is one of a model, not of the collection alone."""
+        return self.measure not in WITHOUT_MODEL
+
+
+def settings_of(config: dict[str, Any]) -> Settings:
+    """The settings of a resolved training config, given as plain dictionaries and lists.
+
+    Raises `UserError` naming the first key that breaks a rule, and the cure.
+    """
+    check_keys(config)
+    has_model = config["measure"] not in WITHOUT_MODEL
+    if has_model:
+        check_model(config)
+    return Settings(
+        measure=config["measure"],
+        collection=collection_settings(config),
+        split=split_settings(config),
+        neighbors=neighbor_settings(config),
+        neighborhoods=NeighborhoodSettings(m=config["m"], **config["neighborhoods"]),
+        model=_model(config["model"]),
+        training=_training(config) if has_model and config["model"]["trained"] else None,
+        visual=_visual(config) if has_model and "visual" in config["model"] else None,
+        seed=config["seed"],
+        top_n=config["top_n"],
+        baseline=config["baseline"],
+        logger=config["logger"],
+        logs=Path(config["logs"]),
+        resume=config["resume"],
+        overwrite=config["overwrite"],
     )
 
 
-def _choice(*values: str) -> Rule:
-    return f"must be {' or '.join(values)}", lambda v: v in values
+def collection_settings(config: dict[str, Any]) -> CollectionSettings:
+    """The part of a checked config that names a collection."""
+    data = config["data"]
+    return CollectionSettings(str(data["name"]), Path(data["dir"]), data["backbone"])
 
 
-def _share(v: Any) -> bool:
-    return v is None or (type(v) in (int, float) and 0 <= v <= 1)
+def split_settings(config: dict[str, Any]) -> SplitSettings:
+    """The part of a checked config that describes a split."""
+    sizes, discard = (config["data"][key] for key in ("split_sizes", "discard_without_metadata"))
+    return SplitSettings(config["split"], sizes, config["split_by"], config["keep_unlabelled"], discard)
 
 
-def _samples(v: Any) -> bool:
-    return v == "exact" or (type(v) is int and v >= 1)
+def neighbor_settings(config: dict[str, Any]) -> NeighborSettings:
+    """The part of a checked config that says who the neighbours are."""
+    metadata, test_metadata = (ValuesSettings(**config[key]) for key in ("metadata", "test_metadata"))
+    overlap = None if config["overlap"] is None else float(config["overlap"])
+    others = (config["M"], config["pool"], overlap, config["tau"], Path(config["cache"]))
+    return NeighborSettings(metadata, test_metadata, *others)
 
 
-_FLAG: Rule = ("must be true or false", lambda v: type(v) is bool)
-_SAMPLES: Rule = ("must be exact or a whole number, 1 or more", _samples)
-_INFINITY = float("inf")
-
-RULES: dict[str, Rule] = {
-    "m": _integer(1),
-    "M": _integer(1),
-    "tau": _integer(1),
-    "split": _integer(0),
-    "seed": _integer(0),
-    "top_n": _integer(1),
-    "h": _integer(1),
-    "epochs": _integer(1),
-    "batch_size": _integer(1),
-    "lr": _number(0, _INFINITY, open_low=True),
-    "l2": _number(0, _INFINITY),
-    "dropout": _number(0, 1),
-    "rmsprop_decay": _number(0, 1),
-    "measure": _choice("annotation", *SURVEYS, "score_parts"),
-    "pool": _choice("split", "all"),
-    "overlap": ("must be a number from 0 to 1, or null for one vocabulary", _share),
-    "split_by": _choice("image", "set", "release"),
-    "keep_unlabelled": _FLAG,
-    "resume": _FLAG,
-    "overwrite": _FLAG,
-    "neighborhoods.train": _SAMPLES,
-    "neighborhoods.test": _SAMPLES,
-    "neighborhoods.fill": _choice("none", "random"),
-    "neighborhoods.drop": _number(0, 1),
-    "data.dir": (
-        "must be given: data.dir=FOLDER, as prepare.py made it",
-        lambda v: v not in ("", "???", None),
-    ),
-    "data.split_sizes": (
-        "must be a list: training, validation, test",
-        lambda v: isinstance(v, list),
-    ),
-    "data.discard_without_metadata": _FLAG,
-    "model.arguments": ("must be keys and values, as in configs/model", lambda v: isinstance(v, dict)),
-    **{f"trainer.limit_{part}_batches": _number(0, _INFINITY, open_low=True) for part in ("train", "val", "test")},
-}
-# Those that neighbors.py has too.
-NEIGHBOR_KEYS = (
-    *("M", "tau", "split", "pool", "overlap", "split_by", "keep_unlabelled"),
-    *("data.dir", "data.split_sizes", "data.discard_without_metadata"),
-)
+def _model(model: Mapping[str, Any]) -> ModelSettings:
+    voters = model.get("voters")
+    return ModelSettings(
+        name=model["name"],
+        target=model["_target_"],
+        neighbors=model["neighbors"],
+        values=None if model["values"] is None else ValuesSettings(**model["values"]),
+        arguments=model.get("arguments", {}),
+        voters=None if voters is None else ValuesSettings(voters["type"], voters["tau"]),
+        voters_pool=None if voters is None else voters["pool"],
+        candidates=model.get("candidates", {}),
+        plain=_plain(model),
+    )
 
 
-def check_config(config: dict[str, Any]) -> None:
-    """Raise `UserError` naming the first key of a resolved training config that breaks a rule, and the cure.
-
-    Looks at values, at whether files are there and at the collection's card; reads no data.
-    """
-    unused = () if is_trained(config) else (*TRAINING, "dropout", "model")
-    _check_rules(config, [key for key in RULES if key.split(".")[0] not in unused])
-    if config["m"] > config["M"]:
-        raise UserError(
-            f"m={config['m']} is larger than M={config['M']}: a neighborhood of m images is drawn from the M nearest, "
-            "so choose m at most M."
-        )
-    if config["resume"] and config["overwrite"]:
-        raise UserError("resume=true and overwrite=true contradict each other; give one of them.")
-    if config["ckpt_path"] is not None and not Path(config["ckpt_path"]).is_file():
-        raise UserError(f"ckpt_path={config['ckpt_path']}: there is no such file; give the last.ckpt of a run.")
-    if config["measure"] == "score_parts" and config["model"]["name"] != "neighborhood":
-        raise UserError(
-            f"measure=score_parts: model={config['model']['name']} has no image and neighborhood part; give "
-            "model=neighborhood."
-        )
-    _check_data(config)
+def _plain(model: Mapping[str, Any]) -> dict[str, Any]:
+    """A model's config without its class, and without the table of hyperparameters, which count where they are used."""
+    kept = {key: value for key, value in model.items() if key not in ("_target_", "hyperparameters")}
+    return kept | ({"visual": _plain(model["visual"])} if "visual" in model else {})
 
 
-def check_neighbors(config: dict[str, Any]) -> None:
-    """`check_config` for the config of neighbors.py, which has no model and some keys of its own."""
-    _check_rules(config, NEIGHBOR_KEYS)
-    require_whole("block", config["block"], 1)
-    _check_data(config | {"measure": "annotation", "model": {"neighbors": True}})
+def _training(config: dict[str, Any]) -> TrainingSettings:
+    numbers = {key: config[key] for key in ("lr", "l2", "rmsprop_decay", "epochs", "batch_size")}
+    checkpoint = None if config["ckpt_path"] is None else Path(config["ckpt_path"])
+    return TrainingSettings(**numbers, checkpoint=checkpoint, trainer=config["trainer"])
 
 
-def _check_rules(config: dict[str, Any], keys: Iterable[str]) -> None:
-    for key in keys:
-        demand, holds = RULES[key]
-        value = _get(config, key)
-        if not holds(value):
-            raise UserError(f"{key}={_shown(value)}: {key} {demand}.")
-
-
-def _check_data(config: dict[str, Any]) -> None:
-    """That the collection has what is asked of it."""
-    kinds = {config[key]["type"] for key in ("metadata", "test_metadata")}
-    if config["overlap"] is not None and config["model"]["neighbors"] and kinds != {"tags"}:
-        raise UserError(f"overlap={config['overlap']}: divides a vocabulary of tags; give metadata=tags.")
-    _check_given_splits(config)
-    _check_metadata(config)
-
-
-def _check_given_splits(config: dict[str, Any]) -> None:
-    if config["split_by"] != "release":
-        return
-    folder = Path(config["data"]["dir"])
-    count = (read_card(folder).get("splits") or {}).get("count", 0)
-    if config["split"] >= count:
-        there = f"splits 0 to {count - 1}" if count else "no splits of its own"
-        raise UserError(
-            f"split_by=release: the collection in {folder} has {there}, but split={config['split']} is asked for; "
-            "give one of them, or split_by=image."
-        )
-
-
-def _check_metadata(config: dict[str, Any]) -> None:
-    folder = Path(config["data"]["dir"])
-    there = metadata_types(folder)
-    listed = ", ".join(there) or "no metadata at all"
-    wanted = {"split_by": "sets"} if config["split_by"] == "set" else {}
-    if config["measure"] not in SURVEYS:
-        wanted |= _wanted_by_model(config)
-    for key, kind in wanted.items():
-        if kind not in there and not (kind == "union" and there):
-            raise UserError(
-                f"{key}={_shown(_get(config, key))}: the collection in {folder} has no {kind}; it has {listed}."
-            )
-
-
-def _wanted_by_model(config: dict[str, Any]) -> dict[str, str]:
-    """The metadata types that a model looks at, by the key that asks for them."""
-    model = config["model"]
-    wanted = {key: model[key]["type"] for key in ("values", "voters") if model.get(key)}
-    if model["neighbors"]:
-        wanted |= {key: config[key]["type"] for key in ("metadata", "test_metadata")}
-    return {
-        key if key in ("metadata", "test_metadata") else "model": kind
-        for key, kind in wanted.items()
-        if kind not in ("visual", "labels")
-    }
-
-
-def _get(config: dict[str, Any], key: str) -> Any:
-    value: Any = config
-    parts = key.split(".")
-    for depth, part in enumerate(parts):
-        if not isinstance(value, dict) or part not in value:
-            parent = ".".join(parts[:depth])
-            raise UserError(f"{parent}={_shown(value)}: {parent} holds several keys, {key} among them; set that one.")
-        value = value[part]
-    return value
-
-
-def _shown(value: Any) -> str:
-    """The value as it is written on the command line."""
-    if isinstance(value, dict):
-        return str(value.get("type", value))
-    return json.dumps(value) if value is None or isinstance(value, bool) else str(value)
+def _visual(config: dict[str, Any]) -> Settings:
+    """The settings of the visual-only run whose scores the configured model weighs."""
+    chosen = config["model"]["visual_hyperparameters"]
+    model = {"model": config["model"]["visual"], "measure": "annotation", "baseline": None, "overwrite": False}
+    return settings_of(config | chosen | model)

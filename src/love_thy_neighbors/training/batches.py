@@ -10,26 +10,25 @@ from torch import Tensor
 from love_thy_neighbors.neighborhoods import drop, sample
 
 EXACT = "exact"
-CHUNK = 8192  # images whose neighborhoods are drawn in one go; what is drawn does not depend on it
+CHUNK = 8192  # images whose neighborhoods are drawn at once; it does not change what is drawn
 
 
 class IndexBatch(NamedTuple):
-    """What travels from the loader: row numbers only. Shapes: rows [B], neighbors [B, K] with -1 for none, or None."""
+    """What the loader gives: row numbers only. Shapes: rows [B], neighbors [B, K] with -1 for none, or None."""
 
     rows: Tensor
     neighbors: Tensor | None
 
 
 class IndexBatches:
-    """Batches of row numbers of one part of a split, dealt out to the processes of a distributed run.
+    """Batches of row numbers of one part of a split, divided among the processes of a distributed run.
 
-    Order and neighborhoods of an epoch are drawn on the CPU, from (seed, epoch) alone: an epoch is the same whichever
-    process, device or restart it is run by. Neighborhoods are drawn some thousand images at a time, and only their
-    lists are read, so that ``lists`` may be a file that all processes of a machine map into memory; what a process
-    holds itself is the order, 4 bytes an image.
+    Order and neighborhoods of an epoch are drawn on the CPU, from (seed, epoch) alone: an epoch is the same on every
+    process and device, and after a restart. Neighborhoods are drawn for `CHUNK` images at a time, so ``lists`` may be a
+    file that all processes of a machine map into memory. A process itself holds the order, 4 bytes an image.
 
-    Each batch is divided among ``world`` processes; so that all get equally many rows the last one may be padded with
-    rows from the batch's start, which the metrics count once.
+    Each batch is divided among ``world`` processes. If it does not divide evenly, rows from its start are used twice;
+    the metrics count them once.
 
     Shapes: ``rows`` [n] int64, row numbers of the collection; ``lists`` [n, M] of any integer type, their neighbours,
     -1 for none, or None for a model without.
@@ -89,7 +88,7 @@ class IndexBatches:
         return ahead
 
     def _share(self, start: int, end: int) -> slice | Tensor:
-        """Which of the batch's places are this process's; a slice, which copies nothing, where there is but one."""
+        """The places of a batch that are this process's; with one process a slice, which copies nothing."""
         if self.world == 1:
             return slice(start, end)
         places = torch.arange(start, end)

@@ -1,15 +1,15 @@
-"""Training on a GPU with whole steps in one piece: gather, forward, loss, backward and RMSProp as one CUDA graph.
+"""Training steps on a GPU as one CUDA graph: gather, forward, loss, backward and RMSProp.
 
-A step is some fifty small operations, and starting them one by one takes longer than the GPU needs to do them. A CUDA
-graph is recorded once and started as a whole. It always reads and writes the same memory, so a batch's row numbers are
-copied into buffers that stay; all else, the feature table, labels, weights and RMSProp's state, is on the GPU already.
+A step has some fifty small operations, and launching them one by one takes longer than the GPU needs for them. A CUDA
+graph is recorded once and launched as a whole. It always uses the same memory, so the row numbers of a batch are copied
+into fixed buffers; feature table, labels, weights and RMSProp's state are on the GPU already.
 
-Dropout's random numbers depend on the generator's seed and on how many were drawn, which PyTorch hands to the graph at
-every replay: an epoch that is seeded anew has the same dropout with the graph and without.
+Dropout is the same with and without the graph: its random numbers depend on the generator's seed and on how many were
+drawn, and PyTorch gives both to the graph at each replay.
 
-A graph is used only if it has proved itself: its first step is undone and done again in the ordinary way, and both must
-come to the same weights. Whatever the graph is not made for takes the ordinary way: smaller batches, several
-processes, gradients that are clipped or accumulated, other precisions, sparse inputs, tables that do not fit.
+The first step of a graph is checked: it is undone and repeated in the ordinary way, and both must give the same
+weights. Cases that the graph is not made for take the ordinary way: smaller batches, several processes, clipped or
+accumulated gradients, other precisions, sparse inputs, tables that do not fit.
 """
 
 import logging
@@ -30,24 +30,24 @@ log = logging.getLogger(__name__)
 Step = Callable[[], Tensor]
 Capture = Callable[[Step], Step]
 
-WARM_UP = 3  # ordinary steps before the graph is recorded, in which libraries are loaded and RMSProp's state is made
-TOLERANCE = 1e-2  # by how much the graph's first step may differ from the ordinary one, as a share of its length
+WARM_UP = 3  # ordinary steps before the recording; they load libraries and make RMSProp's state
+TOLERANCE = 1e-2  # largest difference of the graph's first step from the ordinary one, as a share of its length
 
 
 def in_a_cuda_graph(step: Step) -> Step:
-    """Record what ``step`` does on the GPU, without doing it; each call of the result does it and gives the loss.
+    """Record the GPU's work of ``step`` without doing it. Each call of the result does it and returns the loss.
 
-    If that fails, random numbers and streams are as they were before, and what PyTorch raised is raised.
+    If PyTorch raises, random numbers and streams are restored and the exception is raised.
     """
     generator = torch.cuda.default_generators[torch.cuda.current_device()]
     random = generator.clone_state()
     graph = torch.cuda.CUDAGraph()
     try:
-        # The outer context puts the stream back, which PyTorch leaves where it was when recording fails.
+        # The outer context restores the stream; PyTorch does not when recording fails.
         with torch.cuda.stream(torch.cuda.current_stream()), torch.cuda.graph(graph):
             loss = step()
     except BaseException:
-        generator.graphsafe_set_state(random)  # a recording that fails leaves the generator unusable
+        generator.graphsafe_set_state(random)  # else the generator would stay unusable
         raise
 
     def replay() -> Tensor:
@@ -58,7 +58,7 @@ def in_a_cuda_graph(step: Step) -> Step:
 
 
 class StepGraph:
-    """One training step, recorded: its buffers, and the call that copies a batch into them and replays the step.
+    """One recorded training step. A call copies a batch into its buffers and replays the step.
 
     Args:
         step: a whole step, from row numbers to new weights; returns the loss.
@@ -77,10 +77,10 @@ class StepGraph:
         return self.replay()
 
 
-class GraphedTask(AnnotationTask):
-    """`AnnotationTask` whose training steps are replayed where they can be, with the same results.
+class CudaGraphTask(AnnotationTask):
+    """`AnnotationTask` that replays training steps where it can, with the same results.
 
-    ``capture`` and ``device_type``, how steps are recorded and on which devices, are there for tests.
+    Tests set ``capture`` (how steps are recorded) and ``device_type`` (on which devices).
     """
 
     capture: Capture = staticmethod(in_a_cuda_graph)
@@ -92,12 +92,12 @@ class GraphedTask(AnnotationTask):
         self.trial: tuple[StepGraph, list[Tensor], list[Tensor]] | None = None
         self.steps, self.replays = 0, False
         self.data: NeighborhoodData = getattr(self.trainer, "datamodule")  # noqa: B009  # mypy does not know of it
-        self.data.leaves_rows = self.device.type == self.device_type and can_be_graphed(
+        self.data.leaves_rows = self.device.type == self.device_type and can_be_recorded(
             self.trainer, self.data, self.device
         )
         if self.data.leaves_rows and self.device.type == "cuda":
             for group in self._optimizer().param_groups:
-                group["capturable"] = True  # its counter of steps is to be on the GPU
+                group["capturable"] = True  # its step counter has to be on the GPU
                 for state in (self._optimizer().state.get(p, {}) for p in group["params"]):
                     state.update({key: value.to(self.device) for key, value in state.items()})
 
@@ -107,7 +107,7 @@ class GraphedTask(AnnotationTask):
             self.replays = self.graph is not None
             self.steps += 1
             if self.steps == WARM_UP + 1:
-                self._try(batch)
+                self._record(batch)
 
     def training_step(self, batch: Batch | IndexBatch, batch_idx: int) -> Tensor:
         if not isinstance(batch, IndexBatch):
@@ -122,9 +122,9 @@ class GraphedTask(AnnotationTask):
     ) -> None:
         if self.replays:
             assert optimizer_closure is not None
-            optimizer_closure()  # `training_step` alone: the graph has done the rest
+            optimizer_closure()  # calls `training_step` alone: the graph does the rest
             return
-        with self._aside():
+        with self._warm_up_stream():
             super().optimizer_step(epoch, batch_idx, optimizer, optimizer_closure)
 
     def optimizer_zero_grad(self, epoch: int, batch_idx: int, optimizer: torch.optim.Optimizer) -> None:
@@ -137,7 +137,7 @@ class GraphedTask(AnnotationTask):
 
     def on_train_batch_end(self, outputs: Any, batch: Batch | IndexBatch, batch_idx: int) -> None:
         if self.trial is not None:
-            self._judge(*self.trial)
+            self._check(*self.trial)
             self.trial = None
 
     def on_train_end(self) -> None:
@@ -157,8 +157,8 @@ class GraphedTask(AnnotationTask):
         optimizer.step()
         return loss.detach()
 
-    def _try(self, batch: IndexBatch) -> None:
-        """Record a step and let it do this batch's, then undo it: the ordinary step follows, and `_judge`."""
+    def _record(self, batch: IndexBatch) -> None:
+        """Record a step, replay it for this batch and undo it. The ordinary step and `_check` follow."""
         weights = [p.detach() for p in self.model.parameters()]
         state = weights + [value for one in self._optimizer().state.values() for value in one.values()]
         before = [tensor.clone() for tensor in state]
@@ -172,28 +172,28 @@ class GraphedTask(AnnotationTask):
         for tensor, old in zip(state, before, strict=True):
             tensor.copy_(old)
 
-    def _judge(self, graph: StepGraph, before: list[Tensor], graphed: list[Tensor]) -> None:
-        """Use the graph from now on if its step came to the weights that the ordinary one has come to."""
+    def _check(self, graph: StepGraph, before: list[Tensor], replayed: list[Tensor]) -> None:
+        """Use the graph from now on if its step gave the same weights as the ordinary step."""
         ordinary = [p.detach() for p in self.model.parameters()]
         length, difference = (
             torch.stack([(a - b).norm() for a, b in zip(ordinary, others, strict=True)]).norm().item()
-            for others in (before, graphed)
+            for others in (before, replayed)
         )
         if difference <= TOLERANCE * length:
             self.graph = graph
         else:
-            log.warning("Training steps are not replayed as a CUDA graph: its first one came to other weights")
+            log.warning("Training steps are not replayed as a CUDA graph: its first step gave other weights")
 
-    def _aside(self) -> AbstractContextManager[Any]:
-        """A stream beside the current one for the steps before the recording, as PyTorch's documentation asks for."""
+    def _warm_up_stream(self) -> AbstractContextManager[Any]:
+        """A side stream for the steps before the recording, as PyTorch's documentation demands."""
         if self.device.type != "cuda" or not self.data.leaves_rows or self.steps > WARM_UP:
             return nullcontext()
-        return _beside_the_stream()
+        return _side_stream()
 
 
 @contextmanager
-def _beside_the_stream() -> Iterator[None]:
-    """Work on a stream of its own, which waits for the current one, and is waited for."""
+def _side_stream() -> Iterator[None]:
+    """Work on a new stream that starts after the current one, which then waits for it."""
     outer, inner = torch.cuda.current_stream(), torch.cuda.Stream()
     inner.wait_stream(outer)
     with torch.cuda.stream(inner):
@@ -201,13 +201,13 @@ def _beside_the_stream() -> Iterator[None]:
     outer.wait_stream(inner)
 
 
-def can_be_graphed(trainer: pl.Trainer, data: NeighborhoodData, device: torch.device) -> bool:
-    """Whether a run's full batches can all be done by one recorded step; places the feature table on the device."""
+def can_be_recorded(trainer: pl.Trainer, data: NeighborhoodData, device: torch.device) -> bool:
+    """Whether one recorded step can do all full batches of a run. Moves the feature table to the device if it fits."""
     if trainer.world_size > 1 or trainer.precision != "32-true":
         return False
     if trainer.gradient_clip_val or trainer.accumulate_grad_batches != 1:
         return False
-    # A sparse vector's length differs from batch to batch; the exact average fetches its weights from the processor.
+    # The length of a sparse input differs between batches; the exact average copies its weights from the processor.
     if data.bags is not None or data.samples["train"] == EXACT:
         return False
     data.features.to(device)

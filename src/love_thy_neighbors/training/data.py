@@ -1,6 +1,5 @@
 """Batches: images, their sampled neighborhoods and their labels, gathered from one feature table."""
 
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -13,10 +12,18 @@ from love_thy_neighbors.baselines.sparse import Bag, BagTable
 from love_thy_neighbors.collection.loading import Collection, load_collection
 from love_thy_neighbors.neighbors.lists import (
     NeighborQuery,
+    Overlap,
     fill_random,
     metadata_matrix,
     neighbor_lists,
     neighbor_pool,
+)
+from love_thy_neighbors.runs.settings import (
+    CollectionSettings,
+    NeighborhoodSettings,
+    NeighborSettings,
+    SplitSettings,
+    ValuesSettings,
 )
 from love_thy_neighbors.splits import PARTS, Split, given_split, make_split
 from love_thy_neighbors.training.batches import IndexBatch, IndexBatches, hash_seed
@@ -26,11 +33,11 @@ EVALUATION_BATCH = 512  # images
 
 
 class Batch(NamedTuple):
-    """What the task sees.
+    """The task's input.
 
     Shapes: rows [B]; x [B, d]; z [B, K, d] and mask [B, K], or None for a model without neighbours; y [B, L]; bag of B
-    sparse binary vectors, or None for a model without; v [B, K, h] in place of z where the neighbours' hidden states
-    are known already.
+    sparse binary vectors, or None for a model without them. With ``has_states`` z holds the neighbours' hidden states
+    [B, K, h] instead of their features.
     """
 
     rows: Tensor
@@ -39,7 +46,7 @@ class Batch(NamedTuple):
     mask: Tensor | None
     y: Tensor
     bag: Bag | None = None
-    v: Tensor | None = None
+    has_states: bool = False
 
 
 class FeatureTable:
@@ -54,7 +61,7 @@ class FeatureTable:
         self.scale = collection.features.scale
 
     def to(self, device: torch.device, free_bytes: int | None = None) -> None:
-        """Move the table to ``device`` if it fits; ``free_bytes`` is what is free there (asked of CUDA by default)."""
+        """Move the table to ``device`` if it fits into half of ``free_bytes`` (default: what CUDA reports as free)."""
         if device.type == "cpu" or self.table.device == device:
             return
         if free_bytes is None:
@@ -63,123 +70,116 @@ class FeatureTable:
             self.table = self.table.to(device)
 
     def gather(self, rows: Tensor, device: torch.device) -> Tensor:
-        """phi of ``rows`` [...], any shape -> float32 [..., d] on ``device``; a row of -1 gives some row's feature."""
+        """phi of ``rows``, any shape [...] -> float32 [..., d] on ``device``; -1 gives the feature of row 0."""
         flat = rows.clamp(min=0).flatten().to(self.table.device)
         taken = self.table.index_select(0, flat).to(device).float()
-        if self.scale != 1:  # float16 tables have none; it would be one more pass over the batch
+        if self.scale != 1:  # float16 tables have scale 1, and need no extra pass over the batch
             taken.mul_(self.scale)
         return taken.view(*rows.shape, -1)
 
     def gather_both(self, rows: Tensor, neighbors: Tensor, device: torch.device) -> tuple[Tensor, Tensor]:
-        """`gather` of ``rows`` [B] and ``neighbors`` [B, K] in one go: each call wakes all threads, or a GPU, anew."""
+        """`gather` of ``rows`` [B] and ``neighbors`` [B, K] in one call, which costs less than two."""
         both = self.gather(torch.cat((rows, neighbors.flatten())), device)
         return both[: len(rows)], both[len(rows) :].view(*neighbors.shape, -1)
 
 
-def split_collection(
-    collection: Collection,
-    split: int,
-    sizes: list[float],
-    split_by: str,
-    keep_unlabelled: bool,
-    discard_without_metadata: bool,
-) -> Split:
-    """The split of a collection that the settings of these names ask for; see `splits`."""
-    if split_by == "release":
+def split_collection(collection: Collection, settings: SplitSettings) -> Split:
+    """The split of a collection that the settings describe; see `splits`."""
+    if settings.by == "release":
         assert collection.splits is not None
-        return given_split(collection.splits[split], collection.labels, keep_unlabelled=keep_unlabelled)
+        given = collection.splits[settings.number]
+        return given_split(given, collection.labels, keep_unlabelled=settings.keep_unlabelled)
     return make_split(
         collection.labels,
-        sizes,
-        split,
-        sets=collection.metadata["sets"] if split_by == "set" else None,
-        keep_unlabelled=keep_unlabelled,
-        discard=collection.without_metadata if discard_without_metadata else None,
+        settings.sizes,
+        settings.number,
+        sets=collection.metadata["sets"] if settings.by == "set" else None,
+        keep_unlabelled=settings.keep_unlabelled,
+        discard=collection.without_metadata if settings.discard_without_metadata else None,
     )
+
+
+def neighbor_queries(neighbors: NeighborSettings, split: int) -> tuple[NeighborQuery, NeighborQuery]:
+    """Who the neighbours are in training and validation, and at test time, for the split of that number."""
+    # The two vocabularies are drawn anew for each split, so their chance is part of the deviation over splits.
+    overlaps = (
+        [None, None]
+        if neighbors.overlap is None
+        else [Overlap(neighbors.overlap, second, split) for second in (False, True)]
+    )
+    first, second = (
+        NeighborQuery(metadata.type, metadata.tau, neighbors.pool, overlap)
+        for metadata, overlap in zip((neighbors.metadata, neighbors.test_metadata), overlaps, strict=True)
+    )
+    return first, second
 
 
 class NeighborhoodData(pl.LightningDataModule):
     """m-of-M neighborhoods of one split of a collection.
 
     Args:
-        folder, backbone: the collection and which of its feature tables.
-        split, sizes, split_by, keep_unlabelled, discard_without_metadata: see `splits.make_split`.
-        query, test_query: who the neighbours are in training and validation, and at test time; None for models without.
-        m, M: neighborhood size and max rank (section 3.1).
-        train, test: sampled neighborhoods an image and pass, or 'exact' for Eq. 1 over all of them.
-        fill: 'random' fills up lists shorter than M with random images; 'none' leaves them short.
-        drop: probability that a training image's whole neighborhood is left out, each epoch anew.
-        values: the sparse binary vector that the model sees besides: 'tags' (or another metadata type) or 'labels', and
-            how many of its values count, the most frequent on the training images (None: all); None for no vector.
+        collection, split: which collection, and its split.
+        neighbors: who the neighbours are; None for a model without.
+        neighborhoods: how neighborhoods are drawn from the neighbour lists.
+        values: the sparse binary vector that the model sees besides: the tau values of a metadata type that are most
+            frequent on the training images, or the true labels (type 'labels'); None for a model without.
         batch_size: images a step in training, over all processes together.
-        cache: folder of neighbour lists.
+        seed: of order and neighborhoods.
     """
 
     def __init__(
         self,
+        collection: CollectionSettings,
+        split: SplitSettings,
+        neighbors: NeighborSettings | None,
+        neighborhoods: NeighborhoodSettings,
+        values: ValuesSettings | None = None,
         *,
-        folder: Path,
-        backbone: str | None,
-        split: int,
-        sizes: list[float],
-        split_by: str,
-        keep_unlabelled: bool,
-        discard_without_metadata: bool,
-        query: NeighborQuery | None,
-        test_query: NeighborQuery | None,
-        m: int,
-        M: int,
-        train: int | str,
-        test: int | str,
-        fill: str,
-        drop: float,
-        values: tuple[str, int | None] | None,
-        batch_size: int,
-        seed: int,
-        cache: Path,
+        batch_size: int = EVALUATION_BATCH,
+        seed: int = 0,
     ) -> None:
         super().__init__()
         self.prepare_data_per_node = False  # one writer, also where the nodes share the cache
-        self.collection = load_collection(folder, backbone)
-        self.split = split_collection(
-            self.collection, split, sizes, split_by, keep_unlabelled, discard_without_metadata
-        )
-        self.queries = {"train": query, "val": query, "test": test_query}
-        self.m, self.M, self.fill, self.seed, self.cache = m, M, fill, seed, cache
-        self.samples = {"train": train, "val": test, "test": test}
-        self.drop = {"train": drop, "val": 0.0, "test": 0.0}
+        self.collection = load_collection(collection.folder, collection.backbone)
+        self.split = split_collection(self.collection, split)
+        self.neighbors, self.neighborhoods, self.seed = neighbors, neighborhoods, seed
+        self.queries: dict[str, NeighborQuery] = {}
+        if neighbors is not None:
+            query, test_query = neighbor_queries(neighbors, split.number)
+            self.queries = {"train": query, "val": query, "test": test_query}
+        self.samples = {"train": neighborhoods.train, "val": neighborhoods.test, "test": neighborhoods.test}
         self.batch_size = {"train": batch_size, "val": EVALUATION_BATCH, "test": EVALUATION_BATCH}
         self.features = FeatureTable(self.collection)
         self.labels = torch.from_numpy(self.collection.labels.toarray())
         self.states: NeighborStates | None = None  # set by the task while it evaluates
-        self.bags = None if values is None else BagTable(self._values(*values))
-        self.leaves_rows = False  # whether training batches stay row numbers, for a step that gathers (graphed.py)
+        self.bags = None if values is None else BagTable(self._values(values))
+        self.leaves_rows = False  # whether training batches stay row numbers (cuda_graph)
 
     @property
     def dim(self) -> int:
         return self.collection.features.dim
 
-    def _values(self, kind: str, tau: int | None) -> sparse.csr_matrix:
+    def _values(self, values: ValuesSettings) -> sparse.csr_matrix:
         """The binary matrix [N, T] of the model's sparse input."""
-        if kind == "labels":
+        if values.type == "labels":
             return self.collection.labels
-        return metadata_matrix(self.collection, self.split, NeighborQuery(kind, tau, "split"))
+        return metadata_matrix(self.collection, self.split, NeighborQuery(values.type, values.tau, "split"))
 
     def lists(self, part: str) -> np.ndarray | None:
         """Neighbour lists [n, M] of ``split.rows[part]``, or None for a model without neighbours."""
-        query = self.queries[part]
-        if query is None:
+        if self.neighbors is None:
             return None
-        lists = neighbor_lists(self.collection, self.split, query, self.M, part, self.cache)
-        if self.fill == "random":
+        query, M = self.queries[part], self.neighbors.M
+        lists = neighbor_lists(self.collection, self.split, query, M, part, self.neighbors.cache)
+        if self.neighborhoods.fill == "random":
             pool = neighbor_pool(self.split, query, part)
             lists = fill_random(lists, self.split.rows[part], pool, self.seed)
         return lists
 
     def prepare_data(self) -> None:
-        """Compute what is not in the cache yet, in one process, before a distributed run's others look for it.
+        """Compute the neighbour lists that are not in the cache, in one process, before the others read them.
 
-        A node that does not see that process's cache finds nothing in its own and computes the lists once more.
+        A node with a cache of its own computes them again.
         """
         for part in PARTS:
             self.lists(part)
@@ -191,10 +191,10 @@ class NeighborhoodData(pl.LightningDataModule):
         lists = self.lists(part)
         return IndexBatches(
             torch.from_numpy(self.split.rows[part]),
-            None if lists is None else torch.from_numpy(lists),  # still the file: no process has a copy of its own
-            m=self.m,
+            None if lists is None else torch.from_numpy(lists),  # still the mapped file, not a copy
+            m=self.neighborhoods.m,
             samples=self.samples[part],
-            drop=self.drop[part],
+            drop=self.neighborhoods.drop if part == "train" else 0.0,
             batch_size=self.batch_size[part],
             seed=hash_seed(self.seed, PARTS.index(part)),
             shuffle=part == "train",
@@ -236,6 +236,6 @@ class NeighborhoodData(pl.LightningDataModule):
             return Batch(rows, self.features.gather(rows, device), None, None, y, bag)
         if self.states is not None:
             x, v = self.features.gather(rows, device), self.states.gather(neighbors)
-            return Batch(rows, x, None, neighbors >= 0, y, bag, v)
+            return Batch(rows, x, v, neighbors >= 0, y, bag, has_states=True)
         x, z = self.features.gather_both(rows, neighbors, device)
         return Batch(rows, x, z, neighbors >= 0, y, bag)

@@ -1,4 +1,4 @@
-"""Where curves are shown besides metrics.csv; a logger that fails never ends a run."""
+"""Loggers besides metrics.csv: Weights & Biases, TensorBoard. A logger that fails does not end the run."""
 
 import logging
 import netrc
@@ -15,30 +15,31 @@ from pytorch_lightning.loggers import Logger
 
 from love_thy_neighbors.runs.identity import identity
 from love_thy_neighbors.runs.printing import METRICS
+from love_thy_neighbors.runs.settings import Settings
 from love_thy_neighbors.training.processes import is_main_process
 
 log = logging.getLogger(__name__)
 
 
-def make_loggers(config: dict[str, Any], folder: Path) -> list[Logger]:
-    """The logger of the config group ``logger`` in a list, or an empty list: there is none, or it failed to start."""
-    settings = dict(config["logger"])
-    if "_target_" not in settings:
+def make_loggers(settings: Settings, folder: Path) -> list[Logger]:
+    """The logger of the config group ``logger`` in a list; the list is empty if there is none or it fails to start."""
+    options = dict(settings.logger)
+    if "_target_" not in options:
         return []
-    settings["save_dir"] = str(folder)
-    if settings["_target_"].endswith("WandbLogger"):
-        settings["offline"] = wandb_is_offline()
+    options["save_dir"] = str(folder)
+    if options["_target_"].endswith("WandbLogger"):
+        options["offline"] = wandb_is_offline()
     try:
-        logger = instantiate(settings)
+        logger = instantiate(options)
         if is_main_process():
-            # Connects now, so that a failure is told here and not in the middle of training.
+            # Connects now, so that it fails here and not in the middle of training.
             _ = getattr(logger, "experiment", None)
-            logger.log_hyperparams(identity(config))
+            logger.log_hyperparams(identity(settings))
     except Exception as error:  # whatever a logging service throws, the training matters more
         reason = str(error.__cause__ or error).splitlines()[0]
         log.warning(
             "logger: %s failed to start (%s); going on with metrics.csv alone.",
-            settings["_target_"],
+            options["_target_"],
             reason,
         )
         return []
@@ -49,26 +50,26 @@ def make_loggers(config: dict[str, Any], folder: Path) -> list[Logger]:
 
 
 def _guarded(logger: Logger, method: Callable[..., Any]) -> Callable[..., Any]:
-    """``method``, but what it raises is told once and the run goes on."""
+    """``method`` without exceptions: the first one is logged as a warning, and the run goes on."""
 
     @wraps(method)
     def guarded(*arguments: Any, **options: Any) -> Any:
         try:
             return method(*arguments, **options)
         except Exception as error:  # whatever a logging service throws, the training matters more
-            if not hasattr(logger, "told"):
+            if not hasattr(logger, "has_failed"):
                 log.warning("logger: %s failed (%s); metrics.csv has everything.", type(logger).__name__, error)
-                logger.told = True  # type: ignore[attr-defined]
+                logger.has_failed = True  # type: ignore[attr-defined]
             return None
 
     return guarded
 
 
 def wandb_is_offline() -> bool:
-    """Whether to record locally: asked for by WANDB_MODE, or because there is no key, or no way to the server."""
+    """Whether to record locally: because WANDB_MODE says so, there is no key, or the server cannot be reached."""
     mode = os.environ.get("WANDB_MODE")
     if mode is not None:
-        return mode in ("offline", "dryrun")  # 'disabled' is wandb's own affair: nothing is recorded at all
+        return mode in ("offline", "dryrun")  # with 'disabled' wandb itself records nothing
     server = urlparse(os.environ.get("WANDB_BASE_URL", "https://api.wandb.ai"))
     host = server.hostname or "api.wandb.ai"
     if not os.environ.get("WANDB_API_KEY") and not _netrc_has(host):
@@ -92,7 +93,7 @@ def _netrc_has(host: str) -> bool:
 
 
 def log_result(loggers: list[Logger], figures: dict[str, Any]) -> None:
-    """Give the final figures to the loggers: as a summary, and to Weights & Biases also as a table."""
+    """Log the final figures: as a summary, and in Weights & Biases also as a table."""
     for logger in loggers:
         logger.log_metrics({f"final/{part}/{key}": figures[part][key] for part in ("val", "test") for key in METRICS})
         if hasattr(logger, "log_table"):
@@ -101,7 +102,7 @@ def log_result(loggers: list[Logger], figures: dict[str, Any]) -> None:
 
 
 def close_loggers(loggers: list[Logger]) -> None:
-    """End the loggers' runs, also when training failed, so that the next job of a sweep gets a run of its own."""
+    """End the loggers' runs, also after a failed training: the next job of a sweep needs a run of its own."""
     for logger in loggers:
         logger.finalize("success")
         if type(logger).__name__ == "WandbLogger" and is_main_process():

@@ -11,8 +11,7 @@ import torch
 
 from love_thy_neighbors.training.sparse_gradient import Factors
 
-# Where more of the errors than this are not zero, the matrix product is faster than summing them up one by one
-# (benchmarks/sparse_gradient.py).
+# With a larger share of errors that are not zero the matrix product is faster (benchmarks/sparse_gradient.py).
 SPARSE = 0.4
 
 
@@ -21,11 +20,11 @@ class FusedRMSprop(torch.optim.RMSprop):
 
         g <- g + l2 * p;    v <- alpha * v + (1 - alpha) * g^2;    p <- p - lr * g / (sqrt(v) + eps)
 
-    PyTorch goes over the parameters once for each operation, through memory that it asks for and gives back at every
-    step; on a CPU that took longer than the network's own arithmetic. A gradient may also be given by its factors
-    (`factored.FactoredLinear`); then a row of it is summed up, used and forgotten. State and figures are PyTorch's, but
-    for the rounding of the last bit. Parameters elsewhere are updated by PyTorch itself. Momentum and centring are not
-    offered.
+    PyTorch passes over the parameters once for each operation and allocates memory at every step; on a CPU that took
+    longer than the arithmetic of the network. A gradient may also be given by its factors
+    (`sparse_gradient.SparseGradientLinear`); each row is then summed, used and dropped. State and results equal
+    PyTorch's but for rounding in the last bit. Parameters on other devices are updated by PyTorch. There is no momentum
+    and no centring.
     """
 
     def step(self, closure: Callable[[], Any] | None = None) -> Any:
@@ -49,7 +48,7 @@ class FusedRMSprop(torch.optim.RMSprop):
                 parameter.factors = []
 
     def _update(self, parameter: torch.Tensor, settings: list[Any]) -> None:
-        """A gradient that is given by factors is not in ``grad``, but a layer used twice in a step has several."""
+        """One parameter's update. A layer that is used twice in a step has two pairs of factors."""
         factors: list[Factors] = getattr(parameter, "factors", [])
         if len(factors) == 1 and parameter.grad is None and _are_sparse(factors[0]):
             _update_from_factors(parameter, self._mean_square(parameter), factors[0], settings)
@@ -88,7 +87,7 @@ def _flat(tensor: torch.Tensor) -> np.ndarray:
 def _update_from_factors(
     parameter: torch.Tensor, mean_square: torch.Tensor, factors: Factors, settings: list[Any]
 ) -> None:
-    """Update the rows of W [out, in] on as many threads as the products have, each an equal share of the rows."""
+    """Update the rows of W [out, in] on torch's number of threads, each an equal share of the rows."""
     threads = min(torch.get_num_threads(), len(parameter))
     bounds = [len(parameter) * share // threads for share in range(threads + 1)]
     p, v, error, x = (t.detach().numpy() for t in (parameter, mean_square, factors.error, factors.input))
@@ -97,14 +96,14 @@ def _update_from_factors(
     def update(share: int) -> None:
         _update_rows(p, v, error, x, lr, alpha, eps, l2, bounds[share], bounds[share + 1])
 
-    others = [_helpers(threads - 1).submit(update, share) for share in range(1, threads)]
+    others = [_threads(threads - 1).submit(update, share) for share in range(1, threads)]
     update(0)
     for other in others:
         other.result()
 
 
 @lru_cache(maxsize=1)
-def _helpers(threads: int) -> ThreadPoolExecutor:
+def _threads(threads: int) -> ThreadPoolExecutor:
     return ThreadPoolExecutor(threads, thread_name_prefix="rmsprop")
 
 

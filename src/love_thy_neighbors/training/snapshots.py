@@ -1,4 +1,4 @@
-"""What a run leaves behind while it trains: one checkpoint that holds everything, and its curves."""
+"""The files that a run writes while it trains: ``last.ckpt``, which holds everything, and the curves."""
 
 import csv
 import time
@@ -16,15 +16,15 @@ _STATE = ("identity", "best_epoch", "best_score", "best_weights", "curves", "sec
 
 
 class Snapshots(pl.Callback):
-    """Keep the weights of the epoch with the highest validation mAP_L (section 3.4), and make the run resumable.
+    """Keeps the weights of the epoch with the highest validation mAP_L (section 3.4), and makes the run resumable.
 
-    The best weights and the curves are part of the callback's state, so that one file, ``last.ckpt``, written whole at
-    the end of each epoch, is all that a killed run needs: there is never a best epoch that belongs to another history.
+    The best weights and the curves are part of the callback's state. So ``last.ckpt``, which replaces its predecessor
+    at the end of each epoch, is enough to continue, and best and last epoch always belong to the same training.
     """
 
     def __init__(self, folder: Path, identity: dict[str, Any]) -> None:
         self.folder = folder
-        self.identity = identity  # what the run's result depends on; a checkpoint of another run is told by it
+        self.identity = identity  # to recognise the checkpoint of another run
         self.best_epoch = -1
         self.best_score = float("-inf")
         self.best_weights: dict[str, Tensor] = {}
@@ -47,14 +47,14 @@ class Snapshots(pl.Callback):
             {"epoch": trainer.current_epoch, "train/loss": loss}
             | {f"val/{key}": value for key, value in figures.items()}
         )
-        # Curves first: if the run is killed between the two, the next attempt writes the same line again.
+        # Curves first: if the run is killed between the two writes, the next attempt writes the same line again.
         if trainer.is_global_zero:
             self._write_curves()
         self._write_checkpoint(trainer)
 
     def _write_checkpoint(self, trainer: pl.Trainer) -> None:
-        # Every process takes part in saving; Lightning writes by way of the system's temporary folder, which may be on
-        # another disk, so that only a rename within this folder makes it whole or not at all.
+        # Every process takes part in saving. Lightning itself copies from the system's temporary folder, which may be
+        # on another disk; a rename within this folder replaces the file at once.
         temporary = self.folder / f".{CHECKPOINT}.tmp"
         trainer.save_checkpoint(temporary)
         if trainer.is_global_zero:

@@ -1,10 +1,10 @@
-"""A linear layer whose weight gradient may stay what it is made of, for an optimiser that needs no more.
+"""A linear layer that keeps its weight gradient as a product that is not multiplied out.
 
     dL/dW = E^T X,   E [B, out] the gradient of the layer's output, X [B, in] its input
 
-Dropout, ReLU and the maximum over a neighborhood let most errors be zero: of m neighbours one gives a hidden unit's
-maximum, of those units dropout keeps half. `rmsprop.FusedRMSprop` sums up what is not zero, and uses it while it is in
-the processor's cache. The matrix product, blind to zeros, would write 8 MB a tower that the optimiser then reads again.
+Most entries of E are zero: of m neighbours only one gives a hidden unit's maximum, and dropout keeps half of the units.
+`rmsprop.FusedRMSprop` adds up only the entries that are not zero, one row of the gradient at a time, in the processor's
+cache. A full matrix product would write 8 MB a tower, which the optimiser would read again.
 """
 
 from typing import Any, NamedTuple
@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 
 class Factors(NamedTuple):
-    """A gradient E^T X that nobody has multiplied out. Shapes: E [B, out], X [B, in]."""
+    """The factors of a gradient E^T X. Shapes: E [B, out], X [B, in]."""
 
     error: Tensor
     input: Tensor
@@ -24,8 +24,8 @@ class Factors(NamedTuple):
         return self.error.t() @ self.input
 
 
-class FactoredLinear(nn.Linear):
-    """``nn.Linear``, but backward leaves `Factors` in ``weight.factors``, a list, and ``weight.grad`` None."""
+class SparseGradientLinear(nn.Linear):
+    """``nn.Linear`` whose backward pass appends `Factors` to ``weight.factors`` and leaves ``weight.grad`` None."""
 
     def forward(self, x: Tensor) -> Tensor:
         """x W^T + b. Shapes: x [..., in] -> [..., out]."""
@@ -34,15 +34,14 @@ class FactoredLinear(nn.Linear):
         return super().forward(x)
 
 
-def keep_factors(model: nn.Module) -> None:
-    """Make every ``nn.Linear`` of a model a `FactoredLinear`; its parameters and their names stay.
+def keep_gradients_sparse(model: nn.Module) -> None:
+    """Make every ``nn.Linear`` of a model a `SparseGradientLinear`; its parameters and their names stay.
 
-    Whoever looks for gradients (clipping, DDP) finds none then, so it is for a training loop to call that knows who
-    looks.
+    ``weight.grad`` is None then. So this is not for a run that clips gradients or sums them over processes.
     """
     for layer in model.modules():
         if type(layer) is nn.Linear:
-            layer.__class__ = FactoredLinear
+            layer.__class__ = SparseGradientLinear
 
 
 class _KeepFactors(torch.autograd.Function):

@@ -14,18 +14,18 @@ from love_thy_neighbors.model import NeighborhoodModel, Pool
 from love_thy_neighbors.neighborhoods import expected_max, mean_of_max
 from love_thy_neighbors.training.batches import EXACT, hash_seed
 from love_thy_neighbors.training.data import Batch, NeighborhoodData
-from love_thy_neighbors.training.neighbor_states import NeighborStates, are_worth_it
+from love_thy_neighbors.training.neighbor_states import NeighborStates, are_worth_it, states_as_input
 from love_thy_neighbors.training.rmsprop import FusedRMSprop
-from love_thy_neighbors.training.sparse_gradient import keep_factors
+from love_thy_neighbors.training.sparse_gradient import keep_gradients_sparse
 
 
 class AnnotationTask(pl.LightningModule):
-    """Fit label scores s(x) to labels y with independent logistic losses, and rank labels by score.
+    """Fits label scores s(x) to labels y with one logistic loss a label, and ranks labels by score.
 
         loss = mean over images of  sum over labels of  log(1 + exp(-(2y - 1) s))           (section 3.4)
 
     Args:
-        model: scores from x and, by name, what else it sees: z, mask and pool (`model.NeighborhoodModel`), bag.
+        model: gives scores from x and, by name, its other inputs: z, mask and pool (`model.NeighborhoodModel`), bag.
         labels: |Y|, the number of labels.
         m: neighborhood size.
         train, test: neighborhoods an image and pass, or 'exact' (see `neighborhoods`).
@@ -63,31 +63,32 @@ class AnnotationTask(pl.LightningModule):
             inputs |= {"mask": batch.mask, "pool": self.train_pool if self.training else self.test_pool}
         if batch.bag is not None:
             inputs["bag"] = batch.bag
-        if batch.v is not None:
-            assert isinstance(self.model, NeighborhoodModel)
-            return self.model.from_states(batch.x, batch.v, **inputs)
         if batch.z is not None:
             inputs["z"] = batch.z
-        return self.model(batch.x, **inputs)
+        if not batch.has_states:
+            return self.model(batch.x, **inputs)
+        assert isinstance(self.model, NeighborhoodModel)
+        with states_as_input(self.model):
+            return self.model(batch.x, **inputs)
 
     def on_train_start(self) -> None:
-        # A checkpoint brings its own lr, decay and l2 along; those of this run's config are the ones that count.
+        # A checkpoint holds the lr, decay and l2 that it was trained with; this run's settings replace them.
         optimizer = self.optimizers()
         assert isinstance(optimizer, pl.core.optimizer.LightningOptimizer)
         for group, l2 in zip(optimizer.param_groups, (self.l2, 0.0), strict=True):
             group.update(lr=self.lr, alpha=self.decay, weight_decay=l2, capturable=False)
 
-        if self._nobody_looks_at_gradients():
-            keep_factors(self.model)
+        if self._only_the_optimizer_reads_gradients():
+            keep_gradients_sparse(self.model)
 
-    def _nobody_looks_at_gradients(self) -> bool:
-        """Whether only the optimiser sees them: no other process, no clipping, no sum over several batches."""
+    def _only_the_optimizer_reads_gradients(self) -> bool:
+        """Whether there is no other process, no clipping and no sum over several batches."""
         trainer = self.trainer
         alone = trainer.world_size == 1 and self.device.type == "cpu" and trainer.precision == "32-true"
         return alone and not trainer.gradient_clip_val and trainer.accumulate_grad_batches == 1
 
     def on_train_epoch_start(self) -> None:
-        # Dropout depends on (seed, epoch) alone, so that a run continued after a kill ends like one that was not cut.
+        # Dropout depends on (seed, epoch) alone: a run continued after an interruption gives the same result.
         torch.manual_seed(hash_seed(self.seed, self.current_epoch, self.global_rank))
         self.images, self.loss_sum = 0, torch.zeros((), device=self.device)
 
@@ -99,35 +100,31 @@ class AnnotationTask(pl.LightningModule):
         return binary_cross_entropy_with_logits(scores, batch.y, reduction="sum") / len(scores)
 
     def counted(self, loss: Tensor, images: int) -> Tensor:
-        """The loss of a batch, which the epoch's mean takes in."""
+        """Adds the loss of a batch to the epoch's mean, and returns it."""
         self.images += images
         self.loss_sum += loss.detach() * images
-        if self.trainer.is_last_batch:  # once an epoch: Lightning's own running mean costs half a millisecond a step
+        if self.trainer.is_last_batch:  # Lightning's own running mean would cost 0.5 ms a step
             mean = self.loss_sum / self.images
             self.log("train/loss", mean, on_step=False, on_epoch=True, batch_size=self.images, sync_dist=True)
         return loss
 
     def on_validation_epoch_start(self) -> None:
-        self._describe_neighbors("val", self.trainer.num_val_batches)
+        self._compute_states("val", self.trainer.num_val_batches)
 
     def on_test_epoch_start(self) -> None:
-        self._describe_neighbors("test", self.trainer.num_test_batches)
+        self._compute_states("test", self.trainer.num_test_batches)
 
-    def _describe_neighbors(self, part: str, batches: list[int | float]) -> None:
-        """Compute the hidden states of the part's neighbours once, where that is less work and fits."""
+    def _compute_states(self, part: str, batches: list[int | float]) -> None:
+        """Compute the hidden states of the part's neighbours once, if that saves work and they fit into memory."""
         data, model = self._data, self.model
         lists = data.batches[part].lists
-        whole = self.trainer.world_size == 1 and sum(batches) == len(data.batches[part])  # not shared out or cut short
-        if isinstance(model, NeighborhoodModel) and lists is not None and whole:
-            hidden = model.W_z.out_features
-            if are_worth_it(lists, hidden):
-                data.states = NeighborStates(
-                    lambda rows: model.neighbor_states(data.features.gather(rows, self.device)),
-                    hidden,
-                    lists,
-                    len(data.collection),
-                    self.device,
-                )
+        # Not with several processes, nor where only some of the batches are evaluated.
+        whole = self.trainer.world_size == 1 and sum(batches) == len(data.batches[part])
+        if not (isinstance(model, NeighborhoodModel) and lists is not None and whole):
+            return
+        if are_worth_it(lists, model.W_z.out_features):
+            features = partial(data.features.gather, device=self.device)
+            data.states = NeighborStates(features, model, lists, len(data.collection), self.device)
 
     @property
     def _data(self) -> NeighborhoodData:
@@ -155,7 +152,7 @@ class AnnotationTask(pl.LightningModule):
             raise UserError(
                 f"training diverged: {str(error).rstrip('.')}; lower lr (now {self.lr}) or raise l2 (now {self.l2})."
             ) from None
-        # Every process has computed the same figures from all images, so there is nothing to average.
+        # Every process has computed the same figures from all images, so Lightning need not average them.
         self.log_dict({f"{part}/{key}": value for key, value in figures.items()}, rank_zero_only=True)
         self.figures = figures
         self.rows, self.scores = metrics.gathered()
@@ -172,5 +169,5 @@ class AnnotationTask(pl.LightningModule):
 
 
 def _pool(m: int, samples: int | str) -> Pool:
-    """How v_z is pooled: over all neighborhoods exactly, or over the sampled ones."""
+    """The pooling of v_z: exact over all neighborhoods, or over the sampled ones."""
     return partial(expected_max if samples == EXACT else mean_of_max, m=m)

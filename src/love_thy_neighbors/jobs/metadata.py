@@ -1,47 +1,48 @@
-"""What is measured on a collection without any model: Table 1 and Figure 6."""
+"""Measures of a collection without any model: Table 1 and Figure 6."""
 
 import time
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from love_thy_neighbors.analysis.label_correlation import chance, coverage, label_correlation
 from love_thy_neighbors.analysis.statistics import collection_statistics
 from love_thy_neighbors.collection.loading import load_collection
-from love_thy_neighbors.jobs.build import configured_split
 from love_thy_neighbors.neighbors.lists import NeighborQuery, neighbor_lists
 from love_thy_neighbors.runs.results import begin, write_results
+from love_thy_neighbors.runs.settings import Settings
+from love_thy_neighbors.training.data import split_collection
 
 K = 20  # neighbours of Figure 6
 
 
-def survey_statistics(config: dict[str, Any], folder: Path) -> None:
+def measure_statistics(settings: Settings, folder: Path) -> None:
     """Table 1: counts of the collection's images that take part (labelled, and not discarded)."""
     since = time.monotonic()
-    begin(folder, config)
-    collection = load_collection(Path(config["data"]["dir"]), config["data"]["backbone"])
+    begin(folder, settings)
+    collection = load_collection(settings.collection.folder, settings.collection.backbone)
     counted = np.diff(collection.labels.indptr) > 0
-    if config["keep_unlabelled"]:
+    if settings.split.keep_unlabelled:
         counted[:] = True
-    if config["data"]["discard_without_metadata"]:
+    if settings.split.discard_without_metadata:
         counted &= ~collection.without_metadata
     statistics = collection_statistics(collection, np.flatnonzero(counted))
-    write_results(folder, config, time.monotonic() - since, {}, statistics=statistics)
+    write_results(folder, settings, time.monotonic() - since, {}, statistics=statistics)
 
 
-def survey_label_correlation(config: dict[str, Any], folder: Path) -> None:
+def measure_label_correlation(settings: Settings, folder: Path) -> None:
     """Figure 6: P(k-th neighbour has a label | the image has it), k = 1 .. 20, by metadata type and by features."""
     since = time.monotonic()
-    begin(folder, config)
-    collection = load_collection(Path(config["data"]["dir"]), config["data"]["backbone"])
-    split = configured_split(config, collection)
+    begin(folder, settings)
+    collection = load_collection(settings.collection.folder, settings.collection.backbone)
+    split = split_collection(collection, settings.split)
     rows = split.rows["test"]
+    neighbors = settings.neighbors
     types = [*collection.metadata, "visual"]
     probability, covered = [], {}
     for kind in types:
-        query = NeighborQuery(kind, config["tau"] if kind == "tags" else None, config["pool"])
-        lists = neighbor_lists(collection, split, query, K, "test", Path(config["cache"]))
+        query = NeighborQuery(kind, neighbors.tau if kind == "tags" else None, neighbors.pool)
+        lists = neighbor_lists(collection, split, query, K, "test", neighbors.cache)
         probability.append(label_correlation(collection.labels, rows, lists))
         covered[kind] = coverage(lists).tolist()
     expected = chance(collection.labels, rows)
@@ -49,7 +50,7 @@ def survey_label_correlation(config: dict[str, Any], folder: Path) -> None:
     figures = {"types": types, "K": K, "mean": means, "coverage": covered, "chance": float(expected.mean())}
     figures["labels"] = list(collection.label_names)
     arrays = {"probability": np.stack(probability).astype(np.float32), "chance": expected.astype(np.float32)}
-    write_results(folder, config, time.monotonic() - since, arrays, label_correlation=figures)
+    write_results(folder, settings, time.monotonic() - since, arrays, label_correlation=figures)
 
 
 def _mean_over_labels(probability: np.ndarray) -> list[float | None]:

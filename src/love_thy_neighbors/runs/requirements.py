@@ -1,0 +1,52 @@
+"""What a run asks of its collection, checked on the collection's card before anything is loaded."""
+
+from love_thy_neighbors.collection.card import metadata_types, read_card
+from love_thy_neighbors.errors import UserError
+from love_thy_neighbors.runs.settings import CollectionSettings, NeighborSettings, Settings, SplitSettings
+
+WITHOUT_METADATA = ("visual", "labels")  # neighbours by features; the true labels as an input
+
+
+def check_collection(settings: Settings) -> None:
+    """Raise `UserError` if the collection lacks the splits or the metadata that a run needs; reads no data."""
+    model = settings.model
+    looks_up = settings.has_model and model.neighbors
+    inputs = [values.type for values in (model.values, model.voters) if values] if settings.has_model else []
+    wanted = {f"model={model.name}": kind for kind in inputs[:1]}
+    check_neighbors(settings.collection, settings.split, settings.neighbors if looks_up else None, wanted)
+
+
+def check_neighbors(
+    collection: CollectionSettings,
+    split: SplitSettings,
+    neighbors: NeighborSettings | None,
+    wanted: dict[str, str] | None = None,
+) -> None:
+    """The same for the parts of the settings that neighbors.py has.
+
+    neighbors: None if no neighbours are looked up. wanted: metadata types that something else needs, by what needs it.
+    """
+    wanted = {**(wanted or {}), **({"split_by=set": "sets"} if split.by == "set" else {})}
+    if neighbors is not None:
+        kinds = {"metadata": neighbors.metadata.type, "test_metadata": neighbors.test_metadata.type}
+        wanted |= {f"{key}={kind}": kind for key, kind in kinds.items()}
+        if neighbors.overlap is not None and set(kinds.values()) != {"tags"}:
+            raise UserError(f"overlap={neighbors.overlap}: divides a vocabulary of tags; give metadata=tags.")
+    _check_given_splits(collection, split)
+    there = metadata_types(collection.folder)
+    for who, kind in wanted.items():
+        if kind not in there and kind not in WITHOUT_METADATA and not (kind == "union" and there):
+            listed = ", ".join(there) or "no metadata at all"
+            raise UserError(f"{who}: the collection in {collection.folder} has no {kind}; it has {listed}.")
+
+
+def _check_given_splits(collection: CollectionSettings, split: SplitSettings) -> None:
+    if split.by != "release":
+        return
+    count = (read_card(collection.folder).get("splits") or {}).get("count", 0)
+    if split.number >= count:
+        there = f"splits 0 to {count - 1}" if count else "no splits of its own"
+        raise UserError(
+            f"split_by=release: the collection in {collection.folder} has {there}, but split={split.number} is asked "
+            "for; give one of them, or split_by=image."
+        )

@@ -1,0 +1,174 @@
+"""The rules that the keys of a training config keep, checked on the plain config before anything is loaded."""
+
+import json
+from collections.abc import Callable, Iterable
+from math import isfinite
+from pathlib import Path
+from typing import Any
+
+from love_thy_neighbors.errors import UserError, require_whole
+
+Rule = tuple[str, Callable[[Any], bool]]
+
+
+def _integer(low: int) -> Rule:
+    return f"must be a whole number, {low} or more", lambda v: type(v) is int and v >= low
+
+
+def _number(low: float, high: float, *, open_low: bool = False) -> Rule:
+    text = f"more than {low:g}" if open_low else f"{low:g} or more"
+    text += "" if high == float("inf") else f" and less than {high:g}"
+    return (
+        f"must be a number, {text}",
+        lambda v: type(v) in (int, float) and isfinite(v) and (v > low if open_low else v >= low) and v < high,
+    )
+
+
+def _choice(*values: str) -> Rule:
+    return f"must be {' or '.join(values)}", lambda v: v in values
+
+
+def _share(v: Any) -> bool:
+    return v is None or (type(v) in (int, float) and 0 <= v <= 1)
+
+
+def _samples(v: Any) -> bool:
+    return v == "exact" or (type(v) is int and v >= 1)
+
+
+_FLAG: Rule = ("must be true or false", lambda v: type(v) is bool)
+_SAMPLES: Rule = ("must be exact or a whole number, 1 or more", _samples)
+_INFINITY = float("inf")
+
+RULES: dict[str, Rule] = {
+    "m": _integer(1),
+    "M": _integer(1),
+    "tau": _integer(1),
+    "split": _integer(0),
+    "seed": _integer(0),
+    "top_n": _integer(1),
+    "h": _integer(1),
+    "epochs": _integer(1),
+    "batch_size": _integer(1),
+    "lr": _number(0, _INFINITY, open_low=True),
+    "l2": _number(0, _INFINITY),
+    "dropout": _number(0, 1),
+    "rmsprop_decay": _number(0, 1),
+    "measure": _choice("annotation", "statistics", "label_correlation", "score_parts"),
+    "pool": _choice("split", "all"),
+    "overlap": ("must be a number from 0 to 1, or null for one vocabulary", _share),
+    "split_by": _choice("image", "set", "release"),
+    "keep_unlabelled": _FLAG,
+    "resume": _FLAG,
+    "overwrite": _FLAG,
+    "neighborhoods.train": _SAMPLES,
+    "neighborhoods.test": _SAMPLES,
+    "neighborhoods.fill": _choice("none", "random"),
+    "neighborhoods.drop": _number(0, 1),
+    "data.dir": (
+        "must be given: data.dir=FOLDER, as prepare.py made it",
+        lambda v: v not in ("", "???", None),
+    ),
+    "data.split_sizes": (
+        "must be a list: training, validation, test",
+        lambda v: isinstance(v, list),
+    ),
+    "data.discard_without_metadata": _FLAG,
+    "model.arguments": ("must be keys and values, as in configs/model", lambda v: isinstance(v, dict)),
+    **{f"trainer.limit_{part}_batches": _number(0, _INFINITY, open_low=True) for part in ("train", "val", "test")},
+}
+# Those that neighbors.py has too.
+NEIGHBOR_KEYS = (
+    *("M", "tau", "split", "pool", "overlap", "split_by", "keep_unlabelled"),
+    *("data.dir", "data.split_sizes", "data.discard_without_metadata"),
+)
+
+
+HYPERPARAMETERS = ("lr", "l2", "dropout", "epochs")
+# What only a model that is trained needs.
+_OF_TRAINING = (*HYPERPARAMETERS, "rmsprop_decay", "batch_size", "trainer")
+# Root keys without a rule of their own; all others are refused, since nothing reads them.
+_OTHERS = ("metadata", "test_metadata", "baseline", "logger", "ckpt_path", "logs", "cache")
+
+
+def check_keys(config: dict[str, Any]) -> None:
+    """Raise `UserError` naming the first key of a training config that breaks a rule, or that nothing reads.
+
+    The keys of training are not checked where no model is trained by gradient descent.
+    """
+    known = {key.split(".")[0] for key in RULES} | {*_OTHERS}
+    for key in sorted(config.keys() - known):
+        raise UserError(f"{key}: nothing reads this key; python train.py --help lists those that count.")
+    trained = config["measure"] in ("annotation", "score_parts") and config["model"].get("trained") is not False
+    if trained:
+        _check_hyperparameters(config)
+    unused = () if trained else (*_OF_TRAINING, "model")
+    _check_rules(config, [key for key in RULES if key.split(".")[0] not in unused])
+    for key in ("metadata", "test_metadata"):
+        if not isinstance(config[key], dict) or config[key].keys() != {"type", "tau"}:
+            raise UserError(f"{key}={shown(config[key])}: must have the keys type and tau; give {key}=tags.")
+    if config["m"] > config["M"]:
+        raise UserError(
+            f"m={config['m']} is larger than M={config['M']}: a neighborhood of m images is drawn from the M nearest, "
+            "so choose m at most M."
+        )
+    if config["resume"] and config["overwrite"]:
+        raise UserError("resume=true and overwrite=true contradict each other; give one of them.")
+    if config["ckpt_path"] is not None and not Path(config["ckpt_path"]).is_file():
+        raise UserError(f"ckpt_path={config['ckpt_path']}: there is no such file; give the last.ckpt of a run.")
+
+
+def check_model(config: dict[str, Any]) -> None:
+    """Raise `UserError` if the model's config lacks a key that every model has, or does not fit the measure."""
+    model = config["model"]
+    for key in ("name", "_target_", "trained", "neighbors", "values"):
+        if key not in model:
+            raise UserError(f"model.{key} is missing; add {key} to the model's file in configs/model.")
+    if config["measure"] == "score_parts" and model["name"] != "neighborhood":
+        raise UserError(
+            f"measure=score_parts: model={model['name']} has no image and neighborhood part; give model=neighborhood."
+        )
+
+
+def check_neighbor_keys(config: dict[str, Any]) -> None:
+    """Raise `UserError` naming the first key of a config of neighbors.py that breaks a rule."""
+    _check_rules(config, NEIGHBOR_KEYS)
+    require_whole("block", config["block"], 1)
+
+
+def _check_hyperparameters(config: dict[str, Any]) -> None:
+    """A model has its hyperparameters in its own file; a collection's file may have others."""
+    for key in HYPERPARAMETERS:
+        if config[key] is None:
+            model = config["model"].get("name")
+            raise UserError(
+                f"{key}: model={model} has no hyperparameters.{key}; add it to configs/model/{model}.yaml, or for this "
+                f"collection alone to configs/data/{config['data'].get('name')}.yaml as hyperparameters.{model}.{key}, "
+                f"or give {key}=NUMBER."
+            )
+
+
+def _check_rules(config: dict[str, Any], keys: Iterable[str]) -> None:
+    for key in keys:
+        demand, holds = RULES[key]
+        value = value_of(config, key)
+        if not holds(value):
+            raise UserError(f"{key}={shown(value)}: {key} {demand}.")
+
+
+def value_of(config: dict[str, Any], key: str) -> Any:
+    value: Any = config
+    parts = key.split(".")
+    for depth, part in enumerate(parts):
+        if not isinstance(value, dict) or part not in value:
+            parent = ".".join(parts[:depth])
+            raise UserError(f"{parent}={shown(value)}: {parent} holds several keys, {key} among them; set that one.")
+        value = value[part]
+    return value
+
+
+def shown(value: Any) -> str:
+    """The value as it is written on the command line."""
+    if isinstance(value, dict):
+        return str(value.get("type", value))
+    return json.dumps(value) if value is None or isinstance(value, bool) else str(value)
