@@ -16,6 +16,7 @@ import pytest
 
 from love_thy_neighbors.collection.writing import write_collection
 from love_thy_neighbors.programs.start import plain, register_resolvers
+from love_thy_neighbors.runs.settings import Settings, settings_of
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -79,18 +80,25 @@ def settings(*overrides: str) -> dict[str, Any]:
         return plain(compose("train", overrides=list(overrides)))
 
 
+def checked(config: dict[str, Any]) -> Settings:
+    """The settings of a resolved config, checked as train.py checks them."""
+    from love_thy_neighbors.runs.requirements import check_collection
+
+    made = settings_of(config)
+    check_collection(made)
+    return made
+
+
 def train_on(collection: Path, place: Path, *overrides: str) -> dict[str, Any]:
     """The results of a short training on a collection, in this process; its files go below ``place``."""
     from love_thy_neighbors.jobs.job import finish
     from love_thy_neighbors.runs.identity import run_name
-    from love_thy_neighbors.runs.settings import check_config
 
     short = ("epochs=2", "h=8", "baseline=null", "trainer.enable_progress_bar=false")
     places = (f"data.dir={collection}", f"logs={place}/logs", f"cache={place}/cache")
-    config = settings("data=collection", *places, *short, *overrides)
-    check_config(config)
-    folder = Path(config["logs"]) / run_name(config)
-    results = finish(config, folder, overwrite=False, resume=False, wait=False)
+    made = checked(settings("data=collection", *places, *short, *overrides))
+    folder = made.logs / run_name(made)
+    results = finish(made, folder, overwrite=False, resume=False, wait=False)
     assert (folder / "results.json").is_file()
     return results
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from conftest import made_up_table, settings, write_made_up
+from conftest import checked, made_up_table, settings, write_made_up
 from love_thy_neighbors.collection.loading import load_collection
 from love_thy_neighbors.errors import UserError
 from love_thy_neighbors.jobs.build import make_data
@@ -15,7 +15,7 @@ from love_thy_neighbors.jobs.job import finish
 from love_thy_neighbors.metrics import annotation_metrics
 from love_thy_neighbors.runs.checkpoints import load_model
 from love_thy_neighbors.runs.identity import needed_run, run_name
-from love_thy_neighbors.runs.settings import check_config
+from love_thy_neighbors.runs.settings import Settings
 
 
 @pytest.fixture(scope="module")
@@ -23,14 +23,13 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("jobs")
 
 
-def do(made_up: Path, place: Path, *overrides: str) -> tuple[dict[str, Any], dict[str, Any], Path]:
+def do(made_up: Path, place: Path, *overrides: str) -> tuple[Settings, dict[str, Any], Path]:
     """Config, results and folder of a job of a second."""
     common = (
         "data=collection", f"data.dir={made_up}", f"logs={place}/runs", f"cache={place}/cache", "h=8", "epochs=3",
         "trainer.enable_progress_bar=false",
     )  # fmt: skip
-    config = settings(*common, *overrides)
-    check_config(config)
+    config = checked(settings(*common, *overrides))
     folder = place / "runs" / run_name(config)
     return config, finish(config, folder, overwrite=False, resume=False, wait=False), folder
 
@@ -56,7 +55,7 @@ def test_one_training_serves_all_its_test_types(made_up: Path, place: Path, over
     from love_thy_neighbors.neighborhoods import expected_max
 
     with torch.inference_mode():
-        scores = model(batch.x, batch.z, batch.mask, lambda v, mask: expected_max(v, mask, m=config["m"]))
+        scores = model(batch.x, batch.z, batch.mask, lambda v, mask: expected_max(v, mask, m=config.neighborhoods.m))
     np.testing.assert_allclose(np.load(folder / "scores.npy"), scores, rtol=1e-4, atol=1e-5)
     np.testing.assert_array_equal(np.load(folder / "neighbors.npy"), data.lists("test"))
 
@@ -71,7 +70,7 @@ def test_one_training_serves_all_overlaps(made_up: Path, place: Path) -> None:
 
 def test_training_neighbours_do_not_depend_on_the_overlap(made_up: Path, place: Path) -> None:
     common = ("data=collection", f"data.dir={made_up}", f"cache={place}/cache")
-    whole, none = (make_data(settings(*common, f"overlap={share}")) for share in (1, 0))
+    whole, none = (make_data(checked(settings(*common, f"overlap={share}"))) for share in (1, 0))
     for part in ("train", "val"):
         np.testing.assert_array_equal(whole.lists(part), none.lists(part))
 
@@ -79,7 +78,7 @@ def test_training_neighbours_do_not_depend_on_the_overlap(made_up: Path, place: 
 def test_a_run_that_needs_no_other_says_so(made_up: Path) -> None:
     for overrides in ((), ("metadata=sets",), ("overlap=1",), ("model=visual_only", "test_metadata=sets"),
                       ("model=knn_voting",), ("measure=statistics",)):  # fmt: skip
-        assert needed_run(settings("data=collection", f"data.dir={made_up}", *overrides)) is None
+        assert needed_run(checked(settings("data=collection", f"data.dir={made_up}", *overrides))) is None
 
 
 def test_score_parts_add_up_to_the_models_scores(made_up: Path, place: Path) -> None:
@@ -97,7 +96,7 @@ def test_score_parts_add_up_to_the_models_scores(made_up: Path, place: Path) -> 
 
 def test_parts_of_another_model_are_refused(made_up: Path) -> None:
     with pytest.raises(UserError, match="measure=score_parts: model=visual_only has no image and neighborhood part"):
-        check_config(settings("data=collection", f"data.dir={made_up}", "model=visual_only", "measure=score_parts"))
+        checked(settings("data=collection", f"data.dir={made_up}", "model=visual_only", "measure=score_parts"))
 
 
 @pytest.mark.parametrize("model", ["knn_voting", "tag_voting", "neighbor_voting"])
@@ -108,9 +107,9 @@ def test_a_vote_is_chosen_on_validation_and_reported_like_a_training(made_up: Pa
     scores = torch.from_numpy(np.load(folder / "scores.npy"))
     assert results["test"] == pytest.approx(annotation_metrics(scores, labels))
     ((number, value),) = results["chosen"].items()
-    assert value in config["model"]["candidates"][number]
+    assert value in config.model.candidates[number]
     best = results["val"]["mAP_L"]
-    for other in config["model"]["candidates"][number]:
+    for other in config.model.candidates[number]:
         alone = do(made_up, place, f"model={model}", f"model.candidates.{number}=[{other}]")[1]
         assert alone["val"]["mAP_L"] <= best
         assert (alone["val"]["mAP_L"] == best) or other != value
@@ -167,17 +166,17 @@ def test_surveys_need_no_model(made_up: Path, place: Path) -> None:
 )
 def test_bad_values_are_refused(made_up: Path, override: str, message: str) -> None:
     with pytest.raises(UserError, match=message.replace("(", r"\(")):
-        check_config(settings("data=collection", f"data.dir={made_up}", override))
+        checked(settings("data=collection", f"data.dir={made_up}", override))
 
 
 @pytest.mark.parametrize("metadata", ["sets", "visual", "union"])
 def test_overlap_is_for_tags(made_up: Path, metadata: str) -> None:
     with pytest.raises(UserError, match="overlap=0.5: divides a vocabulary of tags; give metadata=tags"):
-        check_config(settings("data=collection", f"data.dir={made_up}", f"metadata={metadata}", "overlap=0.5"))
+        checked(settings("data=collection", f"data.dir={made_up}", f"metadata={metadata}", "overlap=0.5"))
 
 
 def test_a_union_of_no_metadata_is_refused(tmp_path: Path) -> None:
     table, features = made_up_table(30)
     bare = write_made_up(tmp_path / "bare", table.drop_columns(["tags", "sets", "groups"]), features)
     with pytest.raises(UserError, match="metadata=union: the collection in .* has no union; it has no metadata at all"):
-        check_config(settings("data=collection", f"data.dir={bare}", "metadata=union"))
+        checked(settings("data=collection", f"data.dir={bare}", "metadata=union"))

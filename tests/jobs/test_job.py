@@ -12,17 +12,18 @@ import pytest
 import pytorch_lightning as pl
 import torch
 
-from conftest import made_up_table, settings, write_made_up
+from conftest import checked, made_up_table, settings, write_made_up
 from love_thy_neighbors.collection.loading import load_collection
 from love_thy_neighbors.errors import UserError
 from love_thy_neighbors.jobs.build import make_data
 from love_thy_neighbors.jobs.job import finish
 from love_thy_neighbors.metrics import annotation_metrics
 from love_thy_neighbors.runs.checkpoints import load_model
+from love_thy_neighbors.runs.settings import Settings, settings_of
 from love_thy_neighbors.training.snapshots import Snapshots
 
 
-def quick(folder: Path, *overrides: str) -> dict[str, Any]:
+def quick(folder: Path, *overrides: str) -> Settings:
     """Settings of a job of seconds on a made-up collection, its files beside ``folder``."""
     common = (
         "data=collection",
@@ -32,10 +33,10 @@ def quick(folder: Path, *overrides: str) -> dict[str, Any]:
         "epochs=4",
         "trainer.enable_progress_bar=false",
     )
-    return settings(*common, *overrides)
+    return checked(settings(*common, *overrides))
 
 
-def do(config: dict[str, Any], folder: Path, **how: bool) -> dict[str, Any]:
+def do(config: Settings, folder: Path, **how: bool) -> dict[str, Any]:
     return finish(config, folder, **({"overwrite": False, "resume": False, "wait": False} | how))
 
 
@@ -300,8 +301,8 @@ def test_a_collection_in_a_folder_named_by_a_year(
 ) -> None:
     shutil.copytree(made_up, tmp_path / "2019")
     monkeypatch.chdir(tmp_path)
-    config = settings("data=collection", "data.dir=2019", "cache=2020", "logs=2021")
-    assert (config["data"]["dir"], config["cache"], config["logs"]) == ("2019", "2020", "2021")
+    config = settings_of(settings("data=collection", "data.dir=2019", "cache=2020", "logs=2021"))
+    assert (config.collection.folder, config.neighbors.cache, config.logs) == (Path("2019"), Path("2020"), Path("2021"))
     assert len(make_data(config).collection) == 240
 
 

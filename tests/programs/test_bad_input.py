@@ -16,12 +16,12 @@ import pyarrow.parquet as pq
 import pytest
 import torch
 
-from conftest import settings
+from conftest import checked, settings
 from love_thy_neighbors.collection.loading import load_collection
 from love_thy_neighbors.errors import UserError
 from love_thy_neighbors.jobs.job import finish
 from love_thy_neighbors.runs.checkpoints import load_model
-from love_thy_neighbors.runs.settings import check_config
+from love_thy_neighbors.runs.settings import Settings
 
 STRINGS = pa.list_(pa.string())
 
@@ -228,7 +228,7 @@ BROKEN_SETTINGS = {
 @pytest.mark.parametrize("overrides", BROKEN_SETTINGS, ids=" ".join)
 def test_broken_settings(overrides: tuple[str, ...]) -> None:
     with pytest.raises(UserError) as error:
-        check_config(settings(*overrides))
+        checked(settings(*overrides))
     assert BROKEN_SETTINGS[overrides] in str(error.value)
 
 
@@ -247,7 +247,7 @@ def test_a_metadata_type_that_the_collection_lacks(
     del card["metadata"]["sets"], card["metadata"]["groups"]
     (tmp_path / "card.json").write_text(json.dumps(card))  # the card alone decides: nothing else is there to be read
     with pytest.raises(UserError, match=re.escape(message.format(folder=tmp_path))):
-        check_config(settings("data=collection", f"data.dir={tmp_path}", *overrides))
+        checked(settings("data=collection", f"data.dir={tmp_path}", *overrides))
 
 
 @pytest.fixture(scope="module")
@@ -258,9 +258,9 @@ def finished(made_up: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def quick(collection: Path, folder: Path, *overrides: str) -> dict[str, Any]:
+def quick(collection: Path, folder: Path, *overrides: str) -> Settings:
     common = ("data=collection", f"data.dir={collection}", f"cache={folder}/cache", "h=8", "epochs=1")
-    return settings(*common, "trainer.enable_progress_bar=false", *overrides)
+    return checked(settings(*common, "trainer.enable_progress_bar=false", *overrides))
 
 
 class Evil:

@@ -14,11 +14,14 @@ from omegaconf import OmegaConf
 from pytorch_lightning.loggers import Logger
 
 from conftest import ROOT, settings
+from love_thy_neighbors.errors import UserError
 from love_thy_neighbors.features.settings import Extraction
 from love_thy_neighbors.jobs.build import make_task, make_trainer
 from love_thy_neighbors.neighbors.list_files import BLOCK
 from love_thy_neighbors.runs.identity import run_name
-from love_thy_neighbors.runs.settings import RULES, check_config
+from love_thy_neighbors.runs.requirements import check_collection
+from love_thy_neighbors.runs.rules import RULES
+from love_thy_neighbors.runs.settings import settings_of
 from love_thy_neighbors.training.task import AnnotationTask
 
 GROUPS = ("cluster", "data", "debug", "logger", "metadata", "model", "test_metadata", "trainer")
@@ -36,20 +39,19 @@ def test_the_list_of_groups_is_whole() -> None:
 @pytest.mark.parametrize("choice", CHOICES)
 def test_every_choice_composes_and_instantiates(choice: str, tmp_path: Path) -> None:
     config = settings(choice, *SETTINGS.get(choice, ()))
-    assert run_name(config)
-    if choice.startswith("data=") and choice != "data=openclipart":
-        pass  # their folder is the user's
-    else:
-        check_config(config)
-    if config["model"]["trained"]:
-        values = {"values": 7} if config["model"]["values"] else {}
-        task = make_task(config, {"dim": 8, "labels": 3, **values, **config["model"]["arguments"]})
+    made = settings_of(config)
+    assert run_name(made)
+    if not choice.startswith("data=") or choice == "data=openclipart":  # the folder of other collections is the user's
+        check_collection(made)
+    if made.training is not None:
+        values = {"values": 7} if made.model.values else {}
+        task = make_task(made, {"dim": 8, "labels": 3, **values, **made.model.arguments})
         assert isinstance(task, AnnotationTask)
         assert isinstance(task.configure_optimizers(), torch.optim.RMSprop)
-        assert isinstance(make_trainer(config, [], [], tmp_path), pl.Trainer)
-    if "_target_" in config["logger"]:
-        extra = {"offline": True} if "Wandb" in config["logger"]["_target_"] else {}
-        assert isinstance(instantiate(config["logger"] | {"save_dir": str(tmp_path)}, **extra), Logger)
+        assert isinstance(make_trainer(made.training, [], [], tmp_path), pl.Trainer)
+    if "_target_" in made.logger:
+        extra = {"offline": True} if "Wandb" in made.logger["_target_"] else {}
+        assert isinstance(instantiate(dict(made.logger) | {"save_dir": str(tmp_path)}, **extra), Logger)
 
 
 def test_test_metadata_follows_metadata_unless_it_is_given() -> None:
@@ -63,6 +65,20 @@ def test_hyperparameters_follow_collection_and_model() -> None:
     assert settings("data=nuswide")["l2"] == 3e-3
     assert settings("data=nuswide")["epochs"] == 10
     assert settings("data=nuswide", "model=visual_only", "lr=0.5")["lr"] == 0.5
+    assert settings("model=tag_only")["lr"] == 1e-2
+    assert settings("+data.hyperparameters.tag_only.lr=0.25", "model=tag_only")["lr"] == 0.25
+
+
+def test_a_model_without_hyperparameters_gives_the_file_and_the_key() -> None:
+    with pytest.raises(UserError) as error:
+        settings_of(settings("~model.hyperparameters.l2"))
+    for word in ("l2", "configs/model/neighborhood.yaml", "configs/data/openclipart.yaml"):
+        assert word in str(error.value)
+
+
+def test_a_key_that_nothing_reads_is_refused() -> None:
+    with pytest.raises(UserError, match="learning_rate"):
+        settings_of(settings("+learning_rate=1"))
 
 
 def test_every_key_of_the_root_config_has_a_comment() -> None:
@@ -85,8 +101,17 @@ def test_every_rule_is_about_a_key_that_exists() -> None:
             value = value[part]
 
 
+def name_of(*overrides: str) -> str:
+    return run_name(settings_of(settings(*overrides)))
+
+
+def test_run_folders_of_earlier_versions_are_found() -> None:
+    assert name_of() == "openclipart-neighborhood-tags-m3-M6-pool-split-split0-seed0-c8790d2f"
+    assert name_of("model=visual_only", "split=1") == "openclipart-visual_only-split1-seed0-f55da4cb"
+
+
 def test_the_name_of_a_run_depends_on_what_changes_its_result_alone() -> None:
-    name = run_name(settings())
+    name = name_of()
     same = (
         "resume=true",
         "overwrite=true",
@@ -97,7 +122,7 @@ def test_the_name_of_a_run_depends_on_what_changes_its_result_alone() -> None:
         "cache=/elsewhere",
     )
     for override in same:
-        assert run_name(settings(override)) == name, override
+        assert name_of(override) == name, override
     for override in (
         "m=2",
         "M=7",
@@ -110,10 +135,10 @@ def test_the_name_of_a_run_depends_on_what_changes_its_result_alone() -> None:
         "lr=0.5",
         "h=9",
     ):
-        assert run_name(settings(override)) != name, override
-    visual = run_name(settings("model=visual_only"))
-    assert visual == run_name(settings("model=visual_only", "m=2", "metadata=sets", "pool=all"))
-    assert visual != run_name(settings("model=visual_only", "split=1"))
+        assert name_of(override) != name, override
+    visual = name_of("model=visual_only")
+    assert visual == name_of("model=visual_only", "m=2", "metadata=sets", "pool=all")
+    assert visual != name_of("model=visual_only", "split=1")
 
 
 SOURCES = sorted(path.stem for path in (ROOT / "configs" / "source").glob("*.yaml"))

@@ -26,10 +26,10 @@ from love_thy_neighbors.errors import UserError
 from love_thy_neighbors.programs.experiments import Job, Plan
 from love_thy_neighbors.programs.sweep_outcomes import (
     Failure,
-    TellingTask,
+    TaskWithoutExceptions,
+    failures_of_killed_jobs,
     print_plan,
     print_summary,
-    told_by_launcher,
 )
 
 
@@ -211,7 +211,7 @@ def test_a_job_killed_on_the_cluster_is_told_while_the_others_are_waited_for() -
 
     launcher = type("SlurmLauncher", (), {"__module__": "hydra_plugins.hydra_submitit_launcher.submitit_launcher"})()
     original = submitit.Job.results
-    with told_by_launcher(launcher):
+    with failures_of_killed_jobs(launcher):
         good, bad = (submitit.Job.results(cluster_job(log))[0] for log in ("good.err", "bad.err"))
     assert good == "a value"
     assert "killed" in bad.return_value.reason
@@ -237,13 +237,13 @@ def test_whatever_a_job_raises_can_be_sent_and_its_traceback_is_in_its_log(log_f
     def fail(config: Any) -> None:
         raise config["raise"]
 
-    told = TellingTask(fail)({"raise": UnpicklableError(1, 2)})  # type: ignore[arg-type]
+    told = TaskWithoutExceptions(fail)({"raise": UnpicklableError(1, 2)})  # type: ignore[arg-type]
     assert pickle.loads(pickle.dumps(told)) == told  # noqa: S301
     assert told.reason == f"UnpicklableError: 1 and 2; traceback in {log_file}."
     assert "Traceback" in log_file.read_text()
-    assert TellingTask(fail)({"raise": UserError("lr is wrong.")}) == Failure("lr is wrong.")  # type: ignore[arg-type]
+    assert TaskWithoutExceptions(fail)({"raise": UserError("lr is wrong.")}) == Failure("lr is wrong.")  # type: ignore[arg-type]
     with pytest.raises(KeyboardInterrupt):
-        TellingTask(fail)({"raise": KeyboardInterrupt()})  # type: ignore[arg-type]
+        TaskWithoutExceptions(fail)({"raise": KeyboardInterrupt()})  # type: ignore[arg-type]
 
 
 def test_the_list_at_the_end(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:

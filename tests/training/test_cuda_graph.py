@@ -4,6 +4,7 @@ On the processor a step that is "recorded" is called again at each replay. What 
 """
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -14,7 +15,7 @@ import pytorch_lightning as pl
 import torch
 from torch import Tensor
 
-from conftest import settings
+from conftest import checked, settings
 from love_thy_neighbors.jobs.build import make_data, make_task, make_trainer, model_arguments
 from love_thy_neighbors.training import cuda_graph as graphed
 from love_thy_neighbors.training.batches import IndexBatch, hash_seed
@@ -67,21 +68,25 @@ class Run:
         device_type: str = "cpu",
     ) -> None:
         how = ("h=8", "batch_size=20", "trainer.enable_progress_bar=false", f"epochs={epochs}")
-        config = settings("data=collection", f"data.dir={collection}", f"cache={place}/cache", *how, *overrides)
+        config = checked(
+            settings("data=collection", f"data.dir={collection}", f"cache={place}/cache", *how, *overrides)
+        )
         (place / "run").mkdir(parents=True, exist_ok=True)
         self.data = make_data(config)
         arguments = model_arguments(config, self.data)
-        torch.manual_seed(hash_seed(config["seed"]))
+        torch.manual_seed(hash_seed(config.seed))
         if capture is None:
             self.task = make_task(config, arguments)
             assert type(self.task) is AnnotationTask
         else:
-            self.task = make_task(config | {"trainer": config["trainer"] | {"accelerator": "gpu"}}, arguments)
+            self.task = make_task(
+                replace(config, training=replace(config.training, trainer={"accelerator": "gpu"})), arguments
+            )
             assert isinstance(self.task, CudaGraphTask)
             self.task.capture, self.task.device_type = capture, device_type
         self.losses = Losses()
         snapshots = Snapshots(place / "run", {})
-        self.trainer = make_trainer(config, [self.losses, snapshots], [], place)
+        self.trainer = make_trainer(config.training, [self.losses, snapshots], [], place)
         self.trainer.fit(self.task, datamodule=self.data, ckpt_path=checkpoint, weights_only=True)
         self.checkpoint = place / "run" / "last.ckpt"
 
@@ -170,8 +175,8 @@ def updates_twice(step: Step) -> Step:
     [
         (refuses, "not recorded as a CUDA graph: operation not permitted when stream is capturing"),
         (refuses_half_way, "not recorded as a CUDA graph: CUDA out of memory."),
-        (forgets_the_update, "its first one came to other weights"),
-        (updates_twice, "its first one came to other weights"),
+        (forgets_the_update, "its first step gave other weights"),
+        (updates_twice, "its first step gave other weights"),
     ],
     ids=lambda value: getattr(value, "__name__", ""),
 )

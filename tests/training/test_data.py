@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from conftest import made_up_table, settings, write_made_up
+from conftest import checked, made_up_table, settings, write_made_up
 from love_thy_neighbors.collection.loading import load_collection
 from love_thy_neighbors.jobs.build import make_data
 from love_thy_neighbors.training.data import FeatureTable
@@ -60,7 +60,7 @@ def test_the_table_moves_to_a_device_that_has_room(made_up: Path) -> None:
 
 @pytest.mark.parametrize(("model", "neighbours"), [("neighborhood", True), ("visual_only", False)])
 def test_a_batch_has_what_the_task_needs(made_up: Path, tmp_path: Path, model: str, neighbours: bool) -> None:
-    config = settings("data=collection", f"data.dir={made_up}", f"cache={tmp_path}", f"model={model}")
+    config = checked(settings("data=collection", f"data.dir={made_up}", f"cache={tmp_path}", f"model={model}"))
     data = make_data(config)
     data.prepare_data()
     data.setup("fit")
@@ -83,7 +83,7 @@ def test_a_batch_has_what_the_task_needs(made_up: Path, tmp_path: Path, model: s
 
 @pytest.mark.skipif(not Path("/proc/self/maps").exists(), reason="only Linux tells what is mapped")
 def test_lists_stay_the_file_in_the_cache(made_up: Path, tmp_path: Path) -> None:
-    config = settings("data=collection", f"data.dir={made_up}", f"cache={tmp_path}")
+    config = checked(settings("data=collection", f"data.dir={made_up}", f"cache={tmp_path}"))
     data = make_data(config)
     data.setup("fit")
     files = {path.stat().st_ino for path in tmp_path.glob("*.npy")}

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from pytorch_lightning.loggers import CSVLogger
 
-from conftest import settings
+from conftest import checked, settings
 from love_thy_neighbors.training import loggers
 from love_thy_neighbors.training.loggers import close_loggers, log_result, make_loggers, wandb_is_offline
 
@@ -55,7 +55,7 @@ def test_a_logger_that_fails_to_start_is_left_out(
 
     monkeypatch.setattr(loggers, "instantiate", failing)
     with caplog.at_level(logging.WARNING):
-        assert make_loggers(settings("logger=wandb"), tmp_path) == []
+        assert make_loggers(checked(settings("logger=wandb")), tmp_path) == []
     assert "failed to start (the service is down); going on with metrics.csv alone" in caplog.text
 
 
@@ -71,7 +71,7 @@ def test_a_logger_that_fails_in_the_middle_is_told_of_once(
 
     failing = Failing(tmp_path)
     monkeypatch.setattr(loggers, "instantiate", lambda _: failing)
-    (logger,) = made = make_loggers(settings("logger=tensorboard"), tmp_path)
+    (logger,) = made = make_loggers(checked(settings("logger=tensorboard")), tmp_path)
     logger.log_metrics({"val/mAP_L": 1.0}, step=0)
     figures = dict.fromkeys(loggers.METRICS, 1.0)
     log_result(made, {"val": figures, "test": figures})
@@ -81,11 +81,11 @@ def test_a_logger_that_fails_in_the_middle_is_told_of_once(
 
 
 def test_without_a_logger_there_is_none(tmp_path: Path) -> None:
-    assert make_loggers(settings(), tmp_path) == []
+    assert make_loggers(checked(settings()), tmp_path) == []
 
 
 def test_tensorboard_writes_into_the_run_s_folder(tmp_path: Path) -> None:
-    (logger,) = make_loggers(settings("logger=tensorboard"), tmp_path)
+    (logger,) = make_loggers(checked(settings("logger=tensorboard")), tmp_path)
     logger.log_metrics({"val/mAP_L": 50.0})
     logger.finalize("success")
     assert list((tmp_path / "tensorboard").glob("events.out.tfevents.*"))

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 import pytorch_lightning as pl
 
-from conftest import settings
+from conftest import checked, settings
 from love_thy_neighbors.jobs.build import make_data, make_task, make_trainer, model_arguments
 
 
@@ -32,10 +32,10 @@ class Steps(pl.Callback):
 def test_the_loss_of_an_epoch_is_the_mean_over_its_images(made_up: Path, tmp_path: Path, limit: str) -> None:
     places = f"data.dir={made_up}", f"cache={tmp_path}"
     how = "epochs=3", "h=8", "trainer.enable_progress_bar=false", f"trainer.limit_train_batches={limit}"
-    config = settings("data=collection", *places, *how)
+    config = checked(settings("data=collection", *places, *how))
     data, steps = make_data(config), Steps()
     task = make_task(config, model_arguments(config, data))
-    make_trainer(config, [steps], [], tmp_path).fit(task, datamodule=data)
+    make_trainer(config.training, [steps], [], tmp_path).fit(task, datamodule=data)
     assert len(steps.epochs) == 3
     for logged, mean in steps.epochs:
         assert logged == pytest.approx(mean, rel=1e-5)
@@ -55,10 +55,10 @@ def test_gradients_stay_factors_where_nobody_looks_at_them(
     made_up: Path, tmp_path: Path, how: list[str], kept: bool
 ) -> None:
     places = f"data.dir={made_up}", f"cache={tmp_path}"
-    config = settings("data=collection", *places, "epochs=1", "h=8", "trainer.enable_progress_bar=false", *how)
+    config = checked(settings("data=collection", *places, "epochs=1", "h=8", "trainer.enable_progress_bar=false", *how))
     data, watch = make_data(config), Gradients()
     task = make_task(config, model_arguments(config, data))
-    make_trainer(config, [watch], [], tmp_path).fit(task, datamodule=data)
+    make_trainer(config.training, [watch], [], tmp_path).fit(task, datamodule=data)
     assert watch.missing == ({f"model.{name}.weight" for name in ("W_x", "W_z", "W_y")} if kept else set())
     assert all((task.state_dict()[name] != weight).any() for name, weight in watch.first.items())  # all were trained
 
