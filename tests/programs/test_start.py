@@ -1,14 +1,15 @@
 """Hydra's messages as one sentence, and which settings the baseline keeps."""
 
 import os
-import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 from omegaconf.errors import OmegaConfBaseException
 
 from conftest import ROOT, settings
-from love_thy_neighbors.programs.start import _key, let_idle_threads_sleep, sentence
+from love_thy_neighbors.programs import start
+from love_thy_neighbors.programs.start import _key, let_idle_threads_sleep, run, sentence
 
 
 @pytest.mark.parametrize(
@@ -55,44 +56,20 @@ def test_interpolations_are_resolved() -> None:
     assert "hydra" not in config
 
 
-def test_model_py_needs_torch_alone_and_jaccard_py_no_torch() -> None:
-    """Imports point one way: nothing below the entry points knows Hydra, and the core knows no framework."""
-    allowed = {
-        "model": {"torch"},
-        "neighborhoods": {"torch"},
-        "neighbors/jaccard": {"numpy", "scipy", "numba"},
-        "metrics": {"torch", "torchmetrics"},
-    }
-    heavy = {
-        "torch",
-        "torchmetrics",
-        "pytorch_lightning",
-        "hydra",
-        "omegaconf",
-        "numba",
-        "scipy",
-        "pyarrow",
-        "wandb",
-        "love_thy_neighbors",
-    }
-    import ast
-
-    for name, may in allowed.items():
-        tree = ast.parse((ROOT / "src" / "love_thy_neighbors" / f"{name}.py").read_text())
-        imported = {
-            alias.name.split(".")[0] for node in ast.walk(tree) if isinstance(node, ast.Import) for alias in node.names
-        }
-        imported |= {(node.module or "").split(".")[0] for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)}
-        assert imported & heavy <= may, name
-    for path in (ROOT / "src" / "love_thy_neighbors").rglob("*.py"):
-        if path.stem not in ("start", "build", "loggers", "experiments", "sweep_outcomes"):
-            assert "import hydra" not in path.read_text(), path
-            assert "from hydra" not in path.read_text(), path
+def test_a_copy_without_configs_is_refused(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(start, "ROOT", tmp_path / "site-packages")
+    with pytest.raises(SystemExit):
+        run(lambda: None)
 
 
-def test_importing_the_entry_module_is_light() -> None:
-    code = "import love_thy_neighbors.programs.start, sys; assert not {'torch', 'numba', 'pyarrow', 'scipy'} & set(sys.modules)"
-    assert subprocess.run([sys.executable, "-c", code]).returncode == 0
+def test_the_package_of_another_clone_is_refused(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "src" / "love_thy_neighbors").mkdir(parents=True)
+    monkeypatch.setattr(sys, "argv", [str(tmp_path / "train.py")])
+    with pytest.raises(SystemExit):
+        run(lambda: None)
+    assert "pip install -e ." in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

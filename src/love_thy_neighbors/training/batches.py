@@ -58,10 +58,10 @@ class IndexBatches:
     def __iter__(self) -> Iterator[IndexBatch]:
         n, size = len(self.rows), self.batch_size
         drawing = torch.Generator().manual_seed(hash_seed(self.seed, self.epoch()))
+        dropping = torch.Generator().manual_seed(hash_seed(self.seed, self.epoch(), 1))
         order = torch.arange(n, dtype=torch.int32)
         if self.shuffle:
             order = torch.randperm(n, generator=drawing, dtype=torch.int32)
-        dropping = self._after_the_samples(drawing)
         for chunk in order.split(size * max(1, CHUNK // size)):
             places = chunk.long()
             rows, neighbors = self.rows[places], None
@@ -73,19 +73,6 @@ class IndexBatches:
             for start in range(0, len(rows), size):
                 share = self._share(start, min(start + size, len(rows)))
                 yield IndexBatch(rows[share], None if neighbors is None else neighbors[share])
-
-    def _after_the_samples(self, drawing: torch.Generator) -> torch.Generator:
-        """A generator that is where ``drawing`` will be once all neighborhoods are drawn.
-
-        An epoch's stream of random numbers is: the order, all neighborhoods, which of them are left out. To get at the
-        last before the second has been used up, the second is passed over, a few nanoseconds a number.
-        """
-        ahead = torch.Generator().set_state(drawing.get_state())
-        if self.lists is not None and self.samples != EXACT and self.drop > 0:
-            numbers = self.lists.numel() * int(self.samples)
-            for start in range(0, numbers, 1 << 20):
-                torch.rand(min(1 << 20, numbers - start), generator=ahead)
-        return ahead
 
     def _share(self, start: int, end: int) -> slice | Tensor:
         """The places of a batch that are this process's; with one process a slice, which copies nothing."""
