@@ -45,6 +45,7 @@ from torch.nn.functional import binary_cross_entropy_with_logits
 from love_thy_neighbors.jobs.build import make_data, make_task, make_trainer, model_arguments
 from love_thy_neighbors.neighborhoods import mean_of_max
 from love_thy_neighbors.programs.start import plain as resolved
+from love_thy_neighbors.runs.settings import Settings, settings_of
 from love_thy_neighbors.training.batches import IndexBatch, hash_seed
 from love_thy_neighbors.training.data import NeighborhoodData
 from love_thy_neighbors.training.loggers import make_loggers
@@ -56,8 +57,8 @@ TOLERANCE = 1e-5
 PARTS = ("input", "forward", "backward", "optimiser", "rest")
 
 
-def settings(folder: Path, images: int, steps: int) -> dict[str, Any]:
-    """The config of ``train.py data=synthetic`` for ``steps`` steps and no validation."""
+def composed(folder: Path, images: int, steps: int) -> dict[str, Any]:
+    """The config of ``train.py data=synthetic`` for ``steps`` steps and one batch of validation."""
     sizes = [images - 2 * (images // 5), images // 5, images // 5]
     overrides = [
         "data=synthetic",
@@ -65,7 +66,7 @@ def settings(folder: Path, images: int, steps: int) -> dict[str, Any]:
         f"data.split_sizes={sizes}",
         f"cache={folder / 'cache'}",
         f"trainer.limit_train_batches={steps}",
-        "trainer.limit_val_batches=0",
+        "trainer.limit_val_batches=1",
         "trainer.enable_progress_bar=false",
         "epochs=1",
     ]
@@ -99,14 +100,16 @@ class Floor:
 class PlainLoop:
     """Training as one would write it down, with the random numbers that the project's loop uses."""
 
-    def __init__(self, task: AnnotationTask, data: NeighborhoodData, config: dict[str, Any]) -> None:
-        self.model, self.data, self.m = deepcopy(task.model), data, config["m"]
+    def __init__(self, task: AnnotationTask, data: NeighborhoodData, settings: Settings) -> None:
+        self.model, self.data, self.m = deepcopy(task.model), data, settings.neighborhoods.m
         weights = [p for p in self.model.parameters() if p.ndim > 1]
         biases = [p for p in self.model.parameters() if p.ndim == 1]
-        groups = [{"params": weights, "weight_decay": config["l2"]}, {"params": biases}]
-        self.optimizer = torch.optim.RMSprop(groups, lr=config["lr"], alpha=config["rmsprop_decay"])
+        training = settings.training
+        assert training is not None
+        groups = [{"params": weights, "weight_decay": training.l2}, {"params": biases}]
+        self.optimizer = torch.optim.RMSprop(groups, lr=training.lr, alpha=training.rmsprop_decay)
         self.batches: Iterator[IndexBatch] = iter(data.batches["train"])
-        torch.manual_seed(hash_seed(config["seed"], 0, 0))
+        torch.manual_seed(hash_seed(settings.seed, 0, 0))
         self.random = torch.get_rng_state()
         self.losses: list[float] = []
 
@@ -217,15 +220,17 @@ class Turns(pl.Callback):
 
 def measure(folder: Path, images: int, steps: int) -> tuple[dict[str, Tensor], float]:
     """Seconds of every step of everything, and the largest relative difference of two losses."""
-    config = settings(folder, images, steps)
-    data = make_data(config)
+    settings = settings_of(composed(folder, images, steps))
+    training = settings.training
+    assert training is not None
+    data = make_data(settings)
     data.prepare_data()
     data.setup("fit")
-    torch.manual_seed(hash_seed(config["seed"]))
-    task = make_task(config, model_arguments(config, data))
-    floor, plain = Floor(task, config["batch_size"], config["m"]), PlainLoop(task, data, config)
+    torch.manual_seed(hash_seed(settings.seed))
+    task = make_task(settings, model_arguments(settings, data))
+    floor, plain = Floor(task, training.batch_size, settings.neighborhoods.m), PlainLoop(task, data, settings)
     turns = Turns(data, {"floor": floor.step, "plain": plain.step})
-    trainer = make_trainer(config, [turns], make_loggers(config, folder), folder)
+    trainer = make_trainer(training, [turns], make_loggers(settings, folder), folder)
     trainer.fit(task, datamodule=data)
     losses, expected = torch.stack(turns.losses).double(), torch.tensor(plain.losses, dtype=torch.float64)
     difference = ((losses - expected).abs() / expected).max().item()
