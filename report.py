@@ -17,7 +17,7 @@ def work(config: DictConfig) -> None:
     given = [f"data={hydra_config.runtime.choices['data']}", *hydra_config.overrides.task]
     options = options_of(
         config, [text for text in given if text.startswith(("data=", "data."))]
-    )  # mistakes are told before Matplotlib and Torch take their seconds
+    )  # Matplotlib and Torch take seconds to import: mistakes are reported before
     from love_thy_neighbors.report.program import report
 
     report(options)

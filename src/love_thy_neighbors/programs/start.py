@@ -125,7 +125,7 @@ def let_idle_threads_sleep() -> None:
 
 
 def job(work: Callable[[DictConfig], Any], config: DictConfig) -> Any:
-    """Do one job. A user's mistake ends the program; in a sweep it is raised, and the other jobs go on."""
+    """Do one job. A user's mistake ends the program; in a sweep it is raised, and the sweep continues."""
     try:
         if HydraConfig.get().mode == RunMode.RUN and (name := _experiment()) is not None:
             raise UserError(f"experiment={name}: an experiment is a sweep; add -m to the command.")

@@ -99,7 +99,7 @@ def failures_of_killed_jobs(launcher: Launcher) -> Iterator[None]:
 
 
 def is_finished(job: Job) -> bool:
-    """Whether there is nothing to do: the results of the job and of its baseline are there."""
+    """Whether the results of the job and of its baseline exist already."""
     try:
         settings = settings_of(job.config)
         if settings.overwrite or not _has_result(settings):

@@ -14,7 +14,7 @@ from love_thy_neighbors.runs.settings import NeighborSettings, Settings, Trainin
 
 # Arguments of the Trainer that show or time the work and change no number.
 PRESENTATION = ("enable_progress_bar", "enable_model_summary", "log_every_n_steps", "profiler")
-# A run may go on from the checkpoint of a run that differs in these keys alone.
+# A run may continue from the checkpoint of a run that differs in these keys only.
 CONTINUABLE = ("epochs", "lr", "l2", "rmsprop_decay", "batch_size", "trainer", "ckpt_path")
 
 

@@ -1,4 +1,4 @@
-"""What a run prints: its config, the final table, and where everything is."""
+"""The output of a run: its config, the final table, and the list of its files."""
 
 from pathlib import Path
 from typing import Any
@@ -15,9 +15,14 @@ METRICS = (*PAPER_METRICS, "Rec_O", "Prec_O")
 
 
 def print_config(config: dict[str, Any]) -> None:
-    """Print the composed config, but for the table of hyperparameters, whose values stand at the root."""
-    data = {key: value for key, value in config["data"].items() if key != "hyperparameters"}
-    text = OmegaConf.to_yaml(OmegaConf.create(config | {"data": data})).rstrip()
+    """Print the composed config without the tables of hyperparameters; the values in use are root keys."""
+    shown = {
+        key: {name: one for name, one in value.items() if name != "hyperparameters"}
+        if isinstance(value, dict)
+        else value
+        for key, value in config.items()
+    }
+    text = OmegaConf.to_yaml(OmegaConf.create(shown)).rstrip()
     Console().print(
         Panel(
             Syntax(text, "yaml", theme="ansi_light", background_color="default"),
@@ -28,7 +33,7 @@ def print_config(config: dict[str, Any]) -> None:
 
 
 def print_results(results: dict[str, Any], baseline: dict[str, Any] | None) -> None:
-    """Print what a job has measured: test figures beside the baseline's, counts, or label correlations."""
+    """Print the results of a job: test figures beside the baseline's, counts, or label correlations."""
     tables = {"statistics": statistics_table, "label_correlation": label_correlation_table}
     measure = results["measure"]
     Console().print(tables[measure](results) if measure in tables else results_table(results, baseline))
@@ -87,7 +92,7 @@ def print_skipped(folder: Path) -> None:
 
 
 def print_places(folder: Path) -> None:
-    """Print what was written where."""
+    """Print the files that a run has written."""
     console = Console()
     console.print(f"Written to {folder}:", soft_wrap=True)
     for name, meaning in (

@@ -1,4 +1,4 @@
-"""The files of a finished run that other programs read, and what every ``results.json`` begins with."""
+"""The files of a finished run that other programs read, and the head of each ``results.json``."""
 
 import json
 import platform

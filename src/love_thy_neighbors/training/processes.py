@@ -1,4 +1,4 @@
-"""The processes of a distributed run: which one this is, and how the first one shares what it reads."""
+"""The processes of a distributed run: the main process, and how it shares its data with the others."""
 
 import ctypes
 import os
