@@ -99,14 +99,19 @@ def check_keys(config: dict[str, Any]) -> None:
     known = {key.split(".")[0] for key in RULES} | {*_OTHERS}
     for key in sorted(config.keys() - known):
         raise UserError(f"{key}: nothing reads this key; python train.py --help lists those that count.")
+    for key in sorted(known - config.keys()):
+        raise UserError(f"{key} is missing; it is needed, so do not delete it.")
     trained = config["measure"] in ("annotation", "score_parts") and config["model"].get("trained") is not False
     if trained:
         _check_hyperparameters(config)
     unused = () if trained else (*_OF_TRAINING, "model")
     _check_rules(config, [key for key in RULES if key.split(".")[0] not in unused])
     for key in ("metadata", "test_metadata"):
-        if not isinstance(config[key], dict) or config[key].keys() != {"type", "tau"}:
-            raise UserError(f"{key}={shown(config[key])}: must have the keys type and tau; give {key}=tags.")
+        given = config[key]
+        if not isinstance(given, dict) or given.keys() != {"type", "tau"} or not isinstance(given["type"], str):
+            raise UserError(
+                f"{key}={_shown(given)}: must be a metadata type and how many values count; give {key}=tags."
+            )
     if config["m"] > config["M"]:
         raise UserError(
             f"m={config['m']} is larger than M={config['M']}: a neighborhood of m images is drawn from the M nearest, "
@@ -151,24 +156,27 @@ def _check_hyperparameters(config: dict[str, Any]) -> None:
 def _check_rules(config: dict[str, Any], keys: Iterable[str]) -> None:
     for key in keys:
         demand, holds = RULES[key]
-        value = value_of(config, key)
+        value = _value(config, key)
         if not holds(value):
-            raise UserError(f"{key}={shown(value)}: {key} {demand}.")
+            raise UserError(f"{key}={_shown(value)}: {key} {demand}.")
 
 
-def value_of(config: dict[str, Any], key: str) -> Any:
+def _value(config: dict[str, Any], key: str) -> Any:
+    """The value of a key such as ``data.dir``. Raises `UserError` if it is missing."""
     value: Any = config
     parts = key.split(".")
     for depth, part in enumerate(parts):
-        if not isinstance(value, dict) or part not in value:
-            parent = ".".join(parts[:depth])
-            raise UserError(f"{parent}={shown(value)}: {parent} holds several keys, {key} among them; set that one.")
+        parent = ".".join(parts[:depth])
+        if not isinstance(value, dict):
+            raise UserError(f"{parent}={_shown(value)}: {parent} holds several keys, {key} among them; set that one.")
+        if part not in value:
+            raise UserError(f"{key} is missing; it is needed, so do not delete it.")
         value = value[part]
     return value
 
 
-def shown(value: Any) -> str:
-    """The value as it is written on the command line."""
+def _shown(value: Any) -> str:
+    """A value as it is written on the command line."""
     if isinstance(value, dict):
         return str(value.get("type", value))
     return json.dumps(value) if value is None or isinstance(value, bool) else str(value)
