@@ -110,7 +110,7 @@ def check_keys(config: dict[str, Any]) -> None:
         given = config[key]
         if not isinstance(given, dict) or given.keys() != {"type", "tau"} or not isinstance(given["type"], str):
             raise UserError(
-                f"{key}={_shown(given)}: must be a metadata type and how many values count; give {key}=tags."
+                f"{key}={_shown(given)}: must have a type and its tau; give {key}=tags."
             )
     if config["m"] > config["M"]:
         raise UserError(
