@@ -21,7 +21,7 @@ pytest.importorskip("ray")
 import ray
 
 from love_thy_neighbors.cluster.engine import LOCAL, Engine
-from love_thy_neighbors.cluster.ray_workers import TRIES, done_on_cluster
+from love_thy_neighbors.cluster.ray_workers import TRIES, run_on_cluster
 from love_thy_neighbors.errors import UserError
 from love_thy_neighbors.features.extraction import extract_features
 from love_thy_neighbors.features.settings import Extraction
@@ -79,7 +79,7 @@ BLOCKS = [range(start, start + 2) for start in range(0, 20, 2)]
 def test_the_block_of_a_killed_worker_is_done_by_another(cluster: None, tmp_path: Path, deaths: int) -> None:
     for number in range(deaths):
         (tmp_path / str(number)).touch()
-    done = list(done_on_cluster(RAY, dying, str(tmp_path), BLOCKS))
+    done = list(run_on_cluster(RAY, dying, str(tmp_path), BLOCKS))
     assert sorted(block.start for block, _ in done) == [block.start for block in BLOCKS]
     assert all(found == block.start for block, (found, _) in done)
     assert not list(tmp_path.iterdir())
@@ -88,8 +88,8 @@ def test_the_block_of_a_killed_worker_is_done_by_another(cluster: None, tmp_path
 def test_a_block_that_kills_every_worker_ends_the_work_with_a_sentence(cluster: None, tmp_path: Path) -> None:
     for number in range(TRIES + 1):
         (tmp_path / str(number)).touch()
-    with pytest.raises(UserError, match=rf"engine=ray: {TRIES} workers died at rows 4 to 5 .* same command goes on"):
-        list(done_on_cluster(RAY, dying, str(tmp_path), BLOCKS))
+    with pytest.raises(UserError, match=rf"engine=ray: {TRIES} workers died at rows 4 to 5 .*memory ran out"):
+        list(run_on_cluster(RAY, dying, str(tmp_path), BLOCKS))
 
 
 def test_a_table_that_a_worker_does_not_see_is_a_sentence(cluster: None, tmp_path: Path) -> None:
@@ -143,20 +143,20 @@ def test_what_a_cluster_has_finished_is_not_extracted_again(
     def cut_off(*given: object) -> Iterator[object]:
         for rows in given[3]:  # type: ignore[attr-defined]
             if rows.start != 0 and len(finished) < 1:  # the second block alone, then the program is cut off
-                yield from done_on_cluster(*given[:3], [rows], *given[4:])  # type: ignore[arg-type]
+                yield from run_on_cluster(*given[:3], [rows], *given[4:])  # type: ignore[arg-type]
                 finished.append(rows)
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(module, "done_on_cluster", cut_off)
+    monkeypatch.setattr(module, "run_on_cluster", cut_off)
     with pytest.raises(KeyboardInterrupt):
         extract_features(pictures, how, tmp_path / "cut")
     asked: list[range] = []
 
     def counting(*given: object) -> Iterator[object]:
         asked.extend(given[3])  # type: ignore[call-overload]
-        return done_on_cluster(*given)  # type: ignore[arg-type]
+        return run_on_cluster(*given)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(module, "done_on_cluster", counting)
+    monkeypatch.setattr(module, "run_on_cluster", counting)
     found = extract_features(pictures, how, tmp_path / "cut")
     assert finished == [range(16, 31)]
     assert asked == [range(0, 16)]

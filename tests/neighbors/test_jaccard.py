@@ -204,13 +204,6 @@ def test_stored_zeros_and_repeated_entries_are_not_values() -> None:
     np.testing.assert_array_equal(messy.data, before)  # the caller's matrix is left as it is
 
 
-def test_progress_adds_up_to_the_queries() -> None:
-    tags, seen = made_up_tags(1_300, 50, 3.0), []
-    nearest_by_jaccard(tags, np.arange(1_300), np.arange(1_300), 2, progress=seen.append)
-    assert sum(seen) == 1_300
-    assert len(seen) > 1
-
-
 @pytest.mark.parametrize(
     ("changed", "message"),
     [

@@ -80,8 +80,8 @@ def test_finished_blocks_are_kept_but_not_damaged_ones(tmp_path: Path, damage: b
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (("spark",), "engine: 'spark' is not known; use local or ray."),
-        (("local", "auto"), "ray.address: auto is for engine=ray; add that, or leave ray.address out."),
+        (("spark",), "engine: 'spark'"),
+        (("local", "auto"), "ray.address: auto"),
     ],
 )
 def test_an_engine_that_makes_no_sense_is_refused(arguments: tuple[str, ...], message: str) -> None:

@@ -17,7 +17,7 @@ import numpy as np
 import ray
 import torch
 
-from love_thy_neighbors.cluster.ray_workers import Needs, connect, done_on_cluster
+from love_thy_neighbors.cluster.ray_workers import Needs, connect, run_on_cluster
 from love_thy_neighbors.errors import UserError
 from love_thy_neighbors.features.backbones import Backbone, load_backbone
 from love_thy_neighbors.features.decoding import Decoding, decode, gathered
@@ -53,7 +53,7 @@ def extracted_on_cluster(
 ) -> Generator[_Rows]:
     """Yield the ``missing`` blocks of rows in the order in which they are finished, their thumbnails written.
 
-    Raises `UserError` if a worker's weights are not those of ``backbone``, and as `done_on_cluster` does.
+    Raises `UserError` if a worker's weights are not those of ``backbone``, and as `run_on_cluster` does.
     """
     threads = torch.get_num_threads()
     shared = _Shared(how, backbone.sha256, threads)
@@ -63,7 +63,7 @@ def extracted_on_cluster(
     def sent(rows: range) -> tuple[range, list[Path]]:
         return rows, [files[row] for row in rows]
 
-    for rows, (values, reasons, pictures) in done_on_cluster(how.engine, _opened, shared, missing, needs, sent):
+    for rows, (values, reasons, pictures) in run_on_cluster(how.engine, _opened, shared, missing, needs, sent):
         for name, content in pictures.items():
             (thumbnails / name).write_bytes(content)
         yield rows, np.array(values), reasons

@@ -1,8 +1,8 @@
 """Visual neighbours: images with the smallest Euclidean distance between their features (section 5.2, Table 3).
 
-Distances are first computed in float32, as matrix products of blocks, and only choose candidates; the candidates are
-then ranked by distances summed up in float64 from differences, which do not cancel. A bound on the rounding of the
-products says for which queries the candidates may not be enough, and those are compared with the whole pool.
+First, float32 matrix products give approximate distances, which choose candidates. Then the candidates are ranked by
+float64 sums of squared differences, which have no cancellation error. If a bound on the rounding error shows that the
+candidates of a query may not be enough, that query is compared with the whole pool.
 """
 
 from collections.abc import Callable
@@ -12,16 +12,15 @@ import numpy as np
 
 QUERY_BLOCK = 1024
 POOL_BLOCK = 8192
-SPARE = 32  # candidates beyond ``depth``: enough that hardly any query is compared with the whole pool
-_EXACT_BYTES = 64 << 20  # how much is looked at in one go where distances are exact
+SPARE = 32  # candidates beyond ``depth``, so that very few queries are compared with the whole pool
+_EXACT_BYTES = 64 << 20  # memory of one block of exact distances
 
-# Of (table, squared lengths of the pool, queries, pool, count): what `_candidates` returns.
+# A function like `_candidates`, called with table, squared lengths of the pool, queries, pool and count.
 Candidates = Callable[[np.ndarray, np.ndarray, np.ndarray, np.ndarray, int], tuple[np.ndarray, np.ndarray]]
 
 
 class EuclideanSearch(NamedTuple):
-    """All that the search for any query's neighbours needs: ``table`` [N, d], ``queries`` [Q], ``pool`` [P] ascending
-    and the squared ``lengths`` [P] of the pool's features."""
+    """``table`` [N, d], row numbers ``queries`` [Q] and ``pool`` [P] (ascending), the pool's squared ``lengths`` [P]."""
 
     table: np.ndarray
     queries: np.ndarray
@@ -42,7 +41,7 @@ class EuclideanSearch(NamedTuple):
 def euclidean_search(
     table: np.ndarray, scale: float, queries: np.ndarray, pool: np.ndarray, depth: int
 ) -> EuclideanSearch:
-    """Look at the pool once, to search queries in blocks; arguments and errors are `nearest_by_euclidean`'s."""
+    """Compute the lengths of the pool; arguments and errors are those of `nearest_by_euclidean`."""
     if depth < 1:
         raise ValueError(f"depth = {depth}: a list must have room for at least one neighbour.")
     if not (np.isfinite(scale) and scale > 0):
@@ -62,14 +61,13 @@ def nearest_by_euclidean(
 ) -> np.ndarray:
     """The ``depth`` images of the pool with the smallest |phi(x) - phi(x')| to each query, phi(x) = scale * table[x].
 
-    The image itself is never its own neighbour; ties go to the lower row number. One scale for the whole table leaves
-    the order as it is, so it is only checked and the distances are those of the table.
+    The image itself is never its own neighbour; ties go to the lower row number. The scale does not change the order,
+    so it is only checked.
 
-    Shapes: ``table`` [N, d], float16 or int8, may be memory-mapped; ``queries`` [Q] and ``pool`` [P] row numbers, in
-    any order, a row named twice in the pool counting once; returns int32 [Q, depth] row numbers of ``table``, -1 where
-    the pool is too small. ``progress`` is called with the number of queries finished since the last call. Memory
-    beyond the result is that of a few blocks, whatever N is. ``candidates`` takes the place of the products made here
-    (`euclidean_blocks`).
+    Shapes: ``table`` [N, d], float16 or int8, may be memory-mapped; ``queries`` [Q] and ``pool`` [P] row numbers in any
+    order, duplicates in the pool count once; returns int32 [Q, depth] row numbers of ``table``, -1 where the pool is
+    too small. ``progress`` is called with the number of queries finished since the last call. Memory beyond the result
+    does not grow with N. ``candidates`` replaces the choice of candidates on the processor (`euclidean_gpu`).
 
     Raises `ValueError` if depth is below 1, the scale is not positive, or a row number is not one of the table.
 
@@ -119,7 +117,7 @@ def _search(
         some = slice(start, start + width)
         found, farthest = _rank_exactly(table, queries[some], candidates[some], depth)
         neighbours[some, : found.shape[1]] = found
-        # What was left out, if anything, is at least ``bound`` away: a list that ends nearer than that is safe.
+        # All other images are at least ``bound`` away: a list whose last entry is nearer than that is correct.
         for q in start + np.flatnonzero(np.isfinite(bound[some]) & (farthest >= bound[some])):
             everything, _ = _rank_exactly(table, queries[q : q + 1], pool[None, :], depth)
             neighbours[q, : everything.shape[1]] = everything[0]
@@ -129,12 +127,12 @@ def _search(
 def _candidates(
     table: np.ndarray, lengths: np.ndarray, queries: np.ndarray, pool: np.ndarray, count: int
 ) -> tuple[np.ndarray, np.ndarray]:
-    """The ``count`` pool images nearest to each query in float32, and a bound on how near the others can be.
+    """The ``count`` pool images nearest to each query in float32, and a lower bound on the distance of all others.
 
-    |x - y|^2 = |x|^2 + |y|^2 - 2 x.y, of which |x|^2 is the same for all y and is added only to the bound.
+    |x - y|^2 = |x|^2 + |y|^2 - 2 x.y, where |x|^2 is the same for all y and is added only to the bound.
 
-    Returns rows [B, min(count, P)], and the squared distance [B] that no other pool image is nearer than, infinite if
-    there is no other.
+    Returns rows [B, min(count, P)], and the squared distance [B] that all other pool images have at least, infinite if
+    there are no others.
     """
     x = table[queries].astype(np.float32)
     near: np.ndarray = np.empty((len(queries), 0), dtype=np.float32)
@@ -153,7 +151,7 @@ def _candidates(
 
 
 def bound(table: np.ndarray, lengths: np.ndarray, queries: np.ndarray, near: np.ndarray, count: int) -> np.ndarray:
-    """The squared distance [B] that no image is nearer than which is not among the ``count`` candidates of a query.
+    """The squared distance [B] that every image outside the ``count`` candidates of a query has at least.
 
     ``near`` [B, min(count, P)] are the candidates' |y|^2 - 2 x.y from float32 products. Infinite if all are candidates.
     """
@@ -168,7 +166,7 @@ def bound(table: np.ndarray, lengths: np.ndarray, queries: np.ndarray, near: np.
 
 
 def _smallest(distance: np.ndarray, count: int) -> np.ndarray:
-    """Columns of the ``count`` smallest entries of each row, in no order."""
+    """Columns of the ``count`` smallest entries of each row, unordered."""
     if distance.shape[1] <= count:
         return np.broadcast_to(np.arange(distance.shape[1]), distance.shape)
     return np.argpartition(distance, count - 1, axis=1)[:, :count]
@@ -179,8 +177,8 @@ def _rank_exactly(
 ) -> tuple[np.ndarray, np.ndarray]:
     """The ``depth`` nearest of the candidates [B, K] by (distance, row), without the query itself.
 
-    Returns rows [B, min(depth, K)], -1 where there are no more, and the squared distance [B] of the last, infinite
-    where there is none.
+    Returns rows [B, min(depth, K)], -1 where there are no more, and the squared distance [B] of the last entry,
+    infinite where the list is not full.
     """
     x = table[queries].astype(np.float64)[:, None, :]
     distance: np.ndarray = np.empty(candidates.shape)

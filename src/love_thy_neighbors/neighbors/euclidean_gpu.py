@@ -1,7 +1,7 @@
-"""Visual neighbours on a GPU: the lists of `euclidean.nearest_by_euclidean`, whose products are made on the device.
+"""Visual neighbours on a GPU: `euclidean.nearest_by_euclidean` with its matrix products on the device.
 
-The device chooses candidates, by float32 products of blocks, as the processor does; the bound on their rounding holds
-for sums in any order. The processor ranks the candidates, so the lists are the same bit for bit.
+The device chooses candidates by float32 products; the bound on their rounding error holds for sums in any order. The
+processor ranks the candidates, so the lists are the same bit for bit as without a GPU.
 """
 
 import logging
@@ -17,14 +17,14 @@ from love_thy_neighbors.neighbors.euclidean import bound, nearest_by_euclidean
 
 log = logging.getLogger(__name__)
 
-FEWEST_PRODUCTS = 10**11  # multiplications; fewer take the processor a few seconds
+FEWEST_PRODUCTS = 10**11  # with fewer multiplications, the processor needs only a few seconds
 
 
 def gpu_for_euclidean(table: np.ndarray, queries: np.ndarray, pool: np.ndarray) -> torch.device | None:
-    """The GPU that a search of this size is worth sending to, or None where there is none or it is not."""
+    """The GPU for a search of this size, or None if there is no GPU or the search is too small to gain."""
     if len(queries) * len(pool) * table.shape[1] < FEWEST_PRODUCTS or not torch.cuda.is_available():
         return None
-    return torch.device("cuda")  # not touched yet: a GPU that cannot be used is found out where that is caught
+    return torch.device("cuda")  # not used here: `CandidatesOn` handles the errors of a GPU that does not work
 
 
 def nearest_by_euclidean_on(
@@ -36,23 +36,20 @@ def nearest_by_euclidean_on(
     depth: int,
     progress: Callable[[int], None] | None = None,
 ) -> np.ndarray:
-    """`euclidean.nearest_by_euclidean` with its products on ``device``, or on the processor where the device fails.
-
-    Shapes, order and errors are those of `euclidean.nearest_by_euclidean`.
-    """
+    """`euclidean.nearest_by_euclidean` with its products on ``device``, or on the processor if the device fails."""
     on_device = CandidatesOn(device)
     lists = nearest_by_euclidean(table, scale, queries, pool, depth, progress, on_device)
     del on_device
     if device.type == "cuda":
-        torch.cuda.empty_cache()  # what is kept for later does not count as free where the feature table is placed
+        torch.cuda.empty_cache()  # otherwise the memory does not count as free when the feature table moves to the GPU
     return lists
 
 
 class CandidatesOn:
-    """Chooses candidates on a device, as `euclidean.Candidates`, until the device fails; then the processor does.
+    """An `euclidean.Candidates` on a device; after an error of the device, the processor takes over.
 
-    The pool's features stay on the device, in the type of the table, if they take at most half of ``free_bytes``
-    (asked of CUDA by default); otherwise they are sent in blocks, for every block of queries anew.
+    The pool's features stay on the device, in the type of the table, if they fit into half of ``free_bytes`` (None
+    asks CUDA); otherwise they are sent in blocks, again for every block of queries.
     """
 
     def __init__(self, device: torch.device, free_bytes: int | None = None) -> None:
@@ -67,16 +64,16 @@ class CandidatesOn:
                 with _full_float32():
                     near, rows = self._nearest(table, lengths, queries, pool, count)
                 return rows, bound(table, lengths, queries, near, count)
-            except RuntimeError as error:  # torch's, for memory too
+            except RuntimeError as error:  # also if memory runs out
                 self.failed, self.kept = True, None
                 reason = str(error).splitlines()[0]
-                log.warning("Visual neighbours are found on the processor, not on %s: %s", self.device, reason)
+                log.warning("Visual neighbours are computed on the processor, not on %s: %s", self.device, reason)
         return euclidean._candidates(table, lengths, queries, pool, count)
 
     def _nearest(
         self, table: np.ndarray, lengths: np.ndarray, queries: np.ndarray, pool: np.ndarray, count: int
     ) -> tuple[np.ndarray, np.ndarray]:
-        """|y|^2 - 2 x.y of the candidates [B, min(count, P)], float32, and their rows."""
+        """|y|^2 - 2 x.y of the candidates, float32 [B, min(count, P)], and their rows."""
         if self.kept is None and len(pool) * table[:1].nbytes <= self._free() // 2:
             self.kept = torch.empty((len(pool), table.shape[1]), dtype=_type(table), device=self.device)
             for start in range(0, len(pool), euclidean.POOL_BLOCK):
@@ -88,7 +85,7 @@ class CandidatesOn:
         for start in range(0, len(pool), euclidean.POOL_BLOCK):
             stop = min(start + euclidean.POOL_BLOCK, len(pool))
             y = self._sent(table[pool[start:stop]]) if self.kept is None else self.kept[start:stop]
-            distance = x @ y.float().t()  # the operations that `bound` speaks of, in their order
+            distance = x @ y.float().t()  # the operations and their order that `bound` assumes
             distance *= -2
             distance += self._sent(lengths[start:stop].astype(np.float32))
             near = torch.cat((near, distance), dim=1)
@@ -112,7 +109,7 @@ def _type(table: np.ndarray) -> torch.dtype:
 
 @contextmanager
 def _full_float32() -> Iterator[None]:
-    """No TF32, which some installations switch on and which the bound does not cover."""
+    """Switch TF32 off: some installations enable it, and the bound does not cover it."""
     before = torch.get_float32_matmul_precision()
     torch.set_float32_matmul_precision("highest")
     try:
