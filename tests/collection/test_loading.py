@@ -49,6 +49,23 @@ def test_a_value_named_twice_counts_once(tmp_path: Path) -> None:
     assert (load_collection(folder).metadata["tags"] != load_collection(plain).metadata["tags"]).nnz == 0
 
 
+def test_any_other_list_column_is_a_metadata_type(tmp_path: Path) -> None:
+    table, features = made_up_table()
+    table = table.append_column("cameras", table["groups"])
+    collection = load_collection(write_made_up(tmp_path / "c", table, features))
+    assert list(collection.metadata) == ["tags", "sets", "groups", "cameras"]
+    assert (collection.metadata["cameras"] != collection.metadata["groups"]).nnz == 0
+    assert metadata_types(tmp_path / "c") == ("tags", "sets", "groups", "cameras")
+
+
+@pytest.mark.parametrize("name", ["union", "visual", "images", "my cameras", "2019"])
+def test_a_column_that_cannot_be_a_metadata_type_is_named(tmp_path: Path, name: str) -> None:
+    table, features = made_up_table()
+    folder = write_made_up(tmp_path / "c", table.append_column(name, table["groups"]), features)
+    with pytest.raises(UserError, match=f"images.parquet: column '{name}'"):
+        load_collection(folder)
+
+
 def test_images_without_metadata_are_known(tmp_path: Path) -> None:
     table, features = made_up_table()
     for kind in ("tags", "sets", "groups"):

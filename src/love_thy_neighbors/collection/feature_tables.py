@@ -1,5 +1,4 @@
-"""Feature tables in the types that collections are stored in; a table on disk is read block by
-block and never whole."""
+"""Converts feature tables to the types of a collection, int8 and float16, block by block."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -14,12 +13,12 @@ def _block_rows(table: np.ndarray) -> int:
 
 
 def quantise(table: np.ndarray) -> tuple[np.ndarray, float]:
-    """``table`` float [N, d] as int8 [N, d] and the one scale with ``scale * int8 ~ table``."""
+    """``table`` float [N, d] as int8 [N, d], and the scale with ``scale * int8 ~ table``."""
     step = _block_rows(table)
     starts = range(0, len(table), step)
     largest = max((float(np.abs(table[i : i + step]).max()) for i in starts), default=0.0)
     scale = largest / 127
-    if scale < np.finfo(np.float32).tiny:  # float32, which most tables are, cannot be divided by it
+    if scale < np.finfo(np.float32).tiny:  # too small to divide float32 by
         scale = 1.0
     small = np.empty(table.shape, dtype=np.int8)
     for i in starts:
@@ -28,11 +27,10 @@ def quantise(table: np.ndarray) -> tuple[np.ndarray, float]:
 
 
 def to_float16(table: np.ndarray, rows: Sequence[int], path: Path) -> tuple[np.ndarray, dict[int, str]]:
-    """Rows ``rows`` of ``table`` float [N, d] as float16 in the memory-mapped ``path``, and which
-    could not be converted.
+    """Rows ``rows`` of ``table`` float [N, d] as float16, memory-mapped in ``path``, and the rows left out.
 
-    A row with NaN, infinity or a value beyond float16's range is left out; the dictionary has its
-    place in ``rows`` and the reason. The result has ``len(rows)`` less that many rows.
+    A row with NaN, infinity or a value beyond float16's range is left out: the dictionary maps its place in ``rows`` to
+    the reason, and the result has fewer rows.
     """
     shape = (len(rows), table.shape[1])
     result = np.lib.format.open_memmap(path, mode="w+", dtype=np.float16, shape=shape)

@@ -20,7 +20,7 @@ Candidates = Callable[[np.ndarray, np.ndarray, np.ndarray, np.ndarray, int], tup
 
 
 class EuclideanSearch(NamedTuple):
-    """``table`` [N, d], row numbers ``queries`` [Q] and ``pool`` [P] (ascending), the pool's squared ``lengths`` [P]."""
+    """``table`` [N, d], row numbers ``queries`` [Q] and ``pool`` [P], ascending, the pool's squared ``lengths`` [P]."""
 
     table: np.ndarray
     queries: np.ndarray
