@@ -99,12 +99,6 @@ def test_a_checkpoint_of_the_users_replaces_the_bundled_one(tmp_path: Path) -> N
     assert not np.allclose(features(mine, china()), features(bundled, china()))
 
 
-UNKNOWN = (
-    "backbone: '{}' is not known; use efficientnet_lite0, alexnet, vgg16, resnet50, vit_b_16, convnext_tiny, dinov2, "
-    "clip, siglip, timm/NAME or open_clip/MODEL/PRETRAINED."
-)
-
-
 @pytest.mark.parametrize(
     "name",
     [
@@ -124,7 +118,8 @@ def test_an_unknown_name(name: str) -> None:
     for refusing in (check_name, lambda name: load_backbone(name, CPU)):
         with pytest.raises(UserError) as caught:
             refusing(name)
-        assert str(caught.value) == UNKNOWN.format(name)
+        assert str(caught.value).startswith(f"backbone: '{name}' is not known; use ")
+        assert all(known in str(caught.value) for known in (*TORCHVISION, *SHORT_NAMES))
 
 
 @pytest.mark.parametrize(
@@ -135,9 +130,7 @@ def test_a_missing_package_is_named(name: str, package: str, monkeypatch: pytest
     monkeypatch.setattr(backbones, "find_spec", lambda module: None)
     with pytest.raises(UserError) as caught:
         check_name(name)
-    assert (
-        str(caught.value) == f"backbone: '{name}' needs the package {package}; install it with pip install {package}."
-    )
+    assert str(caught.value).startswith(f"backbone: '{name}' needs the package {package};")
 
 
 @pytest.mark.parametrize("name", [*TORCHVISION, *SHORT_NAMES, "timm/resnet18.a1_in1k", "open_clip/RN50/openai"])

@@ -68,17 +68,14 @@ def test_a_classifier_of_other_classes_does_not_matter(tmp_path: Path) -> None:
     load_into(network(), "net", tmp_path / "a.pth", head="2")
 
 
-ENDING = "give a state dict saved with torch.save, or a .safetensors file."
-
-
 @pytest.mark.parametrize(
     ("kind", "reason"),
     [
-        ("unsafe", "it holds Python objects, which are not loaded, or is something else"),
-        ("text", "it holds Python objects, which are not loaded, or is something else"),
-        ("list", "it holds no state dict"),
-        ("empty dict", "it holds no state dict"),
-        ("numbers", "it holds no state dict"),
+        ("unsafe", "Python objects"),
+        ("text", "Python objects"),
+        ("list", "no state dict"),
+        ("empty dict", "no state dict"),
+        ("numbers", "no state dict"),
         ("truncated", None),
         ("empty", None),
         ("folder", None),
@@ -100,8 +97,8 @@ def test_a_file_that_is_no_checkpoint(kind: str, reason: str | None, tmp_path: P
     with pytest.raises(UserError) as caught:
         read_state_dict(path)
     message = str(caught.value)
-    assert message.startswith(f"weights: {path} cannot be read as a checkpoint ({reason or ''}")
-    assert message.endswith(f"); {ENDING}")
+    assert message.startswith(f"weights: {path} cannot be read as a checkpoint (")
+    assert (reason or "") in message
     assert "\n" not in message
     assert "weights_only" not in message
     assert not (tmp_path / "made").exists()
@@ -125,17 +122,13 @@ def test_a_checkpoint_of_another_network(
     torch.save(changed, tmp_path / "a.pth")
     with pytest.raises(UserError) as caught:
         load_into(network(), "net", tmp_path / "a.pth", head="2")
-    assert str(caught.value) == (
-        f"weights: {tmp_path}/a.pth does not fit net ({difference}); give a checkpoint of net."
-    )
+    assert str(caught.value).startswith(f"weights: {tmp_path}/a.pth does not fit net ({difference})")
 
 
 def test_a_file_that_is_not_there(tmp_path: Path) -> None:
     with pytest.raises(UserError) as caught:
         given(tmp_path / "a.pth")
-    assert str(caught.value) == (
-        f"weights: {tmp_path}/a.pth is not a file; give a checkpoint (.pth, .pt or .safetensors)."
-    )
+    assert str(caught.value).startswith(f"weights: {tmp_path}/a.pth is not a file")
 
 
 CONTENT = b"the weights"
@@ -217,10 +210,8 @@ def test_a_download_that_fails_says_what_to_fetch_and_where_to_put_it(
     before = socket.getdefaulttimeout()
     with pytest.raises(UserError) as caught:
         at_url("net", url)
-    assert str(caught.value) == (
-        f"backbone: the weights of net cannot be downloaded ({reason}); fetch {url} and put it at {path}, or give the "
-        "file as weights=FILE."
-    )
+    for part in ("backbone: the weights of net", f"({reason})", f" {url} ", f" {path}", "weights=FILE"):
+        assert part in str(caught.value)
     assert not list(path.parent.iterdir())
     assert socket.getdefaulttimeout() == before
 
@@ -229,7 +220,7 @@ def test_a_server_that_says_nothing_is_given_up(server: str, tmp_path: Path, mon
     monkeypatch.setattr(weights, "_TIMEOUT", 0.2)
     with socket.create_server(("127.0.0.1", 0)) as silent:
         address = f"127.0.0.1:{silent.getsockname()[1]}"
-        with pytest.raises(UserError, match=r"cannot be downloaded \(.*timed out.*\); fetch"):
+        with pytest.raises(UserError, match=r"cannot be downloaded \(.*timed out.*\)"):
             at_url("net", f"http://{address}/net.pth")
 
 
@@ -239,10 +230,8 @@ def test_a_damaged_file_in_the_cache(server: str, tmp_path: Path) -> None:
     path.write_bytes(CONTENT[:5])
     with pytest.raises(UserError) as caught:
         at_url("net", f"{server}/net-{HASH[:8]}.pth")
-    assert str(caught.value) == (
-        f"weights: {path} is damaged (its hash is not the one in its name); delete it, so that it is fetched again, "
-        f"or put {server}/net-{HASH[:8]}.pth there."
-    )
+    assert str(caught.value).startswith(f"weights: {path} is damaged")
+    assert f"{server}/net-{HASH[:8]}.pth" in str(caught.value)
 
 
 def test_the_hub_gives_the_first_file_that_it_has(server: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -271,6 +260,5 @@ def test_a_hub_that_cannot_be_reached_says_what_to_fetch(
     reason = "[Errno 111] Connection refused" if trouble == "closed" else "there is no such file in some/net"
     with pytest.raises(UserError) as caught:
         on_hub("net", "some/net", ("first.bin",))
-    assert str(caught.value) == (
-        f"backbone: the weights of net cannot be downloaded ({reason}); fetch {url} and give the file as weights=FILE."
-    )
+    for part in ("backbone: the weights of net", f"({reason})", f" {url} ", "weights=FILE"):
+        assert part in str(caught.value)
