@@ -14,10 +14,10 @@ PARTS = ("train", "val", "test")
 
 @dataclass(frozen=True)
 class Split:
-    """Row numbers of one split, each array sorted.
+    """Sorted row numbers of one split.
 
-    ``rows[part]`` are the labelled images that are trained on or scored; ``neighbors[part]`` also holds the unlabelled
-    ones that may be their neighbours and nothing else.
+    ``rows[part]`` are the labelled images for training or scoring; ``neighbors[part]`` are these and the unlabelled
+    images, which may only be neighbours.
     """
 
     rows: dict[str, np.ndarray]
@@ -35,26 +35,26 @@ def make_split(
 ) -> Split:
     """Partition the images at random; the same arguments give the same split on every machine.
 
-    Images without any label are left out, or with ``keep_unlabelled`` dealt out too, as neighbours only. With ``sets``,
-    images that share a set (directly or through others) stay together, so that no album is in two parts; sizes are then
-    met as nearly as whole albums allow.
+    Images without any label are left out; with ``keep_unlabelled`` they are split too, but serve only as neighbours.
+    With ``sets``, images that share a set (directly or through other images) stay in one part, and the sizes are as
+    close as complete sets allow.
 
     Args:
         labels: [N, L] binary.
         sizes: of training, validation and test: fractions that add up to at most 1, or counts of labelled images.
-        split: the number of the split, which seeds it.
-        sets: [N, S] binary, or None to deal out single images.
-        discard: boolean [N], images that take no part at all.
+        split: the number of the split, which is the random seed.
+        sets: [N, S] binary, or None to split by single images.
+        discard: boolean [N], images that are left out.
 
     Raises:
-        UserError: sizes that are not three, negative, mixed, more than there are, or a part that comes out empty.
+        UserError: wrong sizes, more images than there are, or an empty part.
     """
     labelled = np.diff(labels.indptr) > 0
     taking_part = labelled | keep_unlabelled
     if discard is not None:
         labelled, taking_part = labelled & ~discard, taking_part & ~discard
     if not labelled.any():
-        raise UserError("data.dir: the collection has no labels, so nothing can be learned; give prepare.py some.")
+        raise UserError("data.dir: the collection has no labelled images; give prepare.py labels.")
     quotas = _quotas(sizes, int(labelled.sum()))
     units = _units(sets, len(labelled))
     order = np.random.default_rng([0x5EED, split]).permutation(units.max(initial=-1) + 1)
@@ -62,7 +62,7 @@ def make_split(
     rank[order] = np.arange(len(order))
     shuffled = np.flatnonzero(taking_part)
     shuffled = shuffled[np.lexsort((shuffled, rank[units[shuffled]]))]
-    part = _deal(rank[units[shuffled]], labelled[shuffled], quotas)
+    part = _assign_parts(rank[units[shuffled]], labelled[shuffled], quotas)
     rows, neighbors = {}, {}
     for number, name in enumerate(PARTS):
         members = np.sort(shuffled[part == number])
@@ -77,11 +77,10 @@ def make_split(
 
 
 def given_split(parts: np.ndarray, labels: sparse.csr_matrix, *, keep_unlabelled: bool = False) -> Split:
-    """A split that the release defines itself, such as the paper's own five; its images are chosen already, so none is
-    discarded for want of metadata.
+    """A split that the release defines, such as the paper's five; images without metadata stay in it.
 
     Args:
-        parts: int8 [N]: 0 for a training, 1 for a validation, 2 for a test image, -1 for one that takes no part.
+        parts: int8 [N]: 0 for a training, 1 for a validation, 2 for a test image, -1 for an image that is left out.
         labels, keep_unlabelled: as in `make_split`.
 
     Raises:
@@ -98,7 +97,7 @@ def given_split(parts: np.ndarray, labels: sparse.csr_matrix, *, keep_unlabelled
 
 
 def _quotas(sizes: Sequence[float], labelled: int) -> np.ndarray:
-    """Cumulated numbers of labelled images at the end of each part."""
+    """The cumulative numbers of labelled images at the end of each part."""
     if len(sizes) != 3 or any(isinstance(s, bool) or not isinstance(s, int | float) or not s > 0 for s in sizes):
         raise UserError(f"data.split_sizes: {list(sizes)} must be three positive numbers: training, validation, test.")
     if all(isinstance(size, int) for size in sizes):
@@ -116,18 +115,18 @@ def _quotas(sizes: Sequence[float], labelled: int) -> np.ndarray:
 
 
 def _units(sets: sparse.csr_matrix | None, images: int) -> np.ndarray:
-    """The unit [N] that each image is dealt out with: itself, or everything it is linked to through sets."""
+    """The number [N] of each image's unit: the image alone, or all images connected to it by sets."""
     if sets is None:
         return np.arange(images)
-    # Bipartite graph of images and sets; its components are the albums that must stay whole.
+    # The connected components of the bipartite graph of images and sets.
     graph = sparse.bmat([[None, sets], [sets.T, None]], format="csr")
     return connected_components(graph, directed=False)[1][:images]
 
 
-def _deal(units: np.ndarray, labelled: np.ndarray, quotas: np.ndarray) -> np.ndarray:
-    """Part [n] of every image in dealing order, -1 past the last quota.
+def _assign_parts(units: np.ndarray, labelled: np.ndarray, quotas: np.ndarray) -> np.ndarray:
+    """The part [n] of every image, in the given order; -1 after the last quota.
 
-    A unit goes whole to the part in which its middle labelled image falls.
+    All images of a unit go to the part of its middle labelled image.
     """
     first = np.flatnonzero(np.diff(units, prepend=-1))
     count = np.add.reduceat(labelled, first, dtype=np.int64) if len(first) else np.zeros(0, dtype=np.int64)
