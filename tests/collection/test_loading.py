@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from conftest import made_up_table, write_made_up
 from love_thy_neighbors.atomic import folder_written_whole, written_whole
 from love_thy_neighbors.collection.card import metadata_types
-from love_thy_neighbors.collection.loading import load_collection, refuse_non_finite
+from love_thy_neighbors.collection.feature_tables import refuse_non_finite
+from love_thy_neighbors.collection.loading import load_collection
 from love_thy_neighbors.errors import UserError
 
 

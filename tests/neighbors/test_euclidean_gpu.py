@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from test_euclidean import brute_force, searches
 
 from love_thy_neighbors.neighbors import euclidean
-from love_thy_neighbors.neighbors.euclidean import nearest_by_euclidean
+from love_thy_neighbors.neighbors.euclidean import euclidean_search, nearest_by_euclidean
 from love_thy_neighbors.neighbors.euclidean_gpu import CandidatesOn, gpu_for_euclidean, nearest_by_euclidean_on
 
 CPU = torch.device("cpu")
@@ -69,17 +69,17 @@ def test_lists_are_those_of_the_processor(
 def test_candidates_are_the_nearest_and_their_bound_is_the_processors(
     free: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    # Wrong candidates would make lists slow, not wrong; so they are looked at here. int8: all products are exact.
+    # Wrong candidates make lists slow and not wrong, so this test checks them. int8: all products are exact.
     monkeypatch.setattr(euclidean, "POOL_BLOCK", 70)
     table = np.random.default_rng(0).integers(-50, 50, size=(300, 8)).astype(np.int8)
     queries, pool = np.arange(40), np.arange(20, 300)
     wide = table.astype(np.float64)
-    lengths = (wide[pool] ** 2).sum(axis=1)
-    rows, bound = CandidatesOn(CPU, free)(table, lengths, queries, pool, 25)
+    search = euclidean_search(table, 1.0, queries, pool, 5)
+    rows, bound = CandidatesOn(CPU, free)(search, queries, 25)
     distance = ((wide[queries][:, None] - wide[pool]) ** 2).sum(axis=2)
     found = np.take_along_axis(distance, rows - 20, axis=1)
     np.testing.assert_array_equal(np.sort(found, axis=1), np.sort(distance, axis=1)[:, :25])
-    np.testing.assert_array_equal(bound, euclidean._candidates(table, lengths, queries, pool, 25)[1])
+    np.testing.assert_array_equal(bound, euclidean._candidates(search, queries, 25)[1])
     assert all(len(set(one)) == 25 for one in rows.tolist())
 
 
@@ -90,7 +90,7 @@ def test_the_device_makes_the_candidates(table: np.ndarray, only_the_device: Non
     assert sum(seen) == 400
 
 
-def test_the_processor_goes_on_where_the_device_fails(
+def test_the_processor_takes_over_if_the_device_fails(
     table: np.ndarray, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     calls: list[int] = []

@@ -1,9 +1,11 @@
-"""Converts feature tables to the types of a collection, int8 and float16, block by block."""
+"""Converts feature tables to the types of a collection, int8 and float16, and checks them; block by block."""
 
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
+
+from love_thy_neighbors.errors import UserError
 
 _BLOCK_BYTES = 64 << 20
 
@@ -51,3 +53,21 @@ def to_float16(table: np.ndarray, rows: Sequence[int], path: Path) -> tuple[np.n
         done += len(kept)
     result.flush()
     return result[:done], bad
+
+
+def refuse_non_finite(path: Path, table: np.ndarray) -> None:
+    """Raise `UserError` naming the first row of ``table`` [N, d] with NaN or infinity; reads the table in blocks."""
+    if table.dtype.kind != "f":
+        return
+    step = _block_rows(table)
+    for start in range(0, len(table), step):
+        block = table[start : start + step]
+        if block.dtype == np.float16:  # NumPy's isfinite is slow on float16: test the exponent bits
+            finite = (np.asarray(block).view(np.uint16) & 0x7C00) != 0x7C00
+        else:
+            finite = np.isfinite(block)
+        if not finite.all():
+            row = start + int(np.flatnonzero(~finite.all(axis=1))[0])
+            raise UserError(
+                f"{path}: row {row} holds NaN or infinity; extract that image's features again or leave it out."
+            )

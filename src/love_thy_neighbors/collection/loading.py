@@ -25,9 +25,9 @@ import pyarrow.parquet as pq
 from scipy import sparse
 
 from love_thy_neighbors.collection.card import SPLITS, TEXT_COLUMNS, is_type_name, metadata_columns, read_card, sha256
+from love_thy_neighbors.collection.feature_tables import refuse_non_finite
 from love_thy_neighbors.errors import UserError
 
-_BLOCK_BYTES = 64 << 20  # a feature table is checked in blocks of this size
 _LISTS = (pa.list_(pa.string()), pa.large_list(pa.string()))
 
 
@@ -274,21 +274,3 @@ def open_npy(path: Path) -> np.ndarray:
         raise UserError(
             f"{path}: truncated or not a plain .npy array ({error}); write it again with numpy.save."
         ) from None
-
-
-def refuse_non_finite(path: Path, table: np.ndarray) -> None:
-    """Raise `UserError` naming the first row of ``table`` [N, d] with NaN or infinity; reads the table in blocks."""
-    if table.dtype.kind != "f":
-        return
-    step = max(1, _BLOCK_BYTES // max(1, table.shape[1] * table.itemsize))
-    for start in range(0, len(table), step):
-        block = table[start : start + step]
-        if block.dtype == np.float16:  # NumPy's isfinite is slow on float16: test the exponent bits
-            finite = (np.asarray(block).view(np.uint16) & 0x7C00) != 0x7C00
-        else:
-            finite = np.isfinite(block)
-        if not finite.all():
-            row = start + int(np.flatnonzero(~finite.all(axis=1))[0])
-            raise UserError(
-                f"{path}: row {row} holds NaN or infinity; extract that image's features again or leave it out."
-            )

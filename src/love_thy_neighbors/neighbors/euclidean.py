@@ -15,9 +15,6 @@ POOL_BLOCK = 8192
 SPARE = 32  # candidates beyond ``depth``, so that very few queries are compared with the whole pool
 _EXACT_BYTES = 64 << 20  # memory of one block of exact distances
 
-# A function like `_candidates`, called with table, squared lengths of the pool, queries, pool and count.
-Candidates = Callable[[np.ndarray, np.ndarray, np.ndarray, np.ndarray, int], tuple[np.ndarray, np.ndarray]]
-
 
 class EuclideanSearch(NamedTuple):
     """``table`` [N, d], row numbers ``queries`` [Q] and ``pool`` [P], ascending, the pool's squared ``lengths`` [P]."""
@@ -28,14 +25,15 @@ class EuclideanSearch(NamedTuple):
     lengths: np.ndarray
     depth: int
 
-    def lists(self, start: int, stop: int, candidates: Candidates | None = None) -> np.ndarray:
-        """The lists int32 [stop - start, depth] of ``queries[start:stop]``; for ``candidates`` see
-        `nearest_by_euclidean`."""
-        choose, queries = candidates or _candidates, self.queries[start:stop]
-        blocks = [queries[at : at + QUERY_BLOCK] for at in range(0, len(queries), QUERY_BLOCK)]
-        return np.concatenate(
-            [_search(self.table, self.lengths, block, self.pool, self.depth, choose) for block in blocks]
-        )
+    def lists(self, start: int, stop: int, candidates: "Candidates | None" = None) -> np.ndarray:
+        """The lists int32 [stop - start, depth] of ``queries[start:stop]``; ``candidates`` replaces `_candidates`."""
+        starts = range(start, min(stop, len(self.queries)), QUERY_BLOCK)
+        blocks = (self.queries[at : min(at + QUERY_BLOCK, stop)] for at in starts)
+        return np.concatenate([_search(self, block, candidates or _candidates) for block in blocks])
+
+
+# A function like `_candidates`, called with search, queries and count.
+Candidates = Callable[[EuclideanSearch, np.ndarray, int], tuple[np.ndarray, np.ndarray]]
 
 
 def euclidean_search(
@@ -101,16 +99,10 @@ def _squared_lengths(table: np.ndarray, rows: np.ndarray) -> np.ndarray:
     return lengths
 
 
-def _search(
-    table: np.ndarray,
-    lengths: np.ndarray,
-    queries: np.ndarray,
-    pool: np.ndarray,
-    depth: int,
-    choose: Candidates,
-) -> np.ndarray:
-    """The lists [B, depth] of one block of queries; ``lengths`` [P] are the squared lengths of the pool's features."""
-    candidates, bound = choose(table, lengths, queries, pool, depth + 1 + SPARE)
+def _search(search: EuclideanSearch, queries: np.ndarray, choose: Candidates) -> np.ndarray:
+    """The lists [B, depth] of one block of queries."""
+    table, depth = search.table, search.depth
+    candidates, bound = choose(search, queries, depth + 1 + SPARE)
     neighbours = np.full((len(queries), depth), -1, dtype=np.int32)
     width = max(1, _EXACT_BYTES // max(1, 8 * table.shape[1] * candidates.shape[1]))
     for start in range(0, len(queries), width):
@@ -119,14 +111,12 @@ def _search(
         neighbours[some, : found.shape[1]] = found
         # All other images are at least ``bound`` away: a list whose last entry is nearer than that is correct.
         for q in start + np.flatnonzero(np.isfinite(bound[some]) & (farthest >= bound[some])):
-            everything, _ = _rank_exactly(table, queries[q : q + 1], pool[None, :], depth)
+            everything, _ = _rank_exactly(table, queries[q : q + 1], search.pool[None, :], depth)
             neighbours[q, : everything.shape[1]] = everything[0]
     return neighbours
 
 
-def _candidates(
-    table: np.ndarray, lengths: np.ndarray, queries: np.ndarray, pool: np.ndarray, count: int
-) -> tuple[np.ndarray, np.ndarray]:
+def _candidates(search: EuclideanSearch, queries: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray]:
     """The ``count`` pool images nearest to each query in float32, and a lower bound on the distance of all others.
 
     |x - y|^2 = |x|^2 + |y|^2 - 2 x.y, where |x|^2 is the same for all y and is added only to the bound.
@@ -134,6 +124,7 @@ def _candidates(
     Returns rows [B, min(count, P)], and the squared distance [B] that all other pool images have at least, infinite if
     there are no others.
     """
+    table, pool = search.table, search.pool
     x = table[queries].astype(np.float32)
     near: np.ndarray = np.empty((len(queries), 0), dtype=np.float32)
     rows: np.ndarray = np.empty((len(queries), 0), dtype=np.int64)
@@ -141,27 +132,27 @@ def _candidates(
         block = pool[start : start + POOL_BLOCK]
         distance = x @ table[block].astype(np.float32).T
         distance *= -2
-        distance += lengths[start : start + POOL_BLOCK].astype(np.float32)
+        distance += search.lengths[start : start + POOL_BLOCK].astype(np.float32)
         chosen = _smallest(distance, count)
         near = np.hstack((near, np.take_along_axis(distance, chosen, axis=1)))
         rows = np.hstack((rows, block[chosen]))
         chosen = _smallest(near, count)
         near, rows = (np.take_along_axis(values, chosen, axis=1) for values in (near, rows))
-    return rows, bound(table, lengths, queries, near, count)
+    return rows, bound(search, queries, near, count)
 
 
-def bound(table: np.ndarray, lengths: np.ndarray, queries: np.ndarray, near: np.ndarray, count: int) -> np.ndarray:
+def bound(search: EuclideanSearch, queries: np.ndarray, near: np.ndarray, count: int) -> np.ndarray:
     """The squared distance [B] that every image outside the ``count`` candidates of a query has at least.
 
     ``near`` [B, min(count, P)] are the candidates' |y|^2 - 2 x.y from float32 products. Infinite if all are candidates.
     """
-    if len(lengths) <= count:
+    if len(search.pool) <= count:
         return np.full(len(queries), np.inf)
     # A float32 dot product of d terms, summed in any order, is off by at most d * eps * |x| |y| with eps = 2^-24, and
     # the three operations around it by a few eps more (Higham, Accuracy and Stability, section 3.1).
-    squared = _squared_lengths(table, queries)
-    longest = np.sqrt(lengths.max())
-    rounding = 1.01 * (table.shape[1] + 8) * 2.0**-24 * (2 * np.sqrt(squared) * longest + longest**2)
+    squared = _squared_lengths(search.table, queries)
+    longest = np.sqrt(search.lengths.max())
+    rounding = 1.01 * (search.table.shape[1] + 8) * 2.0**-24 * (2 * np.sqrt(squared) * longest + longest**2)
     return np.asarray(squared + near.max(axis=1) - rounding)
 
 

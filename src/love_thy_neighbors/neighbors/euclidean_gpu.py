@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from love_thy_neighbors.neighbors import euclidean
-from love_thy_neighbors.neighbors.euclidean import bound, nearest_by_euclidean
+from love_thy_neighbors.neighbors.euclidean import EuclideanSearch, bound, nearest_by_euclidean
 
 log = logging.getLogger(__name__)
 
@@ -56,24 +56,21 @@ class CandidatesOn:
         self.device, self.free_bytes, self.failed = device, free_bytes, False
         self.kept: Tensor | None = None
 
-    def __call__(
-        self, table: np.ndarray, lengths: np.ndarray, queries: np.ndarray, pool: np.ndarray, count: int
-    ) -> tuple[np.ndarray, np.ndarray]:
+    def __call__(self, search: EuclideanSearch, queries: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray]:
         if not self.failed:
             try:
                 with _full_float32():
-                    near, rows = self._nearest(table, lengths, queries, pool, count)
-                return rows, bound(table, lengths, queries, near, count)
+                    near, rows = self._nearest(search, queries, count)
+                return rows, bound(search, queries, near, count)
             except RuntimeError as error:  # also if memory runs out
                 self.failed, self.kept = True, None
                 reason = str(error).splitlines()[0]
                 log.warning("Visual neighbours are computed on the processor, not on %s: %s", self.device, reason)
-        return euclidean._candidates(table, lengths, queries, pool, count)
+        return euclidean._candidates(search, queries, count)
 
-    def _nearest(
-        self, table: np.ndarray, lengths: np.ndarray, queries: np.ndarray, pool: np.ndarray, count: int
-    ) -> tuple[np.ndarray, np.ndarray]:
+    def _nearest(self, search: EuclideanSearch, queries: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray]:
         """|y|^2 - 2 x.y of the candidates, float32 [B, min(count, P)], and their rows."""
+        table, pool = search.table, search.pool
         if self.kept is None and len(pool) * table[:1].nbytes <= self._free() // 2:
             self.kept = torch.empty((len(pool), table.shape[1]), dtype=_type(table), device=self.device)
             for start in range(0, len(pool), euclidean.POOL_BLOCK):
@@ -87,7 +84,7 @@ class CandidatesOn:
             y = self._sent(table[pool[start:stop]]) if self.kept is None else self.kept[start:stop]
             distance = x @ y.float().t()  # the operations and their order that `bound` assumes
             distance *= -2
-            distance += self._sent(lengths[start:stop].astype(np.float32))
+            distance += self._sent(search.lengths[start:stop].astype(np.float32))
             near = torch.cat((near, distance), dim=1)
             places = torch.cat((places, torch.arange(start, stop, device=self.device).expand(len(queries), -1)), dim=1)
             near, chosen = near.topk(min(count, near.shape[1]), dim=1, largest=False, sorted=False)

@@ -75,20 +75,12 @@ def parse_line(line: bytes, file_required: bool) -> Record:
 
 
 def _check_other_key(key: str, value: Any) -> None:
-    """Raise `RowError` unless a key that is not in `KEYS` is a metadata type."""
-    known = ", ".join(KEYS)
-    meant = [name for name in KEYS if name.rstrip("s") == key.casefold().rstrip("s")]
-    if meant:
-        raise RowError(f"has the unknown key '{_shown(key)}'; write '{meant[0]}', or choose a name less like it")
-    if not isinstance(value, list):
+    """Raise `RowError` unless a key that is not in `KEYS` is a metadata type; a likely misspelling is none."""
+    misspelt = key.casefold().rstrip("s") in [name.rstrip("s") for name in KEYS]
+    if misspelt or not isinstance(value, list) or not is_type_name(key):
         raise RowError(
-            f"has the unknown key '{_shown(key)}' with {_kind(value)}; the keys are {known}, and metadata types of "
-            "your own, which are lists of strings"
-        )
-    if not is_type_name(key):
-        raise RowError(
-            f"has the unknown key '{_shown(key)}'; the keys are {known}, and metadata types of your own, whose names "
-            "have letters, digits, '_' and '-' (but not images, union or visual)"
+            f"has the unknown key '{_shown(key)}' with {_kind(value)}; the keys are {', '.join(KEYS)}, and metadata "
+            "types of your own (letters, digits, '_' and '-', but not images, union or visual) with lists of strings"
         )
 
 
