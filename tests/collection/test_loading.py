@@ -1,4 +1,4 @@
-"""What is written is what is read."""
+"""Collections: what is written is read back, and interrupted writes leave no trace."""
 
 from pathlib import Path
 
@@ -41,7 +41,7 @@ def test_the_same_table_gives_the_same_bytes(tmp_path: Path) -> None:
         assert (tmp_path / "a" / file).read_bytes() == (tmp_path / "b" / file).read_bytes()
 
 
-def test_a_value_named_twice_counts_once(tmp_path: Path) -> None:
+def test_a_duplicate_value_counts_once(tmp_path: Path) -> None:
     table, features = made_up_table()
     doubled = [[*row, *row] for row in table["tags"].to_pylist()]
     column = table.schema.get_field_index("tags")
@@ -67,7 +67,7 @@ def test_a_column_that_cannot_be_a_metadata_type_is_named(tmp_path: Path, name: 
         load_collection(folder)
 
 
-def test_images_without_metadata_are_known(tmp_path: Path) -> None:
+def test_images_without_metadata(tmp_path: Path) -> None:
     table, features = made_up_table()
     for kind in ("tags", "sets", "groups"):
         rows = [[] if i in (3, 77) else row for i, row in enumerate(table[kind].to_pylist())]

@@ -1,4 +1,4 @@
-"""decoding.py: the same batches from any number of processes, which end when they should."""
+"""decoding.py: any number of processes gives the same batches, and no process is left at the end."""
 
 import multiprocessing
 import os

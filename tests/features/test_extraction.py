@@ -25,7 +25,7 @@ HOW = Extraction(size=32, batch_size=4, workers=0, device="cpu", thumbnail=16)
 
 
 def means(pixels: torch.Tensor) -> torch.Tensor:
-    """A backbone that can be checked by eye: the mean colour."""
+    """A simple backbone: the mean colour."""
     return pixels.mean(dim=(2, 3))
 
 
@@ -75,7 +75,7 @@ def test_efficientnet_lite0_is_the_published_network(files: list[Path], tmp_path
     assert found.thumbnails is None
 
 
-def test_a_worker_that_dies_is_one_sentence_and_the_finished_rows_stay(files: list[Path], tmp_path: Path) -> None:
+def test_a_dead_worker_is_one_sentence_and_finished_rows_stay(files: list[Path], tmp_path: Path) -> None:
     def killing(pixels: torch.Tensor) -> torch.Tensor:
         for worker in multiprocessing.active_children():
             worker.kill()
@@ -176,7 +176,7 @@ def test_partial_features_of_another_input_are_not_used(files: list[Path], tmp_p
 
 
 @pytest.mark.parametrize("change", [{"workers": 1}, {"device": "auto"}, {"precision": "float32"}])
-def test_what_the_rows_do_not_depend_on(files: list[Path], tmp_path: Path, change: dict[str, Any]) -> None:
+def test_settings_that_do_not_change_the_features(files: list[Path], tmp_path: Path, change: dict[str, Any]) -> None:
     extract_features(files, HOW, tmp_path / "partial", backbone=TINY)
     unused = replace(TINY, forward=lambda pixels: pytest.fail("a finished row was computed again"))
     if torch.cuda.is_available() and "device" in change:
@@ -210,7 +210,7 @@ def test_no_images(tmp_path: Path) -> None:
 
 
 def linear(seen: list[torch.dtype]) -> Backbone:
-    """A backbone with a layer that autocast takes to lower precision; ``seen`` gets the type of what it gives."""
+    """A backbone with a layer whose precision autocast lowers; appends the type of its output to ``seen``."""
     torch.manual_seed(0)
     layer = torch.nn.Linear(3, 5).requires_grad_(False)
 
@@ -250,7 +250,7 @@ def test_precision(asked: Any, device: str, has_bfloat16: bool, chosen: str, mon
     assert choose_precision(asked, torch.device(device)) == chosen
 
 
-def test_a_gpu_without_memory_is_one_sentence(files: list[Path], tmp_path: Path) -> None:
+def test_too_little_gpu_memory_is_one_sentence(files: list[Path], tmp_path: Path) -> None:
     def full(pixels: torch.Tensor) -> torch.Tensor:
         raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate ...")
 
@@ -259,7 +259,7 @@ def test_a_gpu_without_memory_is_one_sentence(files: list[Path], tmp_path: Path)
     assert str(caught.value).startswith("batch_size: the memory of cpu is too small for 4 images in mean_colour")
 
 
-def test_what_the_card_says(files: list[Path], tmp_path: Path) -> None:
+def test_the_card_entry(files: list[Path], tmp_path: Path) -> None:
     backbone = replace(TINY, about={"network": "none"})
     found = extract_features(files, replace(HOW, fit="pad"), tmp_path / "partial", backbone=backbone)
     assert found.card() == {
@@ -291,7 +291,7 @@ def test_bad_settings(key: str, value: object, message: str) -> None:
 
 
 @pytest.mark.parametrize("name", ["cuda:99", "toaster"])
-def test_a_device_that_is_not_there(name: str) -> None:
+def test_an_unknown_device(name: str) -> None:
     with pytest.raises(UserError) as caught:
         choose_device(name)
     assert str(caught.value).startswith(f"device: '{name}'")

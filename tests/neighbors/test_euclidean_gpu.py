@@ -1,4 +1,4 @@
-"""The GPU's way to the visual neighbours, run on the processor: the same lists, and what happens if it fails."""
+"""The GPU code for visual neighbours, run on the processor: the same lists, also if the device fails."""
 
 from typing import Any
 
@@ -23,8 +23,8 @@ def table() -> np.ndarray:
 
 
 @pytest.fixture
-def only_the_device(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The processor's own candidates are not to be had."""
+def no_processor(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The processor's own candidates raise an error."""
 
     def refuse(*_: Any) -> None:
         raise AssertionError("the device failed")
@@ -66,9 +66,7 @@ def test_lists_are_those_of_the_processor(
 
 
 @pytest.mark.parametrize("free", [0, 1 << 30])
-def test_candidates_are_the_nearest_and_their_bound_is_the_processors(
-    free: int, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_candidates_are_the_nearest_and_have_the_same_bound(free: int, monkeypatch: pytest.MonkeyPatch) -> None:
     # Wrong candidates make lists slow and not wrong, so this test checks them. int8: all products are exact.
     monkeypatch.setattr(euclidean, "POOL_BLOCK", 70)
     table = np.random.default_rng(0).integers(-50, 50, size=(300, 8)).astype(np.int8)
@@ -83,7 +81,7 @@ def test_candidates_are_the_nearest_and_their_bound_is_the_processors(
     assert all(len(set(one)) == 25 for one in rows.tolist())
 
 
-def test_the_device_makes_the_candidates(table: np.ndarray, only_the_device: None) -> None:
+def test_the_device_chooses_the_candidates(table: np.ndarray, no_processor: None) -> None:
     rows, seen = np.arange(400), []
     found = nearest_by_euclidean_on(CPU, table, 1.0, rows, rows, 5, progress=seen.append)
     assert found.shape == (400, 5)
@@ -112,7 +110,7 @@ def test_the_processor_takes_over_if_the_device_fails(
     assert caplog.messages[0].endswith("not on cpu: CUDA out of memory. Tried to allocate 1 GiB.")
 
 
-def test_products_are_in_full_precision_and_the_setting_is_put_back(
+def test_products_have_full_precision_and_the_setting_is_restored(
     table: np.ndarray, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     seen: list[str] = []
@@ -132,7 +130,7 @@ def test_products_are_in_full_precision_and_the_setting_is_put_back(
     assert seen == ["highest"]
 
 
-def test_what_cannot_be_searched_is_refused(table: np.ndarray) -> None:
+def test_wrong_arguments(table: np.ndarray) -> None:
     with pytest.raises(ValueError, match="depth = 0"):
         nearest_by_euclidean_on(CPU, table, 1.0, np.arange(3), np.arange(3), 0)
 

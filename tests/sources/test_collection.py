@@ -1,4 +1,4 @@
-"""added_features.py: a collection gets a table more, or stays exactly as it was."""
+"""sources/collection.py: a collection gets another table, or does not change."""
 
 import json
 import os
@@ -91,7 +91,7 @@ def test_a_collection_without_features_gets_them(tmp_path: Path, capsys: pytest.
     assert sorted(path.name for path in tmp_path.iterdir()) == ["mine", "photos"]
 
 
-def test_a_table_more_leaves_the_others_and_the_thumbnails(mine: Mine) -> None:
+def test_another_table_does_not_change_the_others_or_the_thumbnails(mine: Mine) -> None:
     (mine.root / "thumbnails").mkdir()
     (mine.root / "thumbnails" / "0.webp").write_text("mine")
     before = content(mine.root)
@@ -128,7 +128,7 @@ def test_an_existing_table_is_replaced_only_on_request(mine: Mine, tmp_path: Pat
     assert load_collection(mine.root, "alexnet").features.table[3].tolist() == [255, 255, 255]
 
 
-def test_an_entry_from_before_precision_was_noted(mine: Mine) -> None:
+def test_an_old_card_entry_without_precision(mine: Mine) -> None:
     mine.add()
     card = mine.card()
     del card["features"]["alexnet"]["precision"]
@@ -173,7 +173,7 @@ def test_an_interrupted_extraction_continues(mine: Mine, tmp_path: Path, monkeyp
         ("write_json", True),
     ],
 )
-def test_a_collection_is_sound_wherever_the_command_is_cut_off(
+def test_an_interruption_at_any_step_leaves_a_readable_collection(
     mine: Mine, step: str, overwrite: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     if overwrite:
@@ -260,7 +260,7 @@ def test_a_picture_that_is_truncated(mine: Mine) -> None:
     assert mine.error().startswith("mine/images.parquet: row 3 has the file '3.png', which cannot be decoded (")
 
 
-def test_features_that_float16_cannot_hold(mine: Mine, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_features_beyond_float16(mine: Mine, monkeypatch: pytest.MonkeyPatch) -> None:
     def load(name: str, device: torch.device, weights: Path | None) -> Backbone:
         return Backbone(name, 3, "0" * 64, lambda pixels: pixels.mean(dim=(2, 3)) * 1e3)
 
@@ -328,6 +328,6 @@ def test_weights_for_a_given_table(mine: Mine, tmp_path: Path) -> None:
     assert message.startswith("weights: features=FILE.npy needs no network")
 
 
-def test_a_collection_that_may_not_be_written_to(mine: Mine, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_collection_that_is_not_writable(mine: Mine, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(os, "access", lambda path, mode: path != mine.root)
     assert mine.error().startswith("root: mine is not writable")

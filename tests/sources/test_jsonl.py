@@ -1,4 +1,4 @@
-"""sources/jsonl*: what a records file may hold, what each mistake says, and that rows stay with their lines."""
+"""sources/jsonl*: the content of a records file, the error for each mistake, and rows that belong to their lines."""
 
 import json
 import os
@@ -67,7 +67,7 @@ def photos(tmp_path: Path) -> Photos:
 
 
 def bomb(path: Path) -> None:
-    """A PNG whose header claims 50,000 x 50,000 pixels and that has none."""
+    """A PNG with a header of 50,000 x 50,000 pixels and no pixels."""
     chunks = (b"IHDR" + struct.pack(">IIBBBBB", 50_000, 50_000, 8, 2, 0, 0, 0), b"IDAT")
     framed = (struct.pack(">I", len(body) - 4) + body + struct.pack(">I", zlib.crc32(body)) for body in chunks)
     path.write_bytes(b"\x89PNG\r\n\x1a\n" + b"".join(framed))
@@ -280,7 +280,7 @@ def test_no_usable_record(photos: Photos) -> None:
     )
 
 
-def test_what_is_there_is_not_replaced_unless_asked(photos: Photos) -> None:
+def test_an_existing_folder_is_replaced_only_on_request(photos: Photos) -> None:
     photos.prepare()
     with pytest.raises(UserError, match="mine exists; .*overwrite=true"):
         photos.prepare()
@@ -373,7 +373,7 @@ def test_any_other_line_is_refused_and_not_a_crash(value: Any) -> None:
         parse_line(line, file_required=False)
 
 
-def test_nesting_without_end_and_numbers_without_end() -> None:
+def test_very_deep_nesting_and_very_long_numbers() -> None:
     for line in (b"[" * 200_000, b'{"id": ' + b"9" * 10_000 + b"}"):
         with pytest.raises(RowError, match="is not valid JSON"):
             parse_line(line, file_required=False)

