@@ -82,7 +82,7 @@ def test_a_split_does_not_depend_on_the_labels_values() -> None:
         ((0.5, 0.3, 0), "must be three positive numbers"),
         ((0.6, 0.3, 0.2), "must add up to at most 1"),
         ((100, 0.5, 0.5), "counts must be whole numbers"),
-        ((300, 300, 300), "900 images are asked for, but the collection has"),
+        ((300, 300, 300), "900 images are more than the"),
         ((0.99, 0.005, 0.001), "part of split 0 is empty"),
     ],
 )

@@ -39,15 +39,9 @@ def make_split(
     With ``sets``, images that share a set (directly or through other images) stay in one part, and the sizes are as
     close as complete sets allow.
 
-    Args:
-        labels: [N, L] binary.
-        sizes: of training, validation and test: fractions that add up to at most 1, or counts of labelled images.
-        split: the number of the split, which is the random seed.
-        sets: [N, S] binary, or None to split by single images.
-        discard: boolean [N], images that are left out.
-
-    Raises:
-        UserError: wrong sizes, more images than there are, or an empty part.
+    ``labels`` [N, L] and ``sets`` [N, S] are binary. ``sizes`` of training, validation and test are fractions that add
+    up to at most 1, or counts of labelled images. ``split`` is the random seed. ``discard`` boolean [N] are images to
+    leave out. Raises `UserError` for wrong sizes, more images than there are, and an empty part.
     """
     labelled = np.diff(labels.indptr) > 0
     taking_part = labelled | keep_unlabelled
@@ -63,36 +57,33 @@ def make_split(
     shuffled = np.flatnonzero(taking_part)
     shuffled = shuffled[np.lexsort((shuffled, rank[units[shuffled]]))]
     part = _assign_parts(rank[units[shuffled]], labelled[shuffled], quotas)
-    rows, neighbors = {}, {}
-    for number, name in enumerate(PARTS):
-        members = np.sort(shuffled[part == number])
-        neighbors[name] = members
-        rows[name] = members[labelled[members]]
-        if not len(rows[name]):
-            raise UserError(
-                f"data.split_sizes: the {name} part of split {split} is empty; there are {int(labelled.sum())} "
-                "labelled images, so give larger sizes, or split_by=image."
-            )
-    return Split(rows, neighbors)
+    neighbors = {name: np.sort(shuffled[part == number]) for number, name in enumerate(PARTS)}
+    return _labelled_parts(
+        neighbors,
+        labelled,
+        f"data.split_sizes: the {{}} part of split {split} is empty; there are {int(labelled.sum())} labelled images, "
+        "so give larger sizes, or split_by=image.",
+    )
 
 
 def given_split(parts: np.ndarray, labels: sparse.csr_matrix, *, keep_unlabelled: bool = False) -> Split:
     """A split that the release defines, such as the paper's five; images without metadata stay in it.
 
-    Args:
-        parts: int8 [N]: 0 for a training, 1 for a validation, 2 for a test image, -1 for an image that is left out.
-        labels, keep_unlabelled: as in `make_split`.
-
-    Raises:
-        UserError: a part without a labelled image.
+    ``parts`` int8 [N] is 0 for a training, 1 for a validation, 2 for a test image, -1 for an image that is left out.
+    Raises `UserError` for a part without labelled images.
     """
     labelled = np.diff(labels.indptr) > 0
     taking_part = labelled | keep_unlabelled
     neighbors = {name: np.flatnonzero((parts == number) & taking_part) for number, name in enumerate(PARTS)}
+    return _labelled_parts(neighbors, labelled, "split_by=release: the {} part is empty; use split_by=image.")
+
+
+def _labelled_parts(neighbors: dict[str, np.ndarray], labelled: np.ndarray, if_empty: str) -> Split:
+    """The split with these neighbours; raises `UserError` with ``if_empty`` for a part without labelled images."""
     rows = {name: members[labelled[members]] for name, members in neighbors.items()}
     for name in PARTS:
         if not len(rows[name]):
-            raise UserError(f"split_by=release: the {name} part is empty; use split_by=image.")
+            raise UserError(if_empty.format(name))
     return Split(rows, neighbors)
 
 
@@ -103,8 +94,8 @@ def _quotas(sizes: Sequence[float], labelled: int) -> np.ndarray:
     if all(isinstance(size, int) for size in sizes):
         if sum(sizes) > labelled:
             raise UserError(
-                f"data.split_sizes: {' + '.join(map(str, sizes))} = {sum(sizes)} images are asked for, but the "
-                f"collection has {labelled} labelled ones; give smaller counts, or fractions."
+                f"data.split_sizes: {' + '.join(map(str, sizes))} = {sum(sizes)} images are more than the "
+                f"{labelled} labelled images of the collection; give smaller counts, or fractions."
             )
         return np.cumsum(sizes)
     if any(size > 1 for size in sizes) or sum(sizes) > 1 + 1e-9:

@@ -46,7 +46,7 @@ def test_lists_are_those_of_brute_force(
             patch.setattr(euclidean, name, value)
         found = nearest_by_euclidean(table, 0.5, queries, pool, depth, candidates=candidates)
     assert not candidates.failed
-    assert (candidates.kept is not None) == (len(queries) > 0 and (free > 0 or len(pool) == 0))
+    assert (candidates.features is not None) == (len(queries) > 0 and (free > 0 or len(pool) == 0))
     np.testing.assert_array_equal(found, brute_force(table, queries, pool, depth))
 
 

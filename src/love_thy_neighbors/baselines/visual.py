@@ -22,7 +22,7 @@ class VisualOnly(nn.Module):
 
 
 class VisualMLP(nn.Module):
-    """The image tower alone, f(x) = W_y relu(W_x phi(x) + b_x) + b_y.
+    """Only the image tower, f(x) = W_y relu(W_x phi(x) + b_x) + b_y.
 
     Not in the paper. It shows how much of the model's gain comes from the hidden layer, and not from the neighbours.
 

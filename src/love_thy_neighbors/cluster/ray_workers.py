@@ -1,7 +1,7 @@
 """Runs blocks of work on a Ray cluster; each block is finished once, even if machines or processes are lost.
 
 The data that all blocks need is put into Ray's object store once. Each node gets one copy, which its workers share.
-Every worker is an actor that works on one block at a time. Results come back to the program, which alone writes
+Every worker is an actor that works on one block at a time. Results come back to the program, which writes the
 files. If a worker dies, another worker gets its block. New nodes get workers too.
 """
 
@@ -87,35 +87,52 @@ def run_on_cluster(
     connect(engine)
     stored = ray.put(shared)
     worker: Any = ray.remote(num_cpus=needs.cpus, num_gpus=needs.gpus)(_Worker)
-    todo, deaths = deque(blocks), Counter[range | None]()
-    running: dict[Any, tuple[Any, range | None]] = {}  # Ray's future: the actor and its block, None while it opens
-    checked, capacity = float("-inf"), 0
+    running: _Running = {}
+
+    def start_worker() -> None:
+        actor = worker.remote()
+        running[actor.open.remote(open_work, stored)] = actor, None
+
     try:
-        while todo or any(block is not None for _, block in running.values()):
-            if time.monotonic() > checked + NODES_EVERY:
-                checked, capacity = time.monotonic(), _capacity(needs)
-            opening = sum(block is None for _, block in running.values())
-            for _ in range(min(capacity - len(running), len(todo) - opening)):
-                actor = worker.remote()
-                running[actor.open.remote(open_work, stored)] = actor, None
-            if not running:  # no node has room
-                time.sleep(NODES_EVERY)
-                continue
-            finished, _ = ray.wait(list(running), timeout=NODES_EVERY)
-            for future in finished:
-                actor, block = running.pop(future)
-                result, alive = _result(future, block, deaths)
-                if not alive:
-                    todo.extendleft([block] if block is not None else [])
-                    continue
-                if todo:
-                    following = todo.popleft()
-                    running[actor.do.remote(argument(following))] = actor, following
-                if block is not None:
-                    yield block, result
+        yield from _finished(deque(blocks), running, start_worker, needs, argument)
     finally:
         for actor, _ in running.values():
             ray.kill(actor)
+
+
+_Running = dict[Any, tuple[Any, range | None]]  # Ray's future: the actor and its block, None while it opens the work
+
+
+def _finished(
+    todo: deque[range],
+    running: _Running,
+    start_worker: Callable[[], None],
+    needs: Needs,
+    argument: Callable[[range], Any],
+) -> Iterator[tuple[range, Any]]:
+    """Give the blocks ``todo`` to workers and yield them with their results."""
+    deaths = Counter[range | None]()
+    checked, capacity = float("-inf"), 0
+    while todo or any(block is not None for _, block in running.values()):
+        if time.monotonic() > checked + NODES_EVERY:
+            checked, capacity = time.monotonic(), _capacity(needs)
+        opening = sum(block is None for _, block in running.values())
+        for _ in range(min(capacity - len(running), len(todo) - opening)):
+            start_worker()
+        if not running:  # no node has room
+            time.sleep(NODES_EVERY)
+            continue
+        for future in ray.wait(list(running), timeout=NODES_EVERY)[0]:
+            actor, block = running.pop(future)
+            result, alive = _result(future, block, deaths)
+            if not alive:
+                todo.extendleft([block] if block is not None else [])
+                continue
+            if todo:
+                following = todo.popleft()
+                running[actor.do.remote(argument(following))] = actor, following
+            if block is not None:
+                yield block, result
 
 
 def _result(future: Any, block: range | None, deaths: Counter[range | None]) -> tuple[Any, bool]:

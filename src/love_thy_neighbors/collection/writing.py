@@ -47,12 +47,7 @@ def write_collection(
         card["images_sha256"] = sha256(parquet)
         (temporary / "features").mkdir()
         for name, rows in features.items():
-            path = temporary / "features" / f"{name}.npy"
-            if isinstance(rows, Path):
-                rows.replace(path)
-            else:
-                np.save(path, rows, allow_pickle=False)
-            card["features"][name] = table_entry(path, about.get(name, {}))
+            card["features"][name] = _write_features(temporary / "features" / f"{name}.npy", rows, about.get(name, {}))
         if splits is not None:
             np.save(temporary / SPLITS, splits.astype(np.int8), allow_pickle=False)
             card["splits"] = {**card.get("splits", {}), "count": len(splits), "sha256": sha256(temporary / SPLITS)}
@@ -61,6 +56,14 @@ def write_collection(
         for name, text in (texts or {}).items():
             (temporary / name).write_text(text, encoding="utf-8")
         write_json(temporary / "card.json", card)
+
+
+def _write_features(path: Path, rows: np.ndarray | Path, about: Mapping[str, Any]) -> dict[str, Any]:
+    if isinstance(rows, Path):
+        rows.replace(path)
+    else:
+        np.save(path, rows, allow_pickle=False)
+    return table_entry(path, about)
 
 
 def table_entry(path: Path, about: Mapping[str, Any]) -> dict[str, Any]:

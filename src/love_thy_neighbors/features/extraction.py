@@ -20,12 +20,7 @@ from PIL import Image
 from love_thy_neighbors.atomic import write_json
 from love_thy_neighbors.features.backbones import Backbone, load_backbone
 from love_thy_neighbors.features.decoding import Decoding, decoded_batches
-from love_thy_neighbors.features.network import (
-    choose_device,
-    choose_precision,
-    compute_features,
-    deterministic_cudnn,
-)
+from love_thy_neighbors.features.network import choose_device, choose_precision, compute_features, exact_cudnn
 from love_thy_neighbors.features.settings import Extraction
 from love_thy_neighbors.progress import progress_bar
 
@@ -82,8 +77,7 @@ def extract_features(
     stop: Callable[[int, str], Exception] | None = None,
     backbone: Backbone | None = None,
 ) -> Extracted:
-    """Features and thumbnails of ``files``, in their order; continues the extraction in ``partial`` if its input is the
-    same.
+    """Features and thumbnails of ``files``, in their order; continues the extraction in ``partial`` for the same input.
 
     ``stop(row, reason)`` returns the exception to raise for the first unusable image (with a cluster, for one of the
     block that finishes first). With None, the rows of unusable images are zero and listed in ``rejected``. An
@@ -102,7 +96,7 @@ def extract_features(
         missing = state.missing(BATCHES * how.batch_size)
         found = extract_on_cluster(files, missing, how, backbone, state.thumbnails)
     else:
-        found = _extract(files, state.done, how, backbone, thumbnails, stop)
+        found = _extract(files, state.done, how, backbone, thumbnails)
     where = "ray" if how.engine.name == "ray" else choose_device(how.device).type
     bar = progress_bar(f"images ({where})", len(files), done=state.count)
     # The generator is closed on errors too, so that no process outlives this function.
@@ -117,22 +111,15 @@ def extract_features(
 
 
 def _extract(
-    files: Sequence[Path],
-    done: int,
-    how: Extraction,
-    backbone: Backbone,
-    thumbnails: Path | None,
-    stop: Callable[[int, str], Exception] | None,
+    files: Sequence[Path], done: int, how: Extraction, backbone: Backbone, thumbnails: Path | None
 ) -> Generator[tuple[range, np.ndarray, dict[int, str]]]:
     """Yield the rows of each batch from row ``done`` on, their features, and the reasons of the unusable rows."""
     device = choose_device(how.device)
     precision = choose_precision(how.precision, device)
     decoding = Decoding(backbone.preprocessing.at(how.size), how.fit, how.max_pixels, thumbnails, how.thumbnail)
     decoded = closing(decoded_batches(files, done, how.batch_size, decoding, how.workers))
-    with decoded as batches, torch.inference_mode(), deterministic_cudnn():
+    with decoded as batches, torch.inference_mode(), exact_cudnn():
         for rows, pixels, reasons in batches:
-            if stop and reasons:  # before the network works for nothing
-                raise stop(*min(reasons.items()))
             yield rows, compute_features(backbone, pixels, device, precision), reasons
 
 

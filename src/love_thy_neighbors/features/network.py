@@ -45,6 +45,6 @@ def compute_features(backbone: Backbone, pixels: np.ndarray, device: torch.devic
         ) from None
 
 
-def deterministic_cudnn() -> AbstractContextManager[None]:
+def exact_cudnn() -> AbstractContextManager[None]:
     """Every run gives the same result, in full float32."""
     return torch.backends.cudnn.flags(benchmark=False, deterministic=True, allow_tf32=False)

@@ -21,7 +21,7 @@ from love_thy_neighbors.cluster.ray_workers import Needs, connect, run_on_cluste
 from love_thy_neighbors.errors import UserError
 from love_thy_neighbors.features.backbones import Backbone, load_backbone
 from love_thy_neighbors.features.decoding import Decoding, decode, make_batch
-from love_thy_neighbors.features.network import choose_precision, compute_features, deterministic_cudnn
+from love_thy_neighbors.features.network import choose_precision, compute_features, exact_cudnn
 from love_thy_neighbors.features.settings import Extraction
 
 BATCHES = 8  # batches in a block: seconds of work on a CPU, and enough for a GPU
@@ -91,7 +91,7 @@ def _extract(
         preprocessing = backbone.preprocessing.at(how.size)
         decoding = Decoding(preprocessing, how.fit, how.max_pixels, thumbnails, how.thumbnail)
         squares = [pool.submit(decode, decoding, file, row) for row, file in zip(rows, files, strict=True)]
-        with torch.inference_mode(), deterministic_cudnn():
+        with torch.inference_mode(), exact_cudnn():
             for start in range(0, len(rows), how.batch_size):
                 some = slice(start, start + how.batch_size)
                 _, pixels, bad = make_batch(rows[some], [square.result for square in squares[some]], decoding)

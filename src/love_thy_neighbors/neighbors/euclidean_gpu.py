@@ -54,7 +54,7 @@ class CandidatesOn:
 
     def __init__(self, device: torch.device, free_bytes: int | None = None) -> None:
         self.device, self.free_bytes, self.failed = device, free_bytes, False
-        self.kept: Tensor | None = None
+        self.features: Tensor | None = None
 
     def __call__(self, search: EuclideanSearch, queries: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray]:
         if not self.failed:
@@ -63,7 +63,7 @@ class CandidatesOn:
                     near, rows = self._nearest(search, queries, count)
                 return rows, bound(search, queries, near, count)
             except RuntimeError as error:  # also if memory runs out
-                self.failed, self.kept = True, None
+                self.failed, self.features = True, None
                 reason = str(error).splitlines()[0]
                 log.warning("Visual neighbours are computed on the processor, not on %s: %s", self.device, reason)
         return euclidean._candidates(search, queries, count)
@@ -71,17 +71,17 @@ class CandidatesOn:
     def _nearest(self, search: EuclideanSearch, queries: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray]:
         """|y|^2 - 2 x.y of the candidates, float32 [B, min(count, P)], and their rows."""
         table, pool = search.table, search.pool
-        if self.kept is None and len(pool) * table[:1].nbytes <= self._free() // 2:
-            self.kept = torch.empty((len(pool), table.shape[1]), dtype=_type(table), device=self.device)
+        if self.features is None and len(pool) * table[:1].nbytes <= self._free() // 2:
+            self.features = torch.empty((len(pool), table.shape[1]), dtype=_type(table), device=self.device)
             for start in range(0, len(pool), euclidean.POOL_BLOCK):
                 block = pool[start : start + euclidean.POOL_BLOCK]
-                self.kept[start : start + len(block)] = torch.from_numpy(table[block])
+                self.features[start : start + len(block)] = torch.from_numpy(table[block])
         x = self._sent(table[queries]).float()
         near = x.new_empty((len(queries), 0))
         places = torch.empty((len(queries), 0), dtype=torch.int64, device=self.device)
         for start in range(0, len(pool), euclidean.POOL_BLOCK):
             stop = min(start + euclidean.POOL_BLOCK, len(pool))
-            y = self._sent(table[pool[start:stop]]) if self.kept is None else self.kept[start:stop]
+            y = self._sent(table[pool[start:stop]]) if self.features is None else self.features[start:stop]
             distance = x @ y.float().t()  # the operations and their order that `bound` assumes
             distance *= -2
             distance += self._sent(search.lengths[start:stop].astype(np.float32))

@@ -21,7 +21,7 @@ def overlapping_vocabularies(vocabulary: np.ndarray, overlap: float, seed: int) 
     smoother than with independent draws, because a larger overlap contains the shared tags of a smaller one.
 
     Shapes: ``vocabulary`` [V] distinct column numbers in any order -> two sorted arrays [V // 2]: the training
-    vocabulary, which depends on ``vocabulary`` and ``seed`` alone, and the test vocabulary.
+    vocabulary, which depends only on ``vocabulary`` and ``seed``, and the test vocabulary.
 
     Raises `ValueError` for an overlap outside [0, 1] and for fewer than 2 columns.
     """

@@ -201,7 +201,7 @@ def _checked(names: Sequence[str], options: Options, how: Extraction, error: _Ro
 def _put(root: Path, card: dict[str, Any], table: _Table, side: int) -> None:
     """Move ``table`` into the collection; even if the process is killed, the card lists only complete tables."""
     if card["features"].pop(table.name, None) is not None:
-        write_json(root / "card.json", card)  # first the old entry goes, then the old file
+        write_json(root / "card.json", card)  # remove the old entry before the old file
     target = root / "features" / f"{table.name}.npy"
     with written_whole(target) as temporary:
         shutil.copyfile(table.path, temporary)

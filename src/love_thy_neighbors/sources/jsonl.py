@@ -20,6 +20,8 @@ from love_thy_neighbors.sources.rejects import Rejects, RowError
 from love_thy_neighbors.sources.release import GivenTable, Release, SourceOptions
 from love_thy_neighbors.sources.tables import records_table
 
+_HOW = "as the records file gives them"
+
 
 @dataclass(frozen=True, kw_only=True)
 class Options(SourceOptions):
@@ -71,10 +73,8 @@ def read(options: Options, how: Extraction, partial: Path) -> Release:
         about={
             "source": {"records": options.records.name, "lines": total},
             "licence": "not stated by the records file",
-            "labels": {"how": "as the records file gives them"},
-            "metadata": {
-                kind: {"how": "as the records file gives them"} for kind in metadata_columns(table.column_names)
-            },
+            "labels": {"how": _HOW},
+            "metadata": {kind: {"how": _HOW} for kind in metadata_columns(table.column_names)},
         },
         numbers=np.array(list(records), dtype=np.int64),
         files=files if options.images is not None else None,

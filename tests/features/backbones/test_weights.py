@@ -253,7 +253,7 @@ def test_a_failed_hub_download_names_the_url(server: str, trouble: str, monkeypa
         template = f"http://127.0.0.1:{closed_port()}/" + "{repo_id}/resolve/{revision}/{filename}"
     monkeypatch.setattr(huggingface_hub.constants, "HUGGINGFACE_CO_URL_TEMPLATE", template)
     url = template.format(repo_id="some/net", revision="main", filename="first.bin")
-    reason = "[Errno 111] Connection refused" if trouble == "closed" else "there is no such file in some/net"
+    reason = "[Errno 111] Connection refused" if trouble == "closed" else "some/net has no such file"
     with pytest.raises(UserError) as caught:
         on_hub("net", "some/net", ("first.bin",))
     for part in ("backbone: the weights of net", f"({reason})", f" {url} ", "weights=FILE"):

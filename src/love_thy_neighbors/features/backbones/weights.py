@@ -87,7 +87,7 @@ def on_hub(name: str, repository: str, files: Sequence[str]) -> Weights:
         except Exception as error:  # huggingface_hub, httpx and the system raise many kinds
             raise _cannot_fetch(name, error, f"{url} and give the file as weights=FILE") from None
         return Weights(path, sha256(path), url)
-    raise _cannot_fetch(name, f"there is no such file in {repository}", f"{url} and give the file as weights=FILE")
+    raise _cannot_fetch(name, f"{repository} has no such file", f"{url} and give the file as weights=FILE")
 
 
 def _cannot_fetch(name: str, why: object, cure: str) -> UserError:
