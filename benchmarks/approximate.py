@@ -1,19 +1,19 @@
-"""What approximate neighbours by tags would find, and what they cost: python benchmarks/approximate.py [--images ...].
+"""Recall and time of approximate neighbours by tags: python benchmarks/approximate.py [--images ...].
 
-Two ways of not comparing every image with every other, each with exact Jaccard similarity for the images that it does
-look at, the candidates:
+Two methods choose candidates instead of comparing all pairs of images; the candidates are ranked by exact Jaccard
+similarity:
 
-- *rarest*: of a query's tags, from the rarest on, as many are looked up in the inverted index as have at most C images
-  in all (at least one tag is). C bounds the work of a query whatever the number of images.
-- *MinHash*: images whose b bands of r hash minima agree in one band, at most CAP of each band's, are candidates. Two
-  images of similarity s agree in a band with probability s ** r.
+- *rarest*: looks up a query's tags in the inverted index, the rarest first, until they have C images in total (but at
+  least one tag). So the work per query does not grow with the number of images.
+- *MinHash*: images are candidates if one of b bands of r hash minima is equal, at most CAP per band. Two images of
+  similarity s have an equal band with probability s ** r.
 
-Made-up tags (counts as in the paper's Table 1), the tau most frequent, of the largest number of images; the smaller
-collections are random parts of it. So the vocabulary is fixed, as the paper's is, and posting lists grow as the images
-do. A sample of the images searches all of them. Recall at k: of the first k entries of the exact list, the share that
-the approximate list has, where any image as similar as the k-th stands for any other, as ties are frequent. Times are
-of one core, scaled up from the sample to all images; tables of bands are built for all images. Exact lists are by
-`nearest_by_jaccard`. Prints tables, and last one line of JSON.
+The tags are made up (counts as in the paper's Table 1, the tau most frequent); smaller collections are random parts of
+the largest one. So the vocabulary is fixed, as in the paper, and posting lists grow with the number of images. Queries
+are a sample of the images. Recall at k is the share of the first k entries of the exact list that the approximate list
+has; images with the similarity of the k-th count as equal, because ties are frequent. Times are of one core, scaled
+up from the sample to all images; the tables of bands are built for all images. Exact lists come from
+`nearest_by_jaccard`. Prints tables, and at the end one line of JSON.
 """
 
 import argparse
@@ -35,7 +35,7 @@ from love_thy_neighbors.neighbors.jaccard import nearest_by_jaccard
 from love_thy_neighbors.sources.synthetic.metadata import made_up_entries
 
 SAMPLE, DEPTH, CAP = 2_000, 20, 500
-TIMED = 5  # every so many-th image's exact list is timed
+TIMED = 5  # the exact list of every 5th image is timed
 LIMITS = (1_000, 4_000, 16_000, 64_000)  # C
 BANDS = ((32, 1), (32, 2), (64, 2), (128, 3), (256, 3))  # (b, r)
 
@@ -65,9 +65,9 @@ def similarity(indptr: np.ndarray, indices: np.ndarray, a: int, b: int) -> float
 def consider(
     best: np.ndarray, marked: np.ndarray, size: int, indptr: np.ndarray, indices: np.ndarray, image: int
 ) -> None:
-    """Put the similarity of an image to the query, whose ``size`` values are ``marked``, among the best [depth].
+    """Insert the similarity of an image to the query, whose ``size`` values are ``marked``, into the best [depth].
 
-    None is more similar than the smaller size over the larger: most images are told by that alone.
+    Two images are at most (smaller size) / (larger size) similar, which rejects most images at once.
     """
     values = indices[indptr[image] : indptr[image + 1]]
     if min(size, len(values)) <= best[-1] * max(size, len(values)):
@@ -129,7 +129,7 @@ def band_keys(indptr, indices, hashes, r):  # type: ignore[no-untyped-def]
 
 @numba.njit(cache=True)
 def by_bands(indptr, indices, keys, ordered, order, queries, cap, depth):  # type: ignore[no-untyped-def]
-    """As `by_rarest`; ``ordered`` [b, N] are the sorted ``keys`` [b, N] and ``order`` [b, N] their images."""
+    """Like `by_rarest`; ``ordered`` [b, N] are the sorted ``keys`` [b, N] and ``order`` [b, N] their images."""
     best, looked = np.zeros((len(queries), depth)), np.zeros(len(queries), np.int64)
     seen, marked = np.full(len(indptr) - 1, -1, np.int32), np.zeros(indices.max() + 1, np.uint8)
     for q in range(len(queries)):
@@ -154,9 +154,9 @@ def by_bands(indptr, indices, keys, ordered, order, queries, cap, depth):  # typ
 
 
 def recall(best: np.ndarray, exact: np.ndarray, k: int) -> float:
-    """Both [Q, depth] similarities, descending, 0 where there is no neighbour; queries without neighbours do not count.
+    """The share of entries of ``best`` that reach the k-th exact similarity, over queries that have neighbours.
 
-    The k-th exact similarity is what an entry has to reach.
+    Shapes: both [Q, depth], similarities in descending order, 0 where there is no neighbour.
     """
     there = np.minimum((exact > 0).sum(axis=1), k)
     last = exact[np.arange(len(exact)), np.maximum(there, 1) - 1]
@@ -165,7 +165,7 @@ def recall(best: np.ndarray, exact: np.ndarray, k: int) -> float:
 
 
 def exact_lists(tags: sparse.csr_matrix, queries: np.ndarray) -> tuple[np.ndarray, float]:
-    """Similarities of the exact lists [Q, depth], and core-seconds of all images' lists, by a part of the images."""
+    """Similarities of the exact lists [Q, depth], and core-seconds for all images, estimated from a part of them."""
     rows = np.arange(tags.shape[0])
 
     def timed(queries: np.ndarray) -> float:
@@ -173,7 +173,7 @@ def exact_lists(tags: sparse.csr_matrix, queries: np.ndarray) -> tuple[np.ndarra
         nearest_by_jaccard(tags, queries, rows, DEPTH, threads=1)
         return time.process_time() - since
 
-    index = min(timed(rows[:1]) for _ in range(2))  # what does not depend on the number of queries
+    index = min(timed(rows[:1]) for _ in range(2))  # the part that does not depend on the number of queries
     taken = index + (timed(rows[::TIMED]) - index) * TIMED
     found = np.zeros((len(queries), DEPTH))
     for q, nearest in enumerate(nearest_by_jaccard(tags, queries, rows, DEPTH)):
@@ -183,7 +183,7 @@ def exact_lists(tags: sparse.csr_matrix, queries: np.ndarray) -> tuple[np.ndarra
 
 
 def measured(tags: sparse.csr_matrix, queries: np.ndarray) -> dict[str, list[float]]:
-    """For each way: core-seconds of all images' lists, candidates a query, recall at 6 and at 20."""
+    """For each method: core-seconds for all images, candidates per query, recall at 6 and at 20."""
     images = tags.shape[0]
     exact, taken = exact_lists(tags, queries)
     found = {"exact": [taken, float(images), 1.0, 1.0]}
@@ -211,7 +211,7 @@ def measured(tags: sparse.csr_matrix, queries: np.ndarray) -> dict[str, list[flo
 
 
 def main() -> int:
-    """Measure, print, and end with one line of JSON."""
+    """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--images", type=int, nargs="+", default=[50_000, 100_000, 200_000, 400_000])
     parser.add_argument("--tau", type=int, default=5_000, help="how many tags, the most frequent, count")

@@ -1,8 +1,8 @@
-"""How many photos a second each backbone describes here: python benchmarks/extraction.py [--images 400].
+"""Photos per second of each backbone: python benchmarks/extraction.py [--images 400].
 
-Runs ``prepare.py source=folder`` on made-up JPEGs of 640 x 480 pixels in a process of its own, for each backbone, with
-random weights where the real ones would have to be downloaded (they take as long). It is run again with twice as many
-photos, and the difference counts: starting and loading do not. Prints a table, and last one line of JSON.
+Runs ``prepare.py source=folder`` on made-up JPEGs of 640 x 480 pixels for each backbone, with random weights instead of
+downloaded ones, which does not change the time. A second run has twice as many photos; the difference of the two is the
+result, so that start and loading do not count. Prints a table, and at the end one line of JSON.
 """
 
 import argparse
@@ -27,7 +27,7 @@ BACKBONES = ("efficientnet_lite0", "alexnet", "resnet50", "vgg16")
 
 
 def write_photos(folder: Path, count: int) -> None:
-    """Smooth random pictures with some noise: about 70 kB each, as photos of that size have."""
+    """Smooth random pictures with some noise: about 70 kB each, like photos of that size."""
     rng = np.random.default_rng(0)
     folder.mkdir()
     for number in range(count):
@@ -38,7 +38,7 @@ def write_photos(folder: Path, count: int) -> None:
 
 
 def seconds(photos: Path, out: Path, backbone: str, weights: list[str]) -> float:
-    """How long prepare.py takes."""
+    """The seconds that prepare.py takes."""
     command = [sys.executable, str(ROOT / "prepare.py"), "source=folder", f"root={photos}", f"out={out}"]
     started = time.monotonic()
     subprocess.run(
@@ -48,12 +48,12 @@ def seconds(photos: Path, out: Path, backbone: str, weights: list[str]) -> float
 
 
 def main() -> None:
-    """Measure, print, and end with one line of JSON."""
+    """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--images", type=int, default=200, help="photos in the smaller of the two runs")
     images = parser.parse_args().images
     shown = Table(title=f"{platform.processor() or platform.machine()}, {os.cpu_count()} cores, 640 x 480 JPEG")
-    for heading in ("backbone", "photos a second"):
+    for heading in ("backbone", "photos per second"):
         shown.add_column(heading)
     rates = {}
     with tempfile.TemporaryDirectory() as name:

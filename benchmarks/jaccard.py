@@ -1,13 +1,13 @@
-"""How fast exact neighbours by metadata are found: python benchmarks/jaccard.py [--images 110000 --tau 5000].
+"""The time of exact neighbours by metadata: python benchmarks/jaccard.py [--images 110000 --tau 5000].
 
-Every image of a made-up collection (counts as in the paper's Table 1, so 14.2 tags an image before the tau most
-frequent are kept; half the images of a tag are near its topic) searches all others, by `nearest_by_jaccard`, by
-sparse-dot-topn, and by SciPy's product of sparse matrices (on a sample of its blocks); scikit-learn and usearch search
-a smaller sample. Samples' times are scaled up. Sets, groups and the embedded collection follow. Compilation is not
-counted: everything is called on a few rows first. Samples of our lists are compared with brute force. Prints tables,
-and last one line of JSON, in which ``scipy_s`` is of the products alone. Exits with status 1 if a list is not exact.
+Searches the neighbours of all images of a made-up collection (counts as in the paper's Table 1: 14.2 tags per image,
+of which the tau most frequent count; half the images of a tag are near its topic) with `nearest_by_jaccard`, with
+sparse-dot-topn, and with SciPy's product of sparse matrices on a sample of blocks; scikit-learn and usearch search a
+smaller sample. Times of samples are scaled up. Then the same for sets, groups and the embedded collection. Compilation
+is not counted. Samples of our lists are compared with brute force. Prints tables, and last one line of JSON, where
+``scipy_s`` is the time of the products only. Exits with status 1 if a list is not exact.
 
-``--growth`` measures how time and memory of ours grow with the number of images instead, up to those named.
+``--growth`` measures instead how our time and memory grow with the number of images.
 """
 
 import argparse
@@ -36,12 +36,12 @@ from love_thy_neighbors.sources.synthetic.metadata import made_up_entries
 
 ROOT = Path(__file__).resolve().parents[1]
 CORES = len(os.sched_getaffinity(0))
-REPEATS, OTHER_REPEATS = 3, 2  # the least time counts, for ours and for sparse-dot-topn, in turns
+REPEATS, OTHER_REPEATS = 3, 2  # runs of ours and of sparse-dot-topn, in turns; the shortest counts
 CHECKED = 200  # queries compared with brute force
-BLOCK = 1_000  # queries a product of SciPy's
+BLOCK = 1_000  # queries per product with SciPy
 SCIPY_SHARE, USEARCH_QUERIES, SKLEARN_QUERIES, SKLEARN_IMAGES = 0.1, 300, 2, 10_000
 
-# Run in a process of its own, whose peak memory is that of the interpreter, the metadata and the search.
+# Runs in a separate process, so that its peak memory is that of the interpreter, the metadata and the search.
 SEARCH = """
 import sys, time
 import numpy as np
@@ -58,7 +58,7 @@ print(next(line.split()[1] for line in open("/proc/self/status") if line.startsw
 
 
 def made_up(images: int, tau: int) -> dict[str, sparse.csr_matrix]:
-    """Tags, sets and groups of a made-up collection, of the tags the tau most frequent."""
+    """The tau most frequent tags, the sets and the groups of a made-up collection."""
     found = {}
     for kind, entries in made_up_entries(images, seed=0)[0].items():
         ones = np.ones(len(entries.codes), dtype=np.uint8)
@@ -82,13 +82,13 @@ def ours(metadata: sparse.csr_matrix, depth: int) -> np.ndarray:
 
 
 def topn(metadata: sparse.csr_matrix, depth: int) -> sparse.csr_matrix:
-    """Those that share most values, the image itself among them: not the nearest by Jaccard distance."""
+    """The images that share most values, including the image itself: not the nearest by Jaccard distance."""
     counts = metadata.astype(np.float32)
     return sp_matmul_topn(counts, counts.T.tocsr(), top_n=depth + 1, n_threads=CORES)
 
 
 def both(metadata: sparse.csr_matrix, depth: int, repeats: int) -> tuple[float, float]:
-    """Least seconds of ours and of sparse-dot-topn, which take turns."""
+    """The shortest times in seconds of ours and of sparse-dot-topn, which run in turns."""
     few = metadata[:100]
     ours(few, depth), topn(few, depth)
     times = [(seconds(lambda: ours(metadata, depth)), seconds(lambda: topn(metadata, depth))) for _ in range(repeats)]
@@ -97,7 +97,7 @@ def both(metadata: sparse.csr_matrix, depth: int, repeats: int) -> tuple[float, 
 
 
 def scipy_seconds(metadata: sparse.csr_matrix, depth: int, share: float) -> tuple[float, float]:
-    """Seconds of the products alone, and with the lists made of them, from every so many-th block of queries."""
+    """Seconds of the products, and of products and lists, from a share of the blocks."""
     counts, sizes = metadata.astype(np.float32), np.diff(metadata.indptr)
     transposed = counts.T.tocsr()
     starts = np.arange(0, len(sizes), BLOCK)
@@ -138,7 +138,7 @@ def sklearn_seconds(metadata: sparse.csr_matrix, depth: int) -> float:
 
 
 def brute_force(metadata: sparse.csr_matrix, queries: np.ndarray, depth: int) -> np.ndarray:
-    """Lists from all pairs; quotients of numbers this small are never nearer to each other than doubles can tell."""
+    """Lists from all pairs; different fractions of such small numbers are different as doubles too."""
     sizes = np.diff(metadata.indptr).astype(np.int64)
     shared = (metadata[queries].astype(np.int32) @ metadata.astype(np.int32).T.tocsr()).toarray()
     similar = shared / np.maximum(1, sizes[queries][:, None] + sizes - shared)
@@ -153,12 +153,12 @@ def is_exact(metadata: sparse.csr_matrix, depth: int) -> bool:
 
 
 def in_a_process(metadata: sparse.csr_matrix, depth: int) -> tuple[float, float, float]:
-    """Seconds, seconds of all cores together and peak memory (MiB) of ours, in a process of its own."""
+    """Seconds, core-seconds and peak memory (MiB) of ours, in a separate process."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "metadata.npz"
         sparse.save_npz(path, metadata, compressed=False)
         command = [sys.executable, "-c", SEARCH, str(path), str(depth)]
-        # The kernel counts the peak of the program that starts another as the other's; the child looks itself.
+        # The child reads its own peak: the parent's view of it would include the parent's memory.
         printed = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True).stdout.split()
     return float(printed[0]), float(printed[1]), int(printed[2]) / 1024
 
@@ -171,7 +171,7 @@ def table(title: str, *headings: str) -> Table:
 
 
 def compare(images: int, tau: int, depth: int) -> dict[str, float | bool]:
-    """All sides on tags, then ours and sparse-dot-topn on the other kinds and on the embedded collection."""
+    """All programs on tags, then ours and sparse-dot-topn on the other types and on the embedded collection."""
     console, metadata = Console(width=120), made_up(images, tau)
     tags, sample = metadata["tags"], np.random.default_rng(1).permutation(images)[:USEARCH_QUERIES]
     our_s, topn_s = both(tags, depth, REPEATS)
@@ -219,7 +219,7 @@ def compare(images: int, tau: int, depth: int) -> dict[str, float | bool]:
 def growth(sizes: list[int], tau: int, depth: int) -> dict[str, dict[str, object]]:
     """Seconds and peak memory of ours for each number of images, and the exponent b of a * images ** b.
 
-    The exponent is that of the cores' seconds, which other programs that run at the time disturb least.
+    The exponent is fitted on core-seconds, which other running programs change least.
     """
     shown = table("", "", *(f"{images:,}" for images in sizes), "exponent")
     found: dict[str, list[tuple[float, ...]]] = {}
@@ -241,7 +241,7 @@ def growth(sizes: list[int], tau: int, depth: int) -> dict[str, dict[str, object
 
 
 def main() -> int:
-    """Measure, print, and end with one line of JSON."""
+    """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--images", type=int, default=110_000)
     parser.add_argument("--tau", type=int, default=5_000, help="how many tags, the most frequent, count")

@@ -1,12 +1,12 @@
-"""How long mAP_L and mAP_I take at the paper's size: python benchmarks/metrics.py [--images 40253 --labels 81].
+"""The time of mAP_L and mAP_I at the paper's size: python benchmarks/metrics.py [--images 40253 --labels 81].
 
-Made-up scores and labels, 2.4 labels an image as in NUS-WIDE, every fourth score rounded so that there are ties. Takes
-the average precision of each label and of each image by `love_thy_neighbors.metrics`, by torchmetrics and by
-scikit-learn, in one process and in turns, and compares the values one by one. Prints a table and last one line of JSON:
-best times in seconds. Exits with status 1 if a value differs by more than 1e-5.
+Scores and labels are made up, 2.4 labels per image as in NUS-WIDE; every fourth score is rounded, so that there are
+ties. `love_thy_neighbors.metrics`, torchmetrics and scikit-learn compute the average precision of each label and each
+image in one process, in turns, and the values are compared. Prints a table, and at the end one line of JSON with the
+shortest times in seconds. Exits with status 1 if a value differs by more than 1e-5.
 
-Neither of the others has mAP_I: their average precision of a label is given the transposed arrays, on a sample of the
-images whose time is scaled up. torchmetrics counts in float32.
+The other two have no mAP_I: they get the transposed arrays of a sample of the images, whose time is scaled up.
+torchmetrics computes in float32.
 """
 
 import argparse
@@ -74,7 +74,7 @@ def main() -> int:
     others = {"torchmetrics": by_torchmetrics, "scikit-learn": by_scikit_learn}
     times: dict[str, tuple[list[float], list[float]]] = {name: ([], []) for name in ("ours", *others)}
     differences: dict[str, float] = dict.fromkeys(others, 0.0)
-    average_precision_per_label(scores, labels)  # threads start, memory is asked for
+    average_precision_per_label(scores, labels)  # starts threads and allocates memory
     for _ in range(options.repeats):
         for place, function in enumerate((average_precision_per_label, average_precision_per_image)):
             seconds, ours = timed(function, scores, labels)

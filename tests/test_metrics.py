@@ -1,4 +1,4 @@
-"""Section 4.2's metrics: against scikit-learn and torchmetrics, by hand, by their laws, and over two processes."""
+"""The metrics of section 4.2 against scikit-learn, torchmetrics and small examples, and with two processes."""
 
 import doctest
 import math
@@ -125,7 +125,7 @@ def test_zero_and_minus_zero_tie() -> None:
 
 @settings(max_examples=100, deadline=None)
 @given(annotations(), st.integers(1, 8))
-def test_labels_are_assigned_as_a_stable_sort_ranks_them(annotated: tuple[Tensor, Tensor], n: int) -> None:
+def test_labels_are_assigned_in_the_order_of_a_stable_sort(annotated: tuple[Tensor, Tensor], n: int) -> None:
     scores, _ = annotated
     best = scores.sort(dim=1, descending=True, stable=True).indices[:, :n]
     expected = torch.zeros_like(scores, dtype=torch.bool).scatter_(1, best, True)
@@ -134,7 +134,7 @@ def test_labels_are_assigned_as_a_stable_sort_ranks_them(annotated: tuple[Tensor
 
 @settings(max_examples=100, deadline=None)
 @given(annotations())
-def test_bisection_finds_what_searchsorted_finds(annotated: tuple[Tensor, Tensor]) -> None:
+def test_bisection_equals_searchsorted(annotated: tuple[Tensor, Tensor]) -> None:
     ascending = metrics._sorted_rows(annotated[0])
     assert torch.equal(ascending, annotated[0].sort(dim=1).values)
     row = torch.arange(len(ascending)).repeat_interleave(9)
@@ -143,12 +143,12 @@ def test_bisection_finds_what_searchsorted_finds(annotated: tuple[Tensor, Tensor
     assert torch.equal(metrics._count_below(value, row, ascending), expected)
 
 
-def test_more_labels_asked_for_than_there_are() -> None:
+def test_n_larger_than_the_number_of_labels() -> None:
     result = precision_recall_at_n(torch.tensor([[1.0, 2.0]]), torch.tensor([[1, 0]]), n=3)
     assert (result["Prec_I"], result["Rec_I"]) == (0.5, 1.0)
 
 
-def test_what_is_left_out_is_counted() -> None:
+def test_labels_and_images_left_out_are_counted() -> None:
     scores = torch.tensor([[3.0, 2, 1], [3, 2, 1], [1, 2, 3]])
     result = annotation_metrics(scores, torch.tensor([[1, 0, 0], [0, 0, 0], [0, 0, 0]]))
     assert (result["labels_without_positives"], result["images_without_labels"]) == (2, 2)
@@ -158,7 +158,7 @@ def test_what_is_left_out_is_counted() -> None:
 
 
 @pytest.mark.parametrize("shape", [(0, 3), (3, 0), (0, 0), (2, 3)])
-def test_nothing_to_rank_is_nan_and_no_error(shape: tuple[int, int]) -> None:
+def test_empty_input_gives_nan(shape: tuple[int, int]) -> None:
     result = annotation_metrics(torch.zeros(shape), torch.zeros(shape, dtype=torch.long))
     assert math.isnan(result["mAP_L"])
     assert math.isnan(result["Rec_O"])
@@ -167,7 +167,7 @@ def test_nothing_to_rank_is_nan_and_no_error(shape: tuple[int, int]) -> None:
 
 @settings(max_examples=100, deadline=None)
 @given(annotations(), st.randoms(use_true_random=False))
-def test_ranks_alone_count_and_the_order_of_images_does_not(annotated: tuple[Tensor, Tensor], random) -> None:
+def test_only_ranks_matter(annotated: tuple[Tensor, Tensor], random) -> None:
     scores, labels = annotated
     expected = annotation_metrics(scores, labels)
     order = torch.tensor(random.sample(range(len(scores)), len(scores)))
@@ -198,7 +198,7 @@ def test_overall_recall_over_precision_is_the_same_for_all_scores() -> None:
     "function",
     [average_precision_per_label, average_precision_per_image, precision_recall_at_n, annotation_metrics],
 )
-def test_scores_that_cannot_be_ranked_are_refused(function) -> None:
+def test_wrong_scores(function) -> None:
     scores, labels = torch.tensor([[0.5, math.nan], [0.1, 0.2]]), torch.tensor([[1, 0], [0, 1]])
     with pytest.raises(ValueError, match="scores of 1 of 2 images are NaN"):
         function(scores, labels)
@@ -206,7 +206,7 @@ def test_scores_that_cannot_be_ranked_are_refused(function) -> None:
         function(scores, labels[:1])
 
 
-def test_assigning_no_label_is_refused() -> None:
+def test_n_below_1() -> None:
     with pytest.raises(ValueError, match="n = 0"):
         precision_recall_at_n(torch.zeros(1, 2), torch.zeros(1, 2), n=0)
 

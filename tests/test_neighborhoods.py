@@ -119,7 +119,7 @@ def test_many_samples_approach_the_closed_form() -> None:
 
 @given(st.floats(0, 0.9), st.integers(0, 5))
 @settings(max_examples=30, deadline=None)
-def test_dropping_empties_whole_neighborhoods_and_touches_no_other(probability: float, seed: int) -> None:
+def test_dropping_empties_complete_neighborhoods_and_changes_no_other(probability: float, seed: int) -> None:
     neighborhoods = torch.arange(4000 * 3).view(4000, 3)
     left = drop(neighborhoods, probability, torch.Generator().manual_seed(seed))
     emptied = (left < 0).any(dim=1)

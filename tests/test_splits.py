@@ -1,4 +1,4 @@
-"""Partitions: sizes, seeds, whole albums, unlabelled images, discards."""
+"""Partitions: sizes, seeds, complete sets, unlabelled images, images left out."""
 
 import numpy as np
 import pytest
@@ -82,21 +82,21 @@ def test_a_split_does_not_depend_on_the_labels_values() -> None:
         ((0.5, 0.3, 0), "must be three positive numbers"),
         ((0.6, 0.3, 0.2), "must add up to at most 1"),
         ((100, 0.5, 0.5), "counts must be whole numbers"),
-        ((300, 300, 300), "900 images are asked for, but the collection has"),
+        ((300, 300, 300), "900 images are more than the"),
         ((0.99, 0.005, 0.001), "part of split 0 is empty"),
     ],
 )
-def test_sizes_that_cannot_be(sizes: tuple[float, ...], message: str) -> None:
+def test_wrong_sizes(sizes: tuple[float, ...], message: str) -> None:
     with pytest.raises(UserError, match=message):
         make_split(matrix(200, 3, 0.9, 0), sizes, 0)
 
 
 def test_a_collection_without_labels_is_one_sentence() -> None:
-    with pytest.raises(UserError, match=r"^data.dir: the collection has no labels, so nothing can be learned; "):
+    with pytest.raises(UserError, match=r"^data.dir: "):
         make_split(sparse.csr_matrix((30, 0), dtype=np.uint8), (0.6, 0.2, 0.2), 0, keep_unlabelled=True)
 
 
-def test_a_split_of_the_release_is_taken_as_it_is() -> None:
+def test_a_split_of_the_release_is_not_changed() -> None:
     labels = sparse.csr_matrix(np.array([[1], [1], [1], [0], [1], [0]], dtype=np.uint8))
     parts = np.array([2, 0, 1, 0, -1, 1], dtype=np.int8)
     plain = given_split(parts, labels)

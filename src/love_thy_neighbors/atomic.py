@@ -1,4 +1,4 @@
-"""Files that are there whole or not at all, whenever the process is killed."""
+"""Writes files atomically: even if the process is killed, a file is complete or does not exist."""
 
 import json
 import os
@@ -14,9 +14,9 @@ import numpy as np
 
 @contextmanager
 def written_whole(path: Path) -> Iterator[Path]:
-    """Yield a temporary path beside ``path``; on success it becomes ``path``, else it is removed.
+    """Yield a temporary path beside ``path``; on success it is renamed to ``path``, otherwise it is removed.
 
-    The rename is atomic within one file system, so a reader sees the old file, the new one, or none.
+    The rename is atomic within one file system, so a reader sees the old file, the new file, or none.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".tmp")
@@ -26,7 +26,7 @@ def written_whole(path: Path) -> Iterator[Path]:
         yield temporary
         with temporary.open("rb") as written:
             os.fsync(written.fileno())
-        temporary.chmod(0o644)  # mkstemp makes 0600; results are for colleagues to read
+        temporary.chmod(0o644)  # mkstemp sets 0600, but colleagues may read results
         temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
@@ -34,7 +34,7 @@ def written_whole(path: Path) -> Iterator[Path]:
 
 @contextmanager
 def folder_written_whole(folder: Path) -> Iterator[Path]:
-    """Yield a temporary folder beside ``folder``; on success it takes that name, replacing the old one."""
+    """Yield a temporary folder beside ``folder``; on success it replaces ``folder``."""
     folder = folder.absolute()
     folder.parent.mkdir(parents=True, exist_ok=True)
     temporary = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f".{folder.name}.", suffix=".tmp"))
@@ -42,7 +42,7 @@ def folder_written_whole(folder: Path) -> Iterator[Path]:
         yield temporary
         temporary.chmod(0o755)
         if folder.exists():
-            # Two renames: a folder cannot be replaced in one. Between them only the old name is gone.
+            # A folder cannot be replaced in one rename. Between the two, both folders exist under other names.
             retired = temporary.with_suffix(".old")
             folder.rename(retired)
             try:
@@ -58,13 +58,13 @@ def folder_written_whole(folder: Path) -> Iterator[Path]:
 
 
 def write_json(path: Path, value: Any) -> None:
-    """Write ``value`` as indented UTF-8 JSON with a closing newline, whole."""
+    """Write ``value`` atomically as indented UTF-8 JSON with a final newline."""
     text = json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
     with written_whole(path) as temporary:
         temporary.write_text(text, encoding="utf-8")
 
 
 def write_npy(path: Path, array: np.ndarray) -> None:
-    """Write ``array`` as ``.npy``, whole and without pickle."""
+    """Write ``array`` atomically as ``.npy`` without pickle."""
     with written_whole(path) as temporary, temporary.open("wb") as file:
         np.save(file, array, allow_pickle=False)

@@ -1,11 +1,11 @@
-"""The one exception that reaches a user as a sentence instead of a traceback."""
+"""The exception that a user sees as one sentence without a traceback."""
 
 
 class UserError(Exception):
-    """A mistake in what the user gave: a config value, a file, a record.
+    """A mistake in the user's input: a config value, a file, a record.
 
-    The message is one sentence that names the file, line, row or key, and says what to do. The entry
-    points print it and exit with status 1; every other exception is a bug and keeps its traceback.
+    The message is one sentence that names the file, line, row or key, and says what to do. The programs print it and
+    exit with status 1. Every other exception is a bug and keeps its traceback.
     """
 
 

@@ -1,12 +1,12 @@
 """Average precision, and precision and recall at n (paper, section 4.2).
 
 Everything is exact and vectorised over images and labels, on any device. ``scores`` [N, L] are real numbers, larger
-for labels that the model holds more likely; ``labels`` [N, L] are 0 or 1. Ties in the scores of a ranking take the
-worst rank, so that a constant score earns no more than the frequency of the label.
+for more likely labels; ``labels`` [N, L] are 0 or 1. Tied scores get the worst rank, so a constant score gives the
+frequency of the label.
 
-The paper's ``Prec_I`` and ``Rec_I`` are means of per-image values. With n labels for every image the ratio of overall
-recall to overall precision is n / (mean labels per image), the same for every method; in Table 2 it varies. The
-overall values, which Gong et al. report, are ``Prec_O`` and ``Rec_O``.
+The paper's ``Prec_I`` and ``Rec_I`` are means of per-image values: if they were overall values, their ratio would be
+n / (mean labels per image) for every method, but in Table 2 it varies. The overall values, which Gong et al. report,
+are ``Prec_O`` and ``Rec_O``.
 """
 
 from typing import Any
@@ -54,7 +54,7 @@ def average_precision_per_image(scores: Tensor, labels: Tensor) -> Tensor:
 
 
 def precision_recall_at_n(scores: Tensor, labels: Tensor, n: int = 3) -> dict[str, float]:
-    """Precision and recall when every image is given its n best-scored labels (section 4.2, n = 3 in Table 2).
+    """Precision and recall when every image gets its n labels of the highest scores (section 4.2, n = 3 in Table 2).
 
     With A the assigned and T the true image-label pairs, A_l and T_l those of a label, A_x and T_x those of an image:
 
@@ -62,10 +62,10 @@ def precision_recall_at_n(scores: Tensor, labels: Tensor, n: int = 3) -> dict[st
         Prec_I, Rec_I = mean over images with T_x > 0 of |A_x & T_x| / |A_x|  and  |A_x & T_x| / |T_x|
         Prec_O, Rec_O = |A & T| / |A|  and  |A & T| / |T|
 
-    A label that is never assigned has precision 0. Where scores tie, the label with the lower index is assigned, on
-    every device. If n exceeds L, all L labels are assigned.
+    A label that is never assigned has precision 0. For tied scores, the label with the lower index is assigned. If n is
+    larger than L, all L labels are assigned.
 
-    Shapes: ``scores`` and ``labels`` [N, L]. Returns fractions of 1, NaN where nothing is left to take the mean of.
+    Shapes: ``scores`` and ``labels`` [N, L]. Returns fractions of 1, NaN for a mean over nothing.
     Raises `ValueError` for n below 1, shapes that differ and scores that are NaN.
 
     >>> scores = torch.tensor([[0.9, 0.8, 0.1], [0.2, 0.7, 0.6]])
@@ -78,11 +78,10 @@ def precision_recall_at_n(scores: Tensor, labels: Tensor, n: int = 3) -> dict[st
 
 
 def annotation_metrics(scores: Tensor, labels: Tensor, n: int = 3) -> dict[str, float]:
-    """The columns of Table 2 in percent, the overall values, and what was left out of the means (section 4.2).
+    """The columns of Table 2 and the overall values in percent (section 4.2).
 
-    Shapes: ``scores`` and ``labels`` [N, L]. Keys: ``mAP_L mAP_I Prec_L Rec_L Prec_I Rec_I Prec_O Rec_O`` in percent;
-    ``labels_without_positives`` and ``images_without_labels`` are counts of labels and images that the per-label and
-    per-image means leave out.
+    Shapes: ``scores`` and ``labels`` [N, L]. Keys: ``mAP_L mAP_I Prec_L Rec_L Prec_I Rec_I Prec_O Rec_O``, and the
+    counts ``labels_without_positives`` and ``images_without_labels``, which the means leave out.
     Raises `ValueError` for n below 1, shapes that differ and scores that are NaN.
 
     >>> scores = torch.tensor([[0.9, 0.8, 0.1], [0.2, 0.7, 0.6]])
@@ -106,10 +105,10 @@ def annotation_metrics(scores: Tensor, labels: Tensor, n: int = 3) -> dict[str, 
 class AnnotationMetrics(Metric):
     """`annotation_metrics` over all batches of an epoch and all processes of a distributed run.
 
-    A distributed sampler pads its shards with images that another process has too, so every row comes with the index
-    of its image and counts once. Processes may see different numbers of batches, or none.
+    A distributed sampler may give an image to two processes, so every row comes with the index of its image and counts
+    once. Processes may get different numbers of batches, or none.
 
-    ``num_labels`` is L: a process that saw no batch must still know the shape of what it sends.
+    ``num_labels`` is L, because a process without a batch must also send an array of the right shape.
 
     >>> metric = AnnotationMetrics(num_labels=2, n=1)
     >>> scores, labels = torch.tensor([[0.9, 0.1], [0.3, 0.6]]), torch.tensor([[1, 0], [1, 0]])
@@ -137,40 +136,40 @@ class AnnotationMetrics(Metric):
             self.add_state(state, default=[], dist_reduce_fx="cat")
 
     def update(self, scores: Tensor, labels: Tensor, index: Tensor) -> None:
-        """Take in a batch. Shapes: ``scores`` and ``labels`` [B, L], ``index`` [B] row numbers of the collection."""
+        """Add a batch. Shapes: ``scores`` and ``labels`` [B, L], ``index`` [B] row numbers of the collection."""
         expected = (len(index), self.num_labels)
         if scores.shape != expected or labels.shape != expected:
             raise ValueError(
                 f"scores {tuple(scores.shape)} and labels {tuple(labels.shape)} must both be {expected}: "
-                "one row an index, one column a label."
+                "one row per index, one column per label."
             )
         self._append(scores, labels, index)
 
     def sync(self, *args: Any, **kwargs: Any) -> None:
         """Gather the states of all processes.
 
-        For a process without a batch torchmetrics would send a one-dimensional float tensor whatever the state, which
-        ends in a crash or a hang; an empty batch of the right shape and dtype is gathered like any other.
+        For a process without a batch, torchmetrics would send a tensor of the wrong shape, and the run would crash or
+        hang. So such a process first adds an empty batch.
         """
         self._append_empty_batch_if_none()
         super().sync(*args, **kwargs)
 
     def compute(self) -> dict[str, float]:
-        """`annotation_metrics` of every image once, in percent; the same in every process."""
+        """`annotation_metrics` of all images, each once; the same in every process."""
         _, scores, labels = self._images_once()
         return annotation_metrics(scores, labels, self.n)
 
     def gathered(self) -> tuple[Tensor, Tensor]:
-        """Row numbers [N] in ascending order and their scores [N, L], gathered from all processes.
+        """Row numbers [N], ascending, and their scores [N, L], gathered from all processes.
 
-        Every process has to call it, also when only one of them writes the scores.
+        Every process must call it, even if only one writes the scores.
         """
         with self.sync_context(dist_sync_fn=self.dist_sync_fn):
             index, scores, _ = self._images_once()
         return index, scores
 
     def _append(self, scores: Tensor, labels: Tensor, index: Tensor) -> None:
-        # One dtype in every process, since what is gathered is read back with the receiver's dtype.
+        # The same types in every process, because a receiver reads the data with its own type.
         self.scores.append(scores.detach().to(torch.float32))
         self.labels.append(labels.detach().to(torch.uint8))
         self.index.append(index.detach().to(torch.int64))
@@ -205,10 +204,9 @@ def _check(scores: Tensor, labels: Tensor) -> None:
 
 
 def _sorted_rows(scores: Tensor) -> Tensor:
-    """Each row in ascending order, values alone.
+    """Each row sorted in ascending order.
 
-    No metric needs to know which image a score belonged to, and values without their places sort many times faster: on
-    a CPU with NumPy, which does it with vector instructions.
+    The metrics need no argsort, and sorting alone is many times faster, on a CPU with NumPy's vector instructions.
     """
     if scores.device.type == "cpu" and scores.dtype in (torch.float32, torch.float64):
         return torch.from_numpy(np.sort(scores.detach().numpy(), axis=1))
@@ -218,31 +216,31 @@ def _sorted_rows(scores: Tensor) -> Tensor:
 def _average_precision(scores: Tensor, labels: Tensor, ascending: Tensor) -> Tensor:
     """Average precision of each row. Shapes: all [R, K], ``ascending`` the rows of ``scores`` sorted; returns [R].
 
-    Only the positives, few of all, are looked up: the precision at a positive is the number of positives with at least
-    its score over the number of all with at least its score, so that ties take the worst rank by themselves.
+    The precision at a positive is the number of positives with at least its score, divided by the number of all with at
+    least its score; so ties get the worst rank. Only the positives are looked up, which are few.
     """
     R, K = scores.shape
     row, column = labels.nonzero(as_tuple=True)
     if len(row) == 0:
         return torch.full((R,), torch.nan, dtype=torch.float64, device=scores.device)
     value = scores[row, column]
-    # Sorted by value and then, keeping that order, by row: each row's positives from low to high.
+    # Two stable sorts, by value and by row, put each row's positives in ascending order.
     order = value.argsort()
     order = order[row[order].argsort(stable=True)]
     row, value = row[order], value[order]
     count = torch.bincount(row, minlength=R)
-    end = count.cumsum(0)[row]  # where the positives of this one's row end
+    end = count.cumsum(0)[row]  # where the positives of the row end
     place = torch.arange(len(row), device=row.device)
-    first = torch.ones_like(row, dtype=torch.bool)  # of the positives of a row that tie
+    first = torch.ones_like(row, dtype=torch.bool)  # of tied positives
     first[1:] = (value[1:] != value[:-1]) | (row[1:] != row[:-1])
     first_place = torch.where(first, place, 0).cummax(0).values
     precision = (end - first_place).double() / (K - _count_below(value, row, ascending))
-    # Not added atomically: the same figures on every run of a GPU. Nothing divided by nothing is NaN.
+    # No atomic additions, so a GPU gives the same result in every run. A row without positives gives 0 / 0 = NaN.
     return torch.segment_reduce(precision, "sum", lengths=count, initial=0) / count
 
 
 def _count_below(value: Tensor, row: Tensor, ascending: Tensor) -> Tensor:
-    """How many of ``ascending[row]`` are smaller than ``value``, for all pairs at once by bisection.
+    """How many entries of ``ascending[row]`` are smaller than ``value``, by bisection for all pairs at once.
 
     Shapes: ``value`` and ``row`` [P], ``ascending`` [R, K] with sorted rows; returns [P].
     """
@@ -257,7 +255,7 @@ def _count_below(value: Tensor, row: Tensor, ascending: Tensor) -> Tensor:
 
 
 def _assigned(scores: Tensor, n: int, ascending: Tensor) -> Tensor:
-    """Boolean [N, L]: the n best-scored labels of each image, the lower index first where scores tie."""
+    """Boolean [N, L]: the n labels with the highest scores of each image; ties go to the lower index."""
     K = scores.shape[1]
     if n >= K:
         return torch.ones_like(scores, dtype=torch.bool)
@@ -273,7 +271,7 @@ def _precision_recall(scores: Tensor, labels: Tensor, n: int, ascending: Tensor)
     true = labels != 0
     assigned = _assigned(scores, n, ascending)
     hit = assigned & true
-    # Per-label, per-image and overall are the same two fractions, summed over images, over labels, over both.
+    # Per-label, per-image and overall values are the same fractions, summed over images, labels, or both.
     result = {}
     for suffix, dims in (("L", (0,)), ("I", (1,)), ("O", (0, 1))):
         hits, given, truth = (pairs.sum(dim=dims).double() for pairs in (hit, assigned, true))

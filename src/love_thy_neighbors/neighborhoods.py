@@ -14,8 +14,9 @@ from torch import Tensor
 def sample(neighbors: Tensor, m: int, samples: int, generator: torch.Generator) -> Tensor:
     """Draw ``samples`` neighborhoods of size m for every row, uniformly, each without replacement.
 
-    Every neighbour gets a random key and the m smallest keys win; absent ones get a larger key than any, so they are
-    taken only when there are fewer than m others. Drawn on the CPU, so that a seed means the same on every device.
+    Every neighbour gets a random key, and the m neighbours with the smallest keys are taken. Absent ones get the
+    largest key, so they are taken only if there are fewer than m neighbours. Drawn on the CPU, so that a seed gives
+    the same result on every device.
 
     Shapes: neighbors [N, M] int with -1 for none -> [N, samples * m], each run of m one neighborhood, -1 for none.
     """
@@ -29,9 +30,9 @@ def sample(neighbors: Tensor, m: int, samples: int, generator: torch.Generator) 
 def drop(neighborhoods: Tensor, probability: float, generator: torch.Generator) -> Tensor:
     """Empty each row's neighborhood with ``probability``, as if the image had no neighbours. Not in the paper.
 
-    Where many images have no neighbours, a model trained mostly with them scores the others on another scale: the image
-    tower, fitted to training images, is never made to be right alone. Labels are ranked across all images, so this
-    costs more than the neighbours bring on a small collection.
+    A model that is always trained with neighbours does not learn to score an image without them: such images get scores
+    on another scale. AP_l ranks all images by these scores, so on a small collection this costs more than the
+    neighbours gain.
 
     Shapes: neighborhoods [N, K] int with -1 for none -> [N, K].
     """
@@ -51,18 +52,18 @@ def mean_of_max(v: Tensor, mask: Tensor, m: int) -> Tensor:
 def expected_max(v: Tensor, mask: Tensor, m: int) -> Tensor:
     """v_z averaged over *all* m-subsets of the neighbours, exactly: Eq. 1 in closed form.
 
-    W_y is linear, so averaging scores is averaging v_z. Of the C(r, m) subsets, C(k-1, m-1) have the k-th smallest
-    value as their maximum, so with values sorted ascending, v_(1) <= ... <= v_(r),
+    W_y is linear, so the mean of the scores is the score of the mean v_z. Of the C(r, m) subsets, C(k-1, m-1) have the
+    k-th smallest value as their maximum, so with sorted values v_(1) <= ... <= v_(r),
 
         E[max] = sum_k C(k-1, m-1) / C(r, m) * v_(k),
 
-    with min(m, r) in place of m where there are fewer neighbours, and 0 where there is none. Differentiable.
+    with min(m, r) instead of m if there are fewer than m neighbours, and 0 if there is none. Differentiable.
 
     Shapes: v [B, M, h], mask [B, M] boolean -> [B, h].
     """
     weights = _subset_weights(v.shape[1], m).to(device=v.device, dtype=v.dtype)[mask.sum(dim=1)]
     absent = ~mask.unsqueeze(-1)
-    # Absent neighbours sort to the front, where their weight is zero; zero times -inf would be NaN.
+    # -inf moves absent neighbours to the front, where their weight is 0; then 0 replaces it, because 0 * -inf is NaN.
     ascending = v.masked_fill(absent, -torch.inf).sort(dim=1).values
     ascending = ascending.masked_fill(ascending == -torch.inf, 0)
     return torch.einsum("bk,bkh->bh", weights, ascending)

@@ -14,10 +14,10 @@ PARTS = ("train", "val", "test")
 
 @dataclass(frozen=True)
 class Split:
-    """Row numbers of one split, each array sorted.
+    """Sorted row numbers of one split.
 
-    ``rows[part]`` are the labelled images that are trained on or scored; ``neighbors[part]`` also holds the unlabelled
-    ones that may be their neighbours and nothing else.
+    ``rows[part]`` are the labelled images for training or scoring; ``neighbors[part]`` are these and the unlabelled
+    images, which may only be neighbours.
     """
 
     rows: dict[str, np.ndarray]
@@ -35,26 +35,20 @@ def make_split(
 ) -> Split:
     """Partition the images at random; the same arguments give the same split on every machine.
 
-    Images without any label are left out, or with ``keep_unlabelled`` dealt out too, as neighbours only. With ``sets``,
-    images that share a set (directly or through others) stay together, so that no album is in two parts; sizes are then
-    met as nearly as whole albums allow.
+    Images without any label are left out; with ``keep_unlabelled`` they are split too, but serve only as neighbours.
+    With ``sets``, images that share a set (directly or through other images) stay in one part, and the sizes are as
+    close as complete sets allow.
 
-    Args:
-        labels: [N, L] binary.
-        sizes: of training, validation and test: fractions that add up to at most 1, or counts of labelled images.
-        split: the number of the split, which seeds it.
-        sets: [N, S] binary, or None to deal out single images.
-        discard: boolean [N], images that take no part at all.
-
-    Raises:
-        UserError: sizes that are not three, negative, mixed, more than there are, or a part that comes out empty.
+    ``labels`` [N, L] and ``sets`` [N, S] are binary. ``sizes`` of training, validation and test are fractions that add
+    up to at most 1, or counts of labelled images. ``split`` is the random seed. ``discard`` boolean [N] are images to
+    leave out. Raises `UserError` for wrong sizes, more images than there are, and an empty part.
     """
     labelled = np.diff(labels.indptr) > 0
     taking_part = labelled | keep_unlabelled
     if discard is not None:
         labelled, taking_part = labelled & ~discard, taking_part & ~discard
     if not labelled.any():
-        raise UserError("data.dir: the collection has no labels, so nothing can be learned; give prepare.py some.")
+        raise UserError("data.dir: the collection has no labelled images; give prepare.py labels.")
     quotas = _quotas(sizes, int(labelled.sum()))
     units = _units(sets, len(labelled))
     order = np.random.default_rng([0x5EED, split]).permutation(units.max(initial=-1) + 1)
@@ -62,50 +56,46 @@ def make_split(
     rank[order] = np.arange(len(order))
     shuffled = np.flatnonzero(taking_part)
     shuffled = shuffled[np.lexsort((shuffled, rank[units[shuffled]]))]
-    part = _deal(rank[units[shuffled]], labelled[shuffled], quotas)
-    rows, neighbors = {}, {}
-    for number, name in enumerate(PARTS):
-        members = np.sort(shuffled[part == number])
-        neighbors[name] = members
-        rows[name] = members[labelled[members]]
-        if not len(rows[name]):
-            raise UserError(
-                f"data.split_sizes: the {name} part of split {split} is empty; there are {int(labelled.sum())} "
-                "labelled images, so give larger sizes, or split_by=image."
-            )
-    return Split(rows, neighbors)
+    part = _assign_parts(rank[units[shuffled]], labelled[shuffled], quotas)
+    neighbors = {name: np.sort(shuffled[part == number]) for number, name in enumerate(PARTS)}
+    return _labelled_parts(
+        neighbors,
+        labelled,
+        f"data.split_sizes: the {{}} part of split {split} is empty; there are {int(labelled.sum())} labelled images, "
+        "so give larger sizes, or split_by=image.",
+    )
 
 
 def given_split(parts: np.ndarray, labels: sparse.csr_matrix, *, keep_unlabelled: bool = False) -> Split:
-    """A split that the release defines itself, such as the paper's own five; its images are chosen already, so none is
-    discarded for want of metadata.
+    """A split that the release defines, such as the paper's five; images without metadata stay in it.
 
-    Args:
-        parts: int8 [N]: 0 for a training, 1 for a validation, 2 for a test image, -1 for one that takes no part.
-        labels, keep_unlabelled: as in `make_split`.
-
-    Raises:
-        UserError: a part without a labelled image.
+    ``parts`` int8 [N] is 0 for a training, 1 for a validation, 2 for a test image, -1 for an image that is left out.
+    Raises `UserError` for a part without labelled images.
     """
     labelled = np.diff(labels.indptr) > 0
     taking_part = labelled | keep_unlabelled
     neighbors = {name: np.flatnonzero((parts == number) & taking_part) for number, name in enumerate(PARTS)}
+    return _labelled_parts(neighbors, labelled, "split_by=release: the {} part is empty; use split_by=image.")
+
+
+def _labelled_parts(neighbors: dict[str, np.ndarray], labelled: np.ndarray, if_empty: str) -> Split:
+    """The split with these neighbours; raises `UserError` with ``if_empty`` for a part without labelled images."""
     rows = {name: members[labelled[members]] for name, members in neighbors.items()}
     for name in PARTS:
         if not len(rows[name]):
-            raise UserError(f"split_by=release: the {name} part is empty; use split_by=image.")
+            raise UserError(if_empty.format(name))
     return Split(rows, neighbors)
 
 
 def _quotas(sizes: Sequence[float], labelled: int) -> np.ndarray:
-    """Cumulated numbers of labelled images at the end of each part."""
+    """The cumulative numbers of labelled images at the end of each part."""
     if len(sizes) != 3 or any(isinstance(s, bool) or not isinstance(s, int | float) or not s > 0 for s in sizes):
         raise UserError(f"data.split_sizes: {list(sizes)} must be three positive numbers: training, validation, test.")
     if all(isinstance(size, int) for size in sizes):
         if sum(sizes) > labelled:
             raise UserError(
-                f"data.split_sizes: {' + '.join(map(str, sizes))} = {sum(sizes)} images are asked for, but the "
-                f"collection has {labelled} labelled ones; give smaller counts, or fractions."
+                f"data.split_sizes: {' + '.join(map(str, sizes))} = {sum(sizes)} images are more than the "
+                f"{labelled} labelled images of the collection; give smaller counts, or fractions."
             )
         return np.cumsum(sizes)
     if any(size > 1 for size in sizes) or sum(sizes) > 1 + 1e-9:
@@ -116,18 +106,18 @@ def _quotas(sizes: Sequence[float], labelled: int) -> np.ndarray:
 
 
 def _units(sets: sparse.csr_matrix | None, images: int) -> np.ndarray:
-    """The unit [N] that each image is dealt out with: itself, or everything it is linked to through sets."""
+    """The number [N] of each image's unit: the image alone, or all images connected to it by sets."""
     if sets is None:
         return np.arange(images)
-    # Bipartite graph of images and sets; its components are the albums that must stay whole.
+    # The connected components of the bipartite graph of images and sets.
     graph = sparse.bmat([[None, sets], [sets.T, None]], format="csr")
     return connected_components(graph, directed=False)[1][:images]
 
 
-def _deal(units: np.ndarray, labelled: np.ndarray, quotas: np.ndarray) -> np.ndarray:
-    """Part [n] of every image in dealing order, -1 past the last quota.
+def _assign_parts(units: np.ndarray, labelled: np.ndarray, quotas: np.ndarray) -> np.ndarray:
+    """The part [n] of every image, in the given order; -1 after the last quota.
 
-    A unit goes whole to the part in which its middle labelled image falls.
+    All images of a unit go to the part of its middle labelled image.
     """
     first = np.flatnonzero(np.diff(units, prepend=-1))
     count = np.add.reduceat(labelled, first, dtype=np.int64) if len(first) else np.zeros(0, dtype=np.int64)

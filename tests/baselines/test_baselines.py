@@ -1,4 +1,4 @@
-"""Baselines against straightforward versions: NumPy loops and scikit-learn."""
+"""Baselines against simple versions: NumPy loops and scikit-learn."""
 
 from typing import Any
 
@@ -19,7 +19,7 @@ def binary(rng: np.random.Generator, rows: int, columns: int, density: float) ->
     return sparse.csr_matrix((rng.random((rows, columns)) < density).astype(np.uint8))
 
 
-def test_a_bag_holds_the_columns_of_its_rows_in_any_order_and_empty_ones() -> None:
+def test_a_bag_of_any_rows() -> None:
     matrix = binary(np.random.default_rng(0), 30, 12, 0.15)
     matrix[4] = 0
     matrix.eliminate_zeros()
@@ -40,7 +40,7 @@ def test_the_logistic_on_a_bag_is_the_dense_one() -> None:
     np.testing.assert_allclose(scores.detach(), dense, rtol=1e-5, atol=1e-6)
 
 
-def test_tag_only_fitted_by_rmsprop_comes_to_scikit_learns_logistic_regression() -> None:
+def test_tag_only_converges_to_scikit_learns_logistic_regression() -> None:
     rng = np.random.default_rng(2)
     matrix = binary(rng, 300, 8, 0.3)
     truth = (rng.random(300) < 1 / (1 + np.exp(-(matrix.toarray() @ rng.normal(0, 2, 8) - 1)))).astype(np.float32)
@@ -75,7 +75,7 @@ def test_the_tag_vector_adds_its_own_product_to_the_models_score() -> None:
 
 
 @pytest.mark.parametrize("k", [1, 3, 10])
-def test_knn_voting_is_a_vote_among_scikit_learns_neighbours(k: int) -> None:
+def test_knn_voting_equals_a_vote_of_scikit_learns_neighbours(k: int) -> None:
     rng = np.random.default_rng(4)
     table, labels = rng.normal(size=(80, 6)).astype(np.float16), rng.random((80, 5)) < 0.3
     train, test = np.arange(60), np.arange(60, 80)
@@ -91,7 +91,7 @@ def test_knn_voting_is_a_vote_among_scikit_learns_neighbours(k: int) -> None:
     np.testing.assert_allclose(scores, expected, rtol=1e-6)
 
 
-def test_voters_that_are_not_there_do_not_vote() -> None:
+def test_absent_voters_do_not_vote() -> None:
     votes = torch.ones(3, 4, 2)
     mask = torch.tensor([[1, 1, 1, 1], [1, 0, 0, 0], [0, 0, 0, 0]]).bool()
     scores = LabelVoting(k=3, frequency=[0.5, 0.25])(votes, mask)
@@ -113,7 +113,7 @@ def test_neighbor_voting_is_the_weighted_sum_of_scores(weight: float) -> None:
         torch.testing.assert_close(scores[i], expected)
 
 
-def test_absent_neighbours_may_hold_anything() -> None:
+def test_features_of_absent_neighbours_do_not_matter() -> None:
     model = NeighborVoting(dim=4, labels=3, weight=0.5)
     x, z, mask = torch.randn(2, 4), torch.randn(2, 3, 4), torch.tensor([[True, False, False], [True, True, False]])
     other: Any = z.masked_fill(~mask.unsqueeze(-1), 7.0)

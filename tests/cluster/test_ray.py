@@ -1,4 +1,4 @@
-"""engine=ray on a cluster of this machine: the same lists and features, whatever is killed."""
+"""engine=ray on this machine: the same lists and features, also if processes are killed."""
 
 import os
 import signal
@@ -21,7 +21,7 @@ pytest.importorskip("ray")
 import ray
 
 from love_thy_neighbors.cluster.engine import LOCAL, Engine
-from love_thy_neighbors.cluster.ray_workers import TRIES, done_on_cluster
+from love_thy_neighbors.cluster.ray_workers import TRIES, run_on_cluster
 from love_thy_neighbors.errors import UserError
 from love_thy_neighbors.features.extraction import extract_features
 from love_thy_neighbors.features.settings import Extraction
@@ -33,7 +33,7 @@ RAY = Engine("ray")
 
 @pytest.fixture(scope="module")
 def cluster() -> Iterator[None]:
-    """Two cores, joined by whatever asks for a cluster in this process; nothing of it is left at the end."""
+    """A cluster of two cores for this process; no process of it is left at the end."""
     ray.init("local", num_cpus=2, include_dashboard=False, log_to_driver=False, _node_ip_address="127.0.0.1")
     ray.cloudpickle.register_pickle_by_value(sys.modules[__name__])  # workers cannot import it
     started = psutil.Process().children(recursive=True)
@@ -44,9 +44,7 @@ def cluster() -> Iterator[None]:
 
 
 @pytest.mark.parametrize("kind", ["tags", "sets", "visual"])
-def test_lists_are_those_of_the_local_engine_bit_for_bit(
-    cluster: None, made_up: Path, tmp_path: Path, kind: str
-) -> None:
+def test_lists_equal_the_local_engines_bit_for_bit(cluster: None, made_up: Path, tmp_path: Path, kind: str) -> None:
     from love_thy_neighbors.collection.loading import load_collection
     from love_thy_neighbors.splits import make_split
 
@@ -61,7 +59,7 @@ def test_lists_are_those_of_the_local_engine_bit_for_bit(
 
 
 def dying(marks: str) -> object:
-    """Work that kills its own process over block 4 as often as there are files in the folder ``marks``."""
+    """Work that kills its own process at block 4, once for each file in the folder ``marks``."""
 
     def work(block: range) -> tuple[int, int]:
         if block.start == 4 and (left := sorted(Path(marks).iterdir())):
@@ -76,23 +74,23 @@ BLOCKS = [range(start, start + 2) for start in range(0, 20, 2)]
 
 
 @pytest.mark.parametrize("deaths", [1, TRIES - 1])
-def test_the_block_of_a_killed_worker_is_done_by_another(cluster: None, tmp_path: Path, deaths: int) -> None:
+def test_another_worker_gets_the_block_of_a_killed_one(cluster: None, tmp_path: Path, deaths: int) -> None:
     for number in range(deaths):
         (tmp_path / str(number)).touch()
-    done = list(done_on_cluster(RAY, dying, str(tmp_path), BLOCKS))
+    done = list(run_on_cluster(RAY, dying, str(tmp_path), BLOCKS))
     assert sorted(block.start for block, _ in done) == [block.start for block in BLOCKS]
     assert all(found == block.start for block, (found, _) in done)
     assert not list(tmp_path.iterdir())
 
 
-def test_a_block_that_kills_every_worker_ends_the_work_with_a_sentence(cluster: None, tmp_path: Path) -> None:
+def test_a_block_that_kills_every_worker_is_one_sentence(cluster: None, tmp_path: Path) -> None:
     for number in range(TRIES + 1):
         (tmp_path / str(number)).touch()
-    with pytest.raises(UserError, match=rf"engine=ray: {TRIES} workers died at rows 4 to 5 .* same command goes on"):
-        list(done_on_cluster(RAY, dying, str(tmp_path), BLOCKS))
+    with pytest.raises(UserError, match=rf"engine=ray: {TRIES} workers died at rows 4 to 5 .*memory ran out"):
+        list(run_on_cluster(RAY, dying, str(tmp_path), BLOCKS))
 
 
-def test_a_table_that_a_worker_does_not_see_is_a_sentence(cluster: None, tmp_path: Path) -> None:
+def test_a_table_that_a_worker_does_not_see_is_one_sentence(cluster: None, tmp_path: Path) -> None:
     from love_thy_neighbors.neighbors.euclidean import euclidean_search
 
     np.save(tmp_path / "table.npy", np.eye(8, dtype=np.float16))
@@ -105,7 +103,7 @@ def test_a_table_that_a_worker_does_not_see_is_a_sentence(cluster: None, tmp_pat
 
 @pytest.fixture
 def pictures(tmp_path: Path) -> list[Path]:
-    """Thirty pictures and, in the middle, one that is none."""
+    """Thirty pictures, and one damaged file among them."""
     rng = np.random.default_rng(0)
     paths = [tmp_path / f"{number}.png" for number in range(31)]
     for path in paths:
@@ -114,7 +112,7 @@ def pictures(tmp_path: Path) -> list[Path]:
     return paths
 
 
-def test_features_thumbnails_and_rejects_are_those_of_the_local_engine(
+def test_features_thumbnails_and_rejects_equal_the_local_engines(
     cluster: None, pictures: list[Path], tmp_path: Path
 ) -> None:
     how = Extraction(size=32, batch_size=2, workers=0, device="cpu", thumbnail=16)
@@ -131,7 +129,7 @@ def test_features_thumbnails_and_rejects_are_those_of_the_local_engine(
     assert len(small[0]) == 30
 
 
-def test_what_a_cluster_has_finished_is_not_extracted_again(
+def test_finished_blocks_are_not_extracted_again(
     cluster: None, pictures: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     how = Extraction(size=32, batch_size=2, workers=0, device="cpu", thumbnail=16, engine=RAY)
@@ -143,20 +141,20 @@ def test_what_a_cluster_has_finished_is_not_extracted_again(
     def cut_off(*given: object) -> Iterator[object]:
         for rows in given[3]:  # type: ignore[attr-defined]
             if rows.start != 0 and len(finished) < 1:  # the second block alone, then the program is cut off
-                yield from done_on_cluster(*given[:3], [rows], *given[4:])  # type: ignore[arg-type]
+                yield from run_on_cluster(*given[:3], [rows], *given[4:])  # type: ignore[arg-type]
                 finished.append(rows)
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(module, "done_on_cluster", cut_off)
+    monkeypatch.setattr(module, "run_on_cluster", cut_off)
     with pytest.raises(KeyboardInterrupt):
         extract_features(pictures, how, tmp_path / "cut")
     asked: list[range] = []
 
     def counting(*given: object) -> Iterator[object]:
         asked.extend(given[3])  # type: ignore[call-overload]
-        return done_on_cluster(*given)  # type: ignore[arg-type]
+        return run_on_cluster(*given)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(module, "done_on_cluster", counting)
+    monkeypatch.setattr(module, "run_on_cluster", counting)
     found = extract_features(pictures, how, tmp_path / "cut")
     assert finished == [range(16, 31)]
     assert asked == [range(0, 16)]
@@ -174,7 +172,7 @@ def workers_of(process: psutil.Process) -> list[psutil.Process]:
 
 
 def wait_for(blocks: int, cache: Path, process: "subprocess.Popen[bytes]") -> dict[Path, tuple[int, int]]:
-    """Inode and time of the block files, once there are so many."""
+    """Wait for a number of block files; returns their inodes and times."""
     until = time.monotonic() + 60
     while len(there := list(cache.glob("*.blocks/0*.npy"))) < blocks:
         assert process.poll() is None, "it has ended before it could be killed"
@@ -185,9 +183,7 @@ def wait_for(blocks: int, cache: Path, process: "subprocess.Popen[bytes]") -> di
 
 @pytest.mark.slow
 @pytest.mark.parametrize("engine", ["local", "ray"])
-def test_whatever_is_killed_the_lists_are_the_same_and_finished_blocks_are_kept(
-    large: Path, tmp_path: Path, engine: str
-) -> None:
+def test_killed_processes_change_no_list_and_lose_no_finished_block(large: Path, tmp_path: Path, engine: str) -> None:
     command = ["data=collection", f"data.dir={large}", "metadata=groups", "block=4", f"cache={tmp_path}/cut"]
     whole = run_program("neighbors.py", *command[:3], f"cache={tmp_path}/whole", cwd=tmp_path)
     assert whole.returncode == 0, whole.stderr
@@ -202,7 +198,7 @@ def test_whatever_is_killed_the_lists_are_the_same_and_finished_blocks_are_kept(
             before = {worker.pid for worker in workers_of(psutil.Process(process.pid))}
             assert before
             os.kill(min(before), signal.SIGKILL)
-            there = wait_for(len(there) + 100, tmp_path / "cut", process)  # it goes on without
+            there = wait_for(len(there) + 100, tmp_path / "cut", process)  # the others continue
         started += psutil.Process(process.pid).children(recursive=True)
         process.kill()
         process.wait()

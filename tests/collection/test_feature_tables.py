@@ -1,4 +1,4 @@
-"""feature_tables.py: storing features in 8 or 16 bits, block by block."""
+"""feature_tables.py: features in 8 or 16 bits, block by block."""
 
 from pathlib import Path
 
@@ -41,7 +41,7 @@ def test_to_float16_takes_the_rows_in_their_order(
 
 
 @pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64, ">f4"])
-def test_rows_that_float16_cannot_hold_are_named(dtype: str, tmp_path: Path) -> None:
+def test_rows_beyond_float16_are_named(dtype: str, tmp_path: Path) -> None:
     table = np.ones((40, 3), dtype=dtype)
     table[7, 1], table[31, 2] = np.nan, -np.inf
     expected = {6: "holds NaN or infinity", 30: "holds NaN or infinity"}

@@ -1,4 +1,4 @@
-"""What is written is what is read."""
+"""Collections: what is written is read back, and interrupted writes leave no trace."""
 
 from pathlib import Path
 
@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from conftest import made_up_table, write_made_up
 from love_thy_neighbors.atomic import folder_written_whole, written_whole
 from love_thy_neighbors.collection.card import metadata_types
-from love_thy_neighbors.collection.loading import load_collection, refuse_non_finite
+from love_thy_neighbors.collection.feature_tables import refuse_non_finite
+from love_thy_neighbors.collection.loading import load_collection
 from love_thy_neighbors.errors import UserError
 
 
@@ -40,7 +41,7 @@ def test_the_same_table_gives_the_same_bytes(tmp_path: Path) -> None:
         assert (tmp_path / "a" / file).read_bytes() == (tmp_path / "b" / file).read_bytes()
 
 
-def test_a_value_named_twice_counts_once(tmp_path: Path) -> None:
+def test_a_duplicate_value_counts_once(tmp_path: Path) -> None:
     table, features = made_up_table()
     doubled = [[*row, *row] for row in table["tags"].to_pylist()]
     column = table.schema.get_field_index("tags")
@@ -49,7 +50,24 @@ def test_a_value_named_twice_counts_once(tmp_path: Path) -> None:
     assert (load_collection(folder).metadata["tags"] != load_collection(plain).metadata["tags"]).nnz == 0
 
 
-def test_images_without_metadata_are_known(tmp_path: Path) -> None:
+def test_any_other_list_column_is_a_metadata_type(tmp_path: Path) -> None:
+    table, features = made_up_table()
+    table = table.append_column("cameras", table["groups"])
+    collection = load_collection(write_made_up(tmp_path / "c", table, features))
+    assert list(collection.metadata) == ["tags", "sets", "groups", "cameras"]
+    assert (collection.metadata["cameras"] != collection.metadata["groups"]).nnz == 0
+    assert metadata_types(tmp_path / "c") == ("tags", "sets", "groups", "cameras")
+
+
+@pytest.mark.parametrize("name", ["union", "visual", "images", "my cameras", "2019"])
+def test_a_column_that_cannot_be_a_metadata_type_is_named(tmp_path: Path, name: str) -> None:
+    table, features = made_up_table()
+    folder = write_made_up(tmp_path / "c", table.append_column(name, table["groups"]), features)
+    with pytest.raises(UserError, match=f"images.parquet: column '{name}'"):
+        load_collection(folder)
+
+
+def test_images_without_metadata(tmp_path: Path) -> None:
     table, features = made_up_table()
     for kind in ("tags", "sets", "groups"):
         rows = [[] if i in (3, 77) else row for i, row in enumerate(table[kind].to_pylist())]

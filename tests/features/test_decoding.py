@@ -1,4 +1,4 @@
-"""decoding.py: the same batches from any number of processes, which end when they should."""
+"""decoding.py: any number of processes gives the same batches, and no process is left at the end."""
 
 import multiprocessing
 import os
@@ -49,10 +49,10 @@ def test_any_number_of_processes_gives_the_same_batches(workers: int, tmp_path: 
         assert (tmp_path / "here" / name).read_bytes() == (tmp_path / "there" / name).read_bytes()
 
 
-def test_a_process_that_dies_is_told_with_the_picture_that_it_was_at(tmp_path: Path) -> None:
+def test_a_process_that_dies_is_an_error_that_names_its_picture(tmp_path: Path) -> None:
     files = pictures(tmp_path, 12)
     files[7].unlink()
-    os.mkfifo(files[7])  # whoever opens it waits for ever
+    os.mkfifo(files[7])  # opening it blocks for ever
     how = Decoding(Preprocessing().at(16), "crop", 10_000, tmp_path, 20)
     coming = decoded_batches(files, 0, 3, how, workers=1)
     assert next(coming)[0] == range(0, 3)
@@ -63,14 +63,10 @@ def test_a_process_that_dies_is_told_with_the_picture_that_it_was_at(tmp_path: P
     assert next(coming)[0] == range(3, 6)
     with pytest.raises(UserError) as caught:
         next(coming)
-    before, named, after = re.split(r", while at |; the rows before", str(caught.value))
-    assert before == (
-        "workers: a process that decodes pictures was killed or crashed (memory ran out, or a picture makes the decoder "
-        "crash)"
-    )
-    assert str(files[7]) in named.split(", ")
-    assert len(named.split(", ")) <= 2
-    assert after == " are kept, so give the same command again with fewer workers=, or without that picture."
+    assert str(caught.value).startswith("workers: ")
+    named = set(re.findall(re.escape(str(tmp_path)) + r"/\d+\.png", str(caught.value)))
+    assert str(files[7]) in named
+    assert len(named) <= 2
 
 
 def test_nothing_to_decode(tmp_path: Path) -> None:
@@ -83,7 +79,7 @@ def test_a_worker_does_not_load_torch() -> None:
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 
-# Decodes for as long as it is let, and says when it has begun.
+# Decodes without end, and prints when it has begun.
 PROGRAM = """
 import sys
 from pathlib import Path

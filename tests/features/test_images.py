@@ -1,4 +1,4 @@
-"""images.py: sizes before pixels, damaged files, and every colour mode as an independent reading of the file has it."""
+"""images.py: the size check before decoding, damaged files, and all colour modes against independent readers."""
 
 import io
 import struct
@@ -23,7 +23,7 @@ def saved(image: Image.Image, path: Path, **options: object) -> Path:
 
 
 def png_header(path: Path, width: int, height: int) -> Path:
-    """A PNG that claims a size and holds no pixels: whoever decodes it fails."""
+    """A PNG with a size and no pixels: decoding it fails."""
     chunks = (b"IHDR" + struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0), b"IDAT")
     framed = (struct.pack(">I", len(body) - 4) + body + struct.pack(">I", zlib.crc32(body)) for body in chunks)
     path.write_bytes(b"\x89PNG\r\n\x1a\n" + b"".join(framed))
@@ -81,7 +81,7 @@ def test_over_max_pixels_is_refused_before_anything_is_decoded(
 
 
 @pytest.mark.parametrize("kind", ["text", "empty", "missing", "eps", "folder", "svg"])
-def test_what_is_no_picture_is_refused(tmp_path: Path, kind: str) -> None:
+def test_files_that_are_no_pictures(tmp_path: Path, kind: str) -> None:
     path = tmp_path / "a.jpg"
     if kind == "folder":
         path.mkdir()
@@ -127,7 +127,7 @@ def test_damage_gives_an_image_or_an_image_error(
     assert image.width * image.height <= 10_000
 
 
-def test_damaged_exif_does_not_cost_the_picture(tmp_path: Path) -> None:
+def test_a_picture_with_damaged_exif_is_read(tmp_path: Path) -> None:
     path = saved(Image.new("RGB", (20, 10), "white"), tmp_path / "a.jpg", exif=b"Exif\0\0MM\0*\0\0\0\x08\0\x05\x01")
     assert read_image(path, 1000).size == (20, 10)
 
@@ -166,7 +166,7 @@ def test_exif_rotation_of_a_jpeg(tmp_path: Path) -> None:
     assert np.abs(np.subtract(upright.getpixel((12, 20)), RED)).max() < 10  # bottom right
 
 
-def test_transparency_shows_white(tmp_path: Path) -> None:
+def test_transparency_is_white(tmp_path: Path) -> None:
     clear = Image.new("RGBA", (8, 8), (255, 0, 0, 0))
     assert pixel(saved(clear, tmp_path / "a.png")) == (255, 255, 255)
     half = Image.new("RGBA", (8, 8), (255, 0, 0, 128))
@@ -228,7 +228,7 @@ def test_png_of_8_and_16_bits_with_and_without_alpha(kind: int, depth: type, tmp
 
 @pytest.mark.parametrize("depth", [np.uint8, np.uint16])
 @pytest.mark.parametrize("kind", [GREY, COLOUR])
-def test_a_colour_that_stands_for_transparency_shows_white(kind: int, depth: type, tmp_path: Path) -> None:
+def test_a_transparent_colour_is_white(kind: int, depth: type, tmp_path: Path) -> None:
     values = np.full((4, 4, CHANNELS[kind]), 7 * np.iinfo(depth).max // 255, dtype=depth)
     values[:2] = 50 * np.iinfo(depth).max // 255
     clear = b"tRNS" + b"".join(struct.pack(">H", int(value)) for value in values[3, 3])

@@ -67,7 +67,7 @@ def test_lists_of_a_memory_mapped_table_are_those_of_float64(dtype: type, tmp_pa
         np.testing.assert_array_equal(neighbours, pool[np.argsort(distance, kind="stable")[:10]])
 
 
-def test_distances_that_float32_products_cannot_tell_apart_are_ranked() -> None:
+def test_distances_that_are_equal_in_float32_products_are_ranked() -> None:
     # |x|^2 is about 4e9, where neighbouring float32 numbers are 256 apart; the squared distances are 256 to 4096.
     table = np.full((200, 4), 32000, dtype=np.float16)
     steps = np.random.default_rng(0).integers(1, 5, size=200) * 16
@@ -105,7 +105,7 @@ def test_progress_adds_up_to_the_queries(monkeypatch) -> None:
         ({"pool": np.array([-1])}, "pool must be a list of row numbers from 0 to 2"),
     ],
 )
-def test_what_cannot_be_searched_is_refused(changed: dict, message: str) -> None:
+def test_wrong_arguments(changed: dict, message: str) -> None:
     arguments = {"scale": 1.0, "queries": np.arange(3), "pool": np.arange(3), "depth": 1} | changed
     with pytest.raises(ValueError, match=message):
         nearest_by_euclidean(np.zeros((3, 2), np.int8), **arguments)

@@ -1,4 +1,4 @@
-"""The GPU's way to the visual neighbours, run on the processor: the same lists, and what happens if it fails."""
+"""The GPU code for visual neighbours, run on the processor: the same lists, also if the device fails."""
 
 from typing import Any
 
@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from test_euclidean import brute_force, searches
 
 from love_thy_neighbors.neighbors import euclidean
-from love_thy_neighbors.neighbors.euclidean import nearest_by_euclidean
+from love_thy_neighbors.neighbors.euclidean import euclidean_search, nearest_by_euclidean
 from love_thy_neighbors.neighbors.euclidean_gpu import CandidatesOn, gpu_for_euclidean, nearest_by_euclidean_on
 
 CPU = torch.device("cpu")
@@ -23,8 +23,8 @@ def table() -> np.ndarray:
 
 
 @pytest.fixture
-def only_the_device(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The processor's own candidates are not to be had."""
+def no_processor(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The processor's own candidates raise an error."""
 
     def refuse(*_: Any) -> None:
         raise AssertionError("the device failed")
@@ -46,7 +46,7 @@ def test_lists_are_those_of_brute_force(
             patch.setattr(euclidean, name, value)
         found = nearest_by_euclidean(table, 0.5, queries, pool, depth, candidates=candidates)
     assert not candidates.failed
-    assert (candidates.kept is not None) == (len(queries) > 0 and (free > 0 or len(pool) == 0))
+    assert (candidates.features is not None) == (len(queries) > 0 and (free > 0 or len(pool) == 0))
     np.testing.assert_array_equal(found, brute_force(table, queries, pool, depth))
 
 
@@ -66,31 +66,29 @@ def test_lists_are_those_of_the_processor(
 
 
 @pytest.mark.parametrize("free", [0, 1 << 30])
-def test_candidates_are_the_nearest_and_their_bound_is_the_processors(
-    free: int, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    # Wrong candidates would make lists slow, not wrong; so they are looked at here. int8: all products are exact.
+def test_candidates_are_the_nearest_and_have_the_same_bound(free: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    # Wrong candidates make lists slow and not wrong, so this test checks them. int8: all products are exact.
     monkeypatch.setattr(euclidean, "POOL_BLOCK", 70)
     table = np.random.default_rng(0).integers(-50, 50, size=(300, 8)).astype(np.int8)
     queries, pool = np.arange(40), np.arange(20, 300)
     wide = table.astype(np.float64)
-    lengths = (wide[pool] ** 2).sum(axis=1)
-    rows, bound = CandidatesOn(CPU, free)(table, lengths, queries, pool, 25)
+    search = euclidean_search(table, 1.0, queries, pool, 5)
+    rows, bound = CandidatesOn(CPU, free)(search, queries, 25)
     distance = ((wide[queries][:, None] - wide[pool]) ** 2).sum(axis=2)
     found = np.take_along_axis(distance, rows - 20, axis=1)
     np.testing.assert_array_equal(np.sort(found, axis=1), np.sort(distance, axis=1)[:, :25])
-    np.testing.assert_array_equal(bound, euclidean._candidates(table, lengths, queries, pool, 25)[1])
+    np.testing.assert_array_equal(bound, euclidean._candidates(search, queries, 25)[1])
     assert all(len(set(one)) == 25 for one in rows.tolist())
 
 
-def test_the_device_makes_the_candidates(table: np.ndarray, only_the_device: None) -> None:
+def test_the_device_chooses_the_candidates(table: np.ndarray, no_processor: None) -> None:
     rows, seen = np.arange(400), []
     found = nearest_by_euclidean_on(CPU, table, 1.0, rows, rows, 5, progress=seen.append)
     assert found.shape == (400, 5)
     assert sum(seen) == 400
 
 
-def test_the_processor_goes_on_where_the_device_fails(
+def test_the_processor_takes_over_if_the_device_fails(
     table: np.ndarray, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     calls: list[int] = []
@@ -108,12 +106,11 @@ def test_the_processor_goes_on_where_the_device_fails(
     found = nearest_by_euclidean_on(CPU, table, 1.0, rows, rows, 5)
     np.testing.assert_array_equal(found, nearest_by_euclidean(table, 1.0, rows, rows, 5))
     assert len(calls) == 3
-    assert caplog.messages == [
-        "Visual neighbours are found on the processor, not on cpu: CUDA out of memory. Tried to allocate 1 GiB."
-    ]
+    assert len(caplog.messages) == 1
+    assert caplog.messages[0].endswith("not on cpu: CUDA out of memory. Tried to allocate 1 GiB.")
 
 
-def test_products_are_in_full_precision_and_the_setting_is_put_back(
+def test_products_have_full_precision_and_the_setting_is_restored(
     table: np.ndarray, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     seen: list[str] = []
@@ -133,7 +130,7 @@ def test_products_are_in_full_precision_and_the_setting_is_put_back(
     assert seen == ["highest"]
 
 
-def test_what_cannot_be_searched_is_refused(table: np.ndarray) -> None:
+def test_wrong_arguments(table: np.ndarray) -> None:
     with pytest.raises(ValueError, match="depth = 0"):
         nearest_by_euclidean_on(CPU, table, 1.0, np.arange(3), np.arange(3), 0)
 

@@ -1,4 +1,4 @@
-"""Lists made in blocks: the file that is written whole, and what is not done again."""
+"""Lists computed in blocks: the final file, and blocks that an interrupted run has finished."""
 
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -29,7 +29,7 @@ SEARCHES = {
 
 @pytest.mark.parametrize("block", [1, 7, 45, 1000])
 @pytest.mark.parametrize("kind", list(SEARCHES))
-def test_the_file_is_that_of_all_lists_made_at_once(tmp_path: Path, kind: str, block: int) -> None:
+def test_blocks_give_the_same_file_as_one_search(tmp_path: Path, kind: str, block: int) -> None:
     search, whole = SEARCHES[kind]
     np.save(tmp_path / "whole.npy", whole)
     module.write_lists(tmp_path / "lists.npy", search, "made up", LOCAL, block)
@@ -58,7 +58,7 @@ class Interrupted(NamedTuple):
 
 
 @pytest.mark.parametrize("damage", [None, b"", b"\x93NUMPY\x01\x00", b"hello"])
-def test_finished_blocks_are_kept_but_not_damaged_ones(tmp_path: Path, damage: bytes | None) -> None:
+def test_finished_blocks_are_used_again_and_damaged_ones_are_not(tmp_path: Path, damage: bytes | None) -> None:
     path = tmp_path / "lists.npy"
     cut: Any = Interrupted(QUERIES, 5, at=30, seen=[])
     with pytest.raises(KeyboardInterrupt):
@@ -80,11 +80,11 @@ def test_finished_blocks_are_kept_but_not_damaged_ones(tmp_path: Path, damage: b
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (("spark",), "engine: 'spark' is not known; use local or ray."),
-        (("local", "auto"), "ray.address: auto is for engine=ray; add that, or leave ray.address out."),
+        (("spark",), "engine: 'spark'"),
+        (("local", "auto"), "ray.address: auto"),
     ],
 )
-def test_an_engine_that_makes_no_sense_is_refused(arguments: tuple[str, ...], message: str) -> None:
+def test_wrong_engine_settings(arguments: tuple[str, ...], message: str) -> None:
     with pytest.raises(UserError, match=message):
         Engine(*arguments)
 

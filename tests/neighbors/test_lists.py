@@ -29,7 +29,7 @@ def split(collection: Collection) -> Split:
 
 @pytest.fixture
 def searches(monkeypatch: pytest.MonkeyPatch) -> list[int]:
-    """How many queries each search that was really made had."""
+    """The number of queries of each search that was computed."""
     counted: list[int] = []
 
     def counting(path: Path, search: Any, *rest: Any) -> None:
@@ -59,7 +59,7 @@ def test_lists_are_computed_once(collection: Collection, split: Split, tmp_path:
         NeighborQuery("visual", None, "split"),
     ],
 )
-def test_what_a_list_depends_on_is_in_its_name(
+def test_the_file_name_depends_on_the_query(
     collection: Collection, split: Split, tmp_path: Path, searches: list[int], change: NeighborQuery
 ) -> None:
     before = neighbor_lists(collection, split, TAGS, 6, "val", tmp_path)
@@ -68,7 +68,7 @@ def test_what_a_list_depends_on_is_in_its_name(
     assert not np.array_equal(before, after)
 
 
-def test_another_split_and_another_part_have_lists_of_their_own(
+def test_the_file_name_depends_on_split_and_part(
     collection: Collection, split: Split, tmp_path: Path, searches: list[int]
 ) -> None:
     neighbor_lists(collection, split, TAGS, 6, "val", tmp_path)
@@ -78,7 +78,7 @@ def test_another_split_and_another_part_have_lists_of_their_own(
 
 
 @pytest.mark.parametrize("damage", [b"", b"\x93NUMPY\x01\x00", b"hello"])
-def test_a_damaged_file_is_made_again(
+def test_a_damaged_file_is_computed_again(
     collection: Collection, split: Split, tmp_path: Path, searches: list[int], damage: bytes
 ) -> None:
     whole = np.array(neighbor_lists(collection, split, TAGS, 6, "val", tmp_path))
@@ -88,7 +88,7 @@ def test_a_damaged_file_is_made_again(
     assert len(searches) == 2
 
 
-def test_two_that_want_the_same_list_at_once_compute_it_once(
+def test_two_threads_compute_the_same_list_once(
     collection: Collection, split: Split, tmp_path: Path, searches: list[int]
 ) -> None:
     with ThreadPoolExecutor(4) as pool:
@@ -111,7 +111,7 @@ def test_the_vocabulary_is_chosen_on_the_training_split(collection: Collection, 
         assert len(there) == min(6, ((shares[others] @ shares[row]) > 0).sum())
 
 
-def test_filling_draws_evenly_from_the_pool() -> None:
+def test_random_filling_is_uniform_over_the_pool() -> None:
     pool = np.array([2, 3, 5, 7, 11])
     filled = fill_random(np.full((4000, 5), -1, dtype=np.int32), np.repeat([5, 7], 2000), pool, seed=0)
     for row, others in ((0, [2, 3, 7, 11]), (2000, [2, 3, 5, 11])):
@@ -120,19 +120,16 @@ def test_filling_draws_evenly_from_the_pool() -> None:
         assert abs(counts / 2500 - 1).max() < 0.1
 
 
-@pytest.mark.parametrize("kind", ["tags", "visual"])
-def test_where_a_gpu_is_worth_it_the_lists_are_the_same(
+def test_a_gpu_gives_the_same_file(
     collection: Collection,
     split: Split,
     tmp_path: Path,
     searches: list[int],
     monkeypatch: pytest.MonkeyPatch,
-    kind: str,
 ) -> None:
-    query = NeighborQuery(kind, None, "split")
+    query = NeighborQuery("visual", None, "split")
     on_the_processor = neighbor_lists(collection, split, query, 6, "val", tmp_path / "a")
-    for name in ("gpu_for_jaccard", "gpu_for_euclidean"):
-        monkeypatch.setattr(module, name, lambda *_: torch.device("cpu"))  # a stand-in for a GPU
+    monkeypatch.setattr(module, "gpu_for_euclidean", lambda *_: torch.device("cpu"))  # a stand-in for a GPU
     on_the_gpu = neighbor_lists(collection, split, query, 6, "val", tmp_path / "b")
     assert len(searches) == 1
     np.testing.assert_array_equal(on_the_gpu, on_the_processor)

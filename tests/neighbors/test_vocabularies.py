@@ -14,7 +14,7 @@ seeds = st.integers(0, 2**32)
 
 @settings(deadline=None)
 @given(vocabularies, overlaps, seeds)
-def test_both_are_halves_that_share_what_was_asked(vocabulary: np.ndarray, overlap: float, seed: int) -> None:
+def test_both_are_halves_and_share_the_right_number(vocabulary: np.ndarray, overlap: float, seed: int) -> None:
     half = len(vocabulary) // 2
     pair = overlapping_vocabularies(vocabulary, overlap, seed)
     for one in pair:
@@ -26,7 +26,7 @@ def test_both_are_halves_that_share_what_was_asked(vocabulary: np.ndarray, overl
 
 @settings(deadline=None)
 @given(vocabularies, seeds)
-def test_the_ends_are_disjoint_and_equal(vocabulary: np.ndarray, seed: int) -> None:
+def test_overlap_0_is_disjoint_and_overlap_1_equal(vocabulary: np.ndarray, seed: int) -> None:
     first, second = overlapping_vocabularies(vocabulary, 0, seed)
     assert not set(first) & set(second)
     first, second = overlapping_vocabularies(vocabulary, 1, seed)
@@ -35,7 +35,7 @@ def test_the_ends_are_disjoint_and_equal(vocabulary: np.ndarray, seed: int) -> N
 
 @settings(deadline=None)
 @given(vocabularies, overlaps, overlaps, seeds)
-def test_the_first_does_not_depend_on_the_overlap_and_what_is_shared_grows_with_it(
+def test_a_larger_overlap_keeps_the_first_vocabulary_and_the_shared_columns(
     vocabulary: np.ndarray, one: float, other: float, seed: int
 ) -> None:
     low, high = sorted([one, other])
@@ -48,9 +48,7 @@ def test_the_first_does_not_depend_on_the_overlap_and_what_is_shared_grows_with_
 
 @settings(deadline=None)
 @given(vocabularies, overlaps, seeds)
-def test_every_call_gives_the_same_in_whatever_order_the_columns_come(
-    vocabulary: np.ndarray, overlap: float, seed: int
-) -> None:
+def test_the_order_of_the_columns_does_not_matter(vocabulary: np.ndarray, overlap: float, seed: int) -> None:
     before = vocabulary.copy()
     pair = overlapping_vocabularies(vocabulary, overlap, seed)
     again = overlapping_vocabularies(vocabulary[::-1], overlap, seed)
@@ -58,7 +56,7 @@ def test_every_call_gives_the_same_in_whatever_order_the_columns_come(
     assert np.array_equal(vocabulary, before)
 
 
-def test_seeds_give_different_draws_and_every_pair_comes_up_equally_often() -> None:
+def test_all_pairs_are_equally_likely_over_seeds() -> None:
     drawn: dict[tuple[int, ...], int] = {}
     for seed in range(3000):
         first, second = overlapping_vocabularies(np.arange(4), 0.5, seed)
@@ -70,7 +68,7 @@ def test_seeds_give_different_draws_and_every_pair_comes_up_equally_often() -> N
 
 
 @pytest.mark.parametrize("overlap", [-0.1, 1.01, float("nan")])
-def test_an_overlap_that_is_no_share_is_refused(overlap: float) -> None:
+def test_wrong_overlaps(overlap: float) -> None:
     with pytest.raises(ValueError, match="overlap"):
         overlapping_vocabularies(np.arange(10), overlap, 0)
 

@@ -24,7 +24,7 @@ from love_thy_neighbors.runs.rules import RULES
 from love_thy_neighbors.runs.settings import settings_of
 from love_thy_neighbors.training.task import AnnotationTask
 
-GROUPS = ("cluster", "data", "debug", "logger", "metadata", "model", "test_metadata", "trainer")
+GROUPS = ("cluster", "data", "debug", "logger", "metadata", "model", "trainer")
 CHOICES = [f"{group}={path.stem}" for group in GROUPS for path in sorted((ROOT / "configs" / group).glob("*.yaml"))]
 # Programs or devices that this machine may lack are composed here and run where they are.
 SETTINGS = {"data=collection": ("data.dir=/somewhere",), "trainer=gpu": ("trainer.accelerator=cpu",)}

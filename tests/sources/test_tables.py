@@ -1,4 +1,4 @@
-"""sources/tables.py against the same thing in plain Python."""
+"""sources/tables.py against plain Python."""
 
 from collections import Counter
 from statistics import fmean, median

@@ -1,1 +1,1 @@
-"""Models that the paper's is compared with."""
+"""The models that the paper's model is compared with."""

@@ -1,7 +1,7 @@
-"""Baselines that see a sparse binary vector, the image's tags or its true labels, and the model that sees its tags too.
+"""Models with a sparse binary vector as input: the image's tags, or its true labels.
 
-A batch of sparse vectors is a `Bag`: the columns that are set, one image after the other, and where each image begins.
-Nothing of size images x values is ever made.
+A batch of sparse vectors is a `Bag`: the columns that are 1, one image after the other, and the place where each image
+begins. No dense array of size images x values is made.
 """
 
 from typing import NamedTuple
@@ -15,14 +15,14 @@ from love_thy_neighbors.model import NeighborhoodModel, Pool, max_pool
 
 
 class Bag(NamedTuple):
-    """Binary vectors of B images. Shapes: columns [K] of all images in turn, offsets [B], where each image begins."""
+    """Binary vectors of B images. Shapes: columns [K] of all images, offsets [B] into them, one for each image."""
 
     columns: Tensor
     offsets: Tensor
 
 
 class BagTable:
-    """The sparse binary matrix [N, T] that bags are taken from, on any device."""
+    """The sparse binary matrix [N, T] of all images, on any device."""
 
     def __init__(self, matrix: sparse.csr_matrix) -> None:
         self.width = int(matrix.shape[1])
@@ -44,11 +44,11 @@ class BagLogistic(nn.Module):
     On tags it is the paper's "tag-only + logistic", on the true labels its "upper bound".
 
     Args:
-        dim: length of the image's feature, which every model is told; not used.
+        dim: length of the image's feature; not used, but every model has this argument.
         labels: |Y|.
         values: T, the length of the binary vector.
 
-    Shapes: x [B, d], which is not looked at; bag of B images -> scores [B, |Y|].
+    Shapes: x [B, d], not used; bag of B images -> scores [B, |Y|].
     """
 
     def __init__(self, dim: int, labels: int, values: int) -> None:
@@ -79,7 +79,7 @@ class NeighborhoodTagVector(NeighborhoodModel):
 
 
 def sum_of_columns(values: int, labels: int) -> nn.EmbeddingBag:
-    """W^T [T, |Y|] that starts at zero; applied to a bag it gives W t without a dense t."""
+    """W^T [T, |Y|], initialised with zeros; applied to a bag it returns W t without a dense t."""
     layer = nn.EmbeddingBag(values, labels, mode="sum")
     nn.init.zeros_(layer.weight)
     return layer

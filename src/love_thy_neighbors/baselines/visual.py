@@ -1,4 +1,4 @@
-"""Baselines that see the image alone."""
+"""Baselines whose only input is the image."""
 
 import torch
 from torch import Tensor, nn
@@ -22,9 +22,9 @@ class VisualOnly(nn.Module):
 
 
 class VisualMLP(nn.Module):
-    """The image tower alone, f(x) = W_y relu(W_x phi(x) + b_x) + b_y.
+    """Only the image tower, f(x) = W_y relu(W_x phi(x) + b_x) + b_y.
 
-    Not in the paper: it shows how much of the model's gain is the hidden layer's and how much the neighbours'.
+    Not in the paper. It shows how much of the model's gain comes from the hidden layer, and not from the neighbours.
 
     Shapes: x [B, d] -> scores [B, |Y|].
     """

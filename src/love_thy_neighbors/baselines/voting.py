@@ -1,4 +1,4 @@
-"""Baselines without a network of their own: neighbours vote for labels (section 5.1)."""
+"""Baselines in which neighbours vote for labels (section 5.1)."""
 
 from collections.abc import Sequence
 
@@ -9,21 +9,21 @@ from love_thy_neighbors.baselines.visual import VisualOnly
 
 
 class LabelVoting(nn.Module):
-    """Labels of the nearest training images vote, and the label's overall frequency is one vote more.
+    """The nearest training images vote for their labels, and the label's overall frequency is one more vote.
 
         s_l(x) = (p_l + sum over i <= min(k, r) of y_l(z_i)) / (1 + min(k, r))
 
-    with z_1, z_2, ... the voters of x, nearest first, r of them, and p_l the share of training images with label l.
-    Among images with equally many voters p changes no label's ranking; it orders labels with equal votes, and it is the
-    score of an image without a voter. With visual voters it is the paper's "CNN + kNN voting"; with the images nearest
-    in Jaccard distance it is the classic vote of tag neighbours (Li et al. 2009), which the paper does not have.
+    with z_1, ..., z_r the r voters of x, nearest first, and p_l the share of training images with label l. For images
+    with the same number of voters, p only decides ties between votes; it is the score of an image without voters. With
+    visual voters this is the paper's "CNN + kNN voting"; with the nearest images by Jaccard distance it is tag
+    neighbour voting (Li et al. 2009), which is not in the paper.
 
     Args:
-        k: voters an image.
-        frequency: p, one number a label.
+        k: voters per image.
+        frequency: p, one number per label.
 
-    Shapes: votes [B, K, L] binary, labels of the K >= k nearest training images; mask [B, K], which of them there are,
-    absent ones last -> scores [B, L].
+    Shapes: votes [B, K, L] binary, labels of the K >= k nearest training images; mask [B, K], True where there is a
+    voter, voters first -> scores [B, L].
     """
 
     def __init__(self, k: int, frequency: Sequence[float]) -> None:

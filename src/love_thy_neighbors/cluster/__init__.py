@@ -1,1 +1,1 @@
-"""Work in blocks on this machine's cores or on a Ray cluster."""
+"""Runs blocks of work on this machine's cores or on a Ray cluster."""

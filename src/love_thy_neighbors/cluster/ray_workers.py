@@ -1,8 +1,8 @@
-"""Blocks of work on a Ray cluster, each done once, whichever machine or process is lost.
+"""Runs blocks of work on a Ray cluster; each block is finished once, even if machines or processes are lost.
 
-What all blocks need is put once into the object store, from where each node gets one copy that its workers share.
-Workers are actors with one block each: finished ones come back to the program, which alone writes files. The block of
-a worker that dies goes to another one; a node that joins gets workers too.
+The data that all blocks need is put into Ray's object store once. Each node gets one copy, which its workers share.
+Every worker is an actor that works on one block at a time. Results come back to the program, which writes the
+files. If a worker dies, another worker gets its block. New nodes get workers too.
 """
 
 import logging
@@ -16,21 +16,21 @@ from typing import Any, NamedTuple
 from love_thy_neighbors.cluster.engine import Engine
 from love_thy_neighbors.errors import UserError
 
-# Read by Ray when it is imported: it is not to report its use, nor to warn of a default that will change.
+# Ray reads these when it is imported: send no usage statistics, and do not warn of a default that will change.
 os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
 os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
 
 import ray
 from ray.exceptions import RayError, RayTaskError
 
-TRIES = 5  # workers that may die over one block before it is the block's fault
-NODES_EVERY = 2.0  # seconds between two looks at which nodes there are
+TRIES = 5  # after so many dead workers on one block, give up
+NODES_EVERY = 2.0  # seconds after which the list of nodes is read again
 
 Work = Callable[[Any], Any]
 
 
 class Needs(NamedTuple):
-    """What one worker takes of a node, in cores and GPUs."""
+    """The cores and GPUs that one worker needs."""
 
     cpus: int
     gpus: int = 0
@@ -40,107 +40,124 @@ CORE = Needs(1)
 
 
 def connect(engine: Engine) -> None:
-    """Join the cluster at ``engine.address``, or start one of this machine's cores; a second call does nothing.
+    """Connect to the cluster at ``engine.address``, or start one on this machine; a second call does nothing.
 
-    Ray ends what was started here when the program ends, however it ends.
+    Ray stops a cluster that was started here when the program ends. Raises `UserError` if there is no cluster.
     """
     if ray.is_initialized():
         return
     here: dict[str, Any] = {} if engine.address else {"include_dashboard": False, "_node_ip_address": "127.0.0.1"}
-    address = engine.address or "local"  # None would be any cluster that Ray finds
+    address = engine.address or "local"  # with None, Ray would connect to any cluster it finds
     try:
         host, colon, port = address.rpartition(":")
-        if colon:  # Ray itself would wait for many minutes
+        if colon:  # Ray itself waits for many minutes if nobody answers
             socket.create_connection((host, int(port)), timeout=10).close()
         ray.init(address, logging_level=logging.ERROR, log_to_driver=False, **here)
     except (OSError, RuntimeError, ValueError, RayError) as error:
         raise UserError(
-            f"ray.address: no cluster can be joined at {address} ({str(error).splitlines()[0]}); start one with "
+            f"ray.address: cannot connect to a cluster at {address} ({str(error).splitlines()[0]}); start one with "
             "ray start --head, or leave ray.address out."
         ) from None
 
 
 class _Worker:
-    """What an actor is made of. Opening the work is a call of its own, so that its errors arrive as they are."""
+    """The Ray actor. ``open`` is not part of ``__init__``, because Ray would wrap the errors of ``__init__``."""
 
-    def open(self, opened: Callable[[Any], Work], shared: Any) -> None:
-        self.work = opened(shared)
+    def open(self, open_work: Callable[[Any], Work], shared: Any) -> None:
+        self.work = open_work(shared)
 
-    def do(self, sent: Any) -> Any:
-        return self.work(sent)
+    def do(self, argument: Any) -> Any:
+        return self.work(argument)
 
 
-def done_on_cluster(
+def run_on_cluster(
     engine: Engine,
-    opened: Callable[[Any], Work],
+    open_work: Callable[[Any], Work],
     shared: Any,
     blocks: Sequence[range],
     needs: Needs = CORE,
-    sent: Callable[[range], Any] = lambda block: block,
+    argument: Callable[[range], Any] = lambda block: block,
 ) -> Iterator[tuple[range, Any]]:
-    """Yield each block and what came of it, in the order in which they are finished.
+    """Yield each block with its result, in the order in which they finish.
 
-    Each worker calls ``opened(shared)`` once, and what that gives with ``sent(block)`` for each of its blocks. NumPy
-    arrays in ``shared`` are read-only, and not copied within a node. Raises `UserError` if a block's workers die again
-    and again, and what the work itself raises.
+    Each worker calls ``work = open_work(shared)`` once, and ``work(argument(block))`` for each of its blocks. NumPy
+    arrays in ``shared`` are read-only and are not copied within a node. Raises `UserError` if workers die on one block
+    again and again, and every error that the work itself raises.
     """
     connect(engine)
     stored = ray.put(shared)
     worker: Any = ray.remote(num_cpus=needs.cpus, num_gpus=needs.gpus)(_Worker)
-    todo, deaths = deque(blocks), Counter[range | None]()
-    running: dict[Any, tuple[Any, range | None]] = {}  # what is awaited: its actor, and the block, None while it opens
-    looked, room = float("-inf"), 0
+    running: _Running = {}
+
+    def start_worker() -> None:
+        actor = worker.remote()
+        running[actor.open.remote(open_work, stored)] = actor, None
+
     try:
-        while todo or any(block is not None for _, block in running.values()):
-            if time.monotonic() > looked + NODES_EVERY:
-                looked, room = time.monotonic(), _room(needs)
-            opening = sum(block is None for _, block in running.values())
-            for _ in range(min(room - len(running), len(todo) - opening)):
-                actor = worker.remote()
-                running[actor.open.remote(opened, stored)] = actor, None
-            if not running:  # no node has room
-                time.sleep(NODES_EVERY)
-                continue
-            finished, _ = ray.wait(list(running), timeout=NODES_EVERY)
-            for awaited in finished:
-                actor, block = running.pop(awaited)
-                found, alive = _result(awaited, block, deaths)
-                if not alive:
-                    todo.extendleft([block] if block is not None else [])
-                    continue
-                if todo:
-                    later = todo.popleft()
-                    running[actor.do.remote(sent(later))] = actor, later
-                if block is not None:
-                    yield block, found
+        yield from _finished(deque(blocks), running, start_worker, needs, argument)
     finally:
         for actor, _ in running.values():
             ray.kill(actor)
 
 
-def _result(awaited: Any, block: range | None, deaths: Counter[range | None]) -> tuple[Any, bool]:
-    """What came of a block, and whether the worker is alive, which it may not be a few times over each block."""
+_Running = dict[Any, tuple[Any, range | None]]  # Ray's future: the actor and its block, None while it opens the work
+
+
+def _finished(
+    todo: deque[range],
+    running: _Running,
+    start_worker: Callable[[], None],
+    needs: Needs,
+    argument: Callable[[range], Any],
+) -> Iterator[tuple[range, Any]]:
+    """Give the blocks ``todo`` to workers and yield them with their results."""
+    deaths = Counter[range | None]()
+    checked, capacity = float("-inf"), 0
+    while todo or any(block is not None for _, block in running.values()):
+        if time.monotonic() > checked + NODES_EVERY:
+            checked, capacity = time.monotonic(), _capacity(needs)
+        opening = sum(block is None for _, block in running.values())
+        for _ in range(min(capacity - len(running), len(todo) - opening)):
+            start_worker()
+        if not running:  # no node has room
+            time.sleep(NODES_EVERY)
+            continue
+        for future in ray.wait(list(running), timeout=NODES_EVERY)[0]:
+            actor, block = running.pop(future)
+            result, alive = _result(future, block, deaths)
+            if not alive:
+                todo.extendleft([block] if block is not None else [])
+                continue
+            if todo:
+                following = todo.popleft()
+                running[actor.do.remote(argument(following))] = actor, following
+            if block is not None:
+                yield block, result
+
+
+def _result(future: Any, block: range | None, deaths: Counter[range | None]) -> tuple[Any, bool]:
+    """The result of a block, and whether its worker is alive; raises `UserError` after `TRIES` deaths on one block."""
     try:
-        found = ray.get(awaited)
+        result = ray.get(future)
     except RayTaskError as error:
         raise error.cause if isinstance(error.cause, UserError) else error from None
-    except RayError as error:  # the worker, its node or what it had found is lost
+    except RayError as error:  # the worker, its node or the result is lost
         deaths[block] += 1
         if deaths[block] >= TRIES:
             where = f"at rows {block.start} to {block.stop - 1}" if block is not None else "at their start"
             raise UserError(
                 f"engine=ray: {TRIES} workers died {where} ({str(error).strip().splitlines()[0]}); if memory ran out, "
-                "give Ray fewer cores. What is finished is kept: the same command goes on from there."
+                "give Ray fewer cores. Finished blocks are stored: the same command continues."
             ) from None
         return None, False
     del deaths[block]
-    return found, True
+    return result, True
 
 
-def _room(needs: Needs) -> int:
-    """How many workers the nodes that are there can hold."""
-    there = [node["Resources"] for node in ray.nodes() if node["Alive"]]
+def _capacity(needs: Needs) -> int:
+    """How many workers fit on the living nodes."""
+    nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]
     return sum(
         int(min(node.get(name, 0) // amount for name, amount in (("CPU", needs.cpus), ("GPU", needs.gpus)) if amount))
-        for node in there
+        for node in nodes
     )

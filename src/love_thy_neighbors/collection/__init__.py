@@ -1,1 +1,1 @@
-"""A collection on disk and in memory: images, labels, metadata, features and the card that describes them."""
+"""Reads and writes collections: images, labels, metadata, features and the card that describes them."""

@@ -1,22 +1,24 @@
-"""A collection's ``card.json``: where it comes from, what is in it, and hashes that stand for its content."""
+"""A collection's ``card.json``: its origin, its counts, and hashes of its files; and the names of its columns."""
 
 import hashlib
 import json
+import re
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 from love_thy_neighbors.errors import UserError
 
-METADATA_TYPES = ("tags", "sets", "groups")
+TEXT_COLUMNS = ("id", "file", "owner")
+METADATA_TYPES = ("tags", "sets", "groups")  # those of the paper; any other list column is a metadata type too
+_TYPE_NAME = re.compile(r"[A-Za-z][\w-]*", re.ASCII)  # a name that the command line takes as metadata=NAME
+_TAKEN = (*TEXT_COLUMNS, "labels", "images", "union", "visual")  # names that already mean something else
 FORMAT = 1
 SPLITS = "splits.npy"
 
 
 def read_card(folder: Path) -> dict[str, Any]:
-    """The collection's ``card.json``, checked for the keys that loading relies on.
-
-    Raises `UserError` if the folder, the card or one of its keys is missing or of the wrong kind.
-    """
+    """The collection's ``card.json``; raises `UserError` if the folder, the card or a key is missing or wrong."""
     path = folder / "card.json"
     if not folder.is_dir():
         raise UserError(
@@ -45,11 +47,22 @@ def read_card(folder: Path) -> dict[str, Any]:
 
 
 def metadata_types(folder: Path) -> tuple[str, ...]:
-    """The metadata types that the collection in ``folder`` has, read from its card alone."""
-    return tuple(kind for kind in METADATA_TYPES if kind in read_card(folder)["metadata"])
+    """The metadata types of the collection in ``folder``; reads only its card."""
+    return metadata_columns(read_card(folder)["metadata"])
+
+
+def metadata_columns(columns: Iterable[str]) -> tuple[str, ...]:
+    """The metadata types among the columns of ``images.parquet``: first the paper's, then the others by name."""
+    found = set(columns) - {*TEXT_COLUMNS, "labels"}
+    return (*(kind for kind in METADATA_TYPES if kind in found), *sorted(found - {*METADATA_TYPES}))
+
+
+def is_type_name(name: str) -> bool:
+    """Whether a metadata type may have this name: letters, digits, '_' and '-', and no other meaning."""
+    return _TYPE_NAME.fullmatch(name) is not None and name not in _TAKEN
 
 
 def sha256(path: Path) -> str:
-    """The hash of a file's content, in hexadecimal."""
+    """The SHA-256 of a file's content, in hexadecimal."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()

@@ -1,10 +1,11 @@
-"""Feature tables in the types that collections are stored in; a table on disk is read block by
-block and never whole."""
+"""Converts feature tables to the types of a collection, int8 and float16, and checks them; block by block."""
 
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
+
+from love_thy_neighbors.errors import UserError
 
 _BLOCK_BYTES = 64 << 20
 
@@ -14,12 +15,12 @@ def _block_rows(table: np.ndarray) -> int:
 
 
 def quantise(table: np.ndarray) -> tuple[np.ndarray, float]:
-    """``table`` float [N, d] as int8 [N, d] and the one scale with ``scale * int8 ~ table``."""
+    """``table`` float [N, d] as int8 [N, d], and the scale with ``scale * int8 ~ table``."""
     step = _block_rows(table)
     starts = range(0, len(table), step)
     largest = max((float(np.abs(table[i : i + step]).max()) for i in starts), default=0.0)
     scale = largest / 127
-    if scale < np.finfo(np.float32).tiny:  # float32, which most tables are, cannot be divided by it
+    if scale < np.finfo(np.float32).tiny:  # too small to divide float32 by
         scale = 1.0
     small = np.empty(table.shape, dtype=np.int8)
     for i in starts:
@@ -28,11 +29,10 @@ def quantise(table: np.ndarray) -> tuple[np.ndarray, float]:
 
 
 def to_float16(table: np.ndarray, rows: Sequence[int], path: Path) -> tuple[np.ndarray, dict[int, str]]:
-    """Rows ``rows`` of ``table`` float [N, d] as float16 in the memory-mapped ``path``, and which
-    could not be converted.
+    """Rows ``rows`` of ``table`` float [N, d] as float16, memory-mapped in ``path``, and the rows left out.
 
-    A row with NaN, infinity or a value beyond float16's range is left out; the dictionary has its
-    place in ``rows`` and the reason. The result has ``len(rows)`` less that many rows.
+    A row with NaN, infinity or a value beyond float16's range is left out: the dictionary maps its place in ``rows`` to
+    the reason, and the result has fewer rows.
     """
     shape = (len(rows), table.shape[1])
     result = np.lib.format.open_memmap(path, mode="w+", dtype=np.float16, shape=shape)
@@ -53,3 +53,21 @@ def to_float16(table: np.ndarray, rows: Sequence[int], path: Path) -> tuple[np.n
         done += len(kept)
     result.flush()
     return result[:done], bad
+
+
+def refuse_non_finite(path: Path, table: np.ndarray) -> None:
+    """Raise `UserError` naming the first row of ``table`` [N, d] with NaN or infinity; reads the table in blocks."""
+    if table.dtype.kind != "f":
+        return
+    step = _block_rows(table)
+    for start in range(0, len(table), step):
+        block = table[start : start + step]
+        if block.dtype == np.float16:  # NumPy's isfinite is slow on float16: test the exponent bits
+            finite = (np.asarray(block).view(np.uint16) & 0x7C00) != 0x7C00
+        else:
+            finite = np.isfinite(block)
+        if not finite.all():
+            row = start + int(np.flatnonzero(~finite.all(axis=1))[0])
+            raise UserError(
+                f"{path}: row {row} holds NaN or infinity; extract that image's features again or leave it out."
+            )

@@ -1,15 +1,16 @@
-"""What a data set is, on disk and in memory.
+"""A data set on disk and in memory.
 
 On disk a collection is a folder:
 
-    images.parquet            one row an image: id, file, owner (strings); labels, tags, sets, groups (lists of strings)
+    images.parquet            one row per image: id, file, owner (strings); labels and metadata (lists of strings)
     features/<backbone>.npy   [N, d] float16, or int8 to be multiplied by the scale in the card; memory-mapped
     thumbnails/<row>.webp     optional small pictures for figures
     splits.npy                optional int8 [S, N], the part of each image in S splits that the release itself defines
-    card.json                 where it comes from, licence, counts, label names, feature scale, how labels were made
+    card.json                 origin, licence, counts, label names, feature scale, how labels were made
 
-In memory it is a `Collection`: the features, a label matrix and one sparse binary matrix per metadata type.
-Images are known by their row number everywhere; ids are for people and need not be unique.
+Every list column but ``labels`` is a metadata type: tags, sets and groups as in the paper, and any other. In memory a
+data set is a `Collection`: features, a label matrix and one sparse binary matrix per metadata type. The program knows
+images by their row numbers; ids are for people and need not be unique.
 """
 
 from dataclasses import dataclass
@@ -23,12 +24,11 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from scipy import sparse
 
-from love_thy_neighbors.collection.card import METADATA_TYPES, SPLITS, read_card, sha256
+from love_thy_neighbors.collection.card import SPLITS, TEXT_COLUMNS, is_type_name, metadata_columns, read_card, sha256
+from love_thy_neighbors.collection.feature_tables import refuse_non_finite
 from love_thy_neighbors.errors import UserError
 
-TEXT_COLUMNS = ("id", "file", "owner")
-LIST_COLUMNS = ("labels", *METADATA_TYPES)
-_BLOCK_BYTES = 64 << 20  # how much of a feature table is looked at in one go
+_LISTS = (pa.list_(pa.string()), pa.large_list(pa.string()))
 
 
 @dataclass(frozen=True)
@@ -51,10 +51,10 @@ class Features:
 class Collection:
     """A collection in memory.
 
-    Shapes: ``labels`` [N, L] and each ``metadata[type]`` [N, T_type], binary CSR (uint8, sorted indices);
-    ``label_names`` has L entries and ``values[type]`` the T_type metadata values, both in column order.
-    ``ids``, ``files`` and ``owners`` are Arrow string columns of N rows (``files`` and ``owners`` may hold nulls).
-    ``splits`` int8 [S, N] is what `splits.given_split` reads, or None.
+    Shapes: ``labels`` [N, L] and each ``metadata[type]`` [N, T_type], binary CSR (uint8, sorted indices); the L
+    ``label_names`` and the T_type ``values[type]`` are in column order. ``ids``, ``files`` and ``owners`` are Arrow
+    string columns of N rows (``files`` and ``owners`` may hold nulls). ``splits`` int8 [S, N] or None, see
+    `splits.given_split`.
     """
 
     folder: Path
@@ -74,7 +74,7 @@ class Collection:
 
     @cached_property
     def without_metadata(self) -> np.ndarray:
-        """Boolean [N]: images that carry no value of any metadata type."""
+        """Boolean [N]: images without a value of any metadata type."""
         counts = np.zeros(len(self), dtype=np.int64)
         for matrix in self.metadata.values():
             counts += np.diff(matrix.indptr)
@@ -82,12 +82,10 @@ class Collection:
 
 
 def load_collection(folder: Path, backbone: str | None = None) -> Collection:
-    """Read the collection in ``folder``, and check everything that later code relies on.
+    """Read and check the collection in ``folder``; raises `UserError` naming the file, the row or key, and the cure.
 
-    ``backbone`` names the feature table; None means the only one there is. Features stay memory-mapped; they are looked
-    at block by block for NaN and infinity and nothing of size N x d is copied.
-
-    Raises `UserError` naming the file, the row or key, and the cure.
+    ``backbone`` names the feature table; None takes the only one. Features stay memory-mapped: they are checked for NaN
+    and infinity block by block, and nothing of size N x d is copied.
     """
     card = read_card(folder)
     path = folder / "images.parquet"
@@ -97,21 +95,7 @@ def load_collection(folder: Path, backbone: str | None = None) -> Collection:
         raise UserError(f"{path}: {rows} rows, but card.json says {card['images']} images; run prepare.py again.")
     names = tuple(card["labels"]["names"])
     labels, _ = _binary_matrix(path, table, "labels", known=names)
-    metadata, values = {}, {}
-    for kind in METADATA_TYPES:
-        declared = card["metadata"].get(kind)
-        if (kind in table.column_names) != (declared is not None):
-            where, other = ("images.parquet", "card.json") if declared is None else ("card.json", "images.parquet")
-            raise UserError(f"{folder}: {where} has '{kind}' but {other} does not; run prepare.py again.")
-        if declared is None:
-            continue
-        metadata[kind], values[kind] = _binary_matrix(path, table, kind)
-        count = declared.get("values") if isinstance(declared, dict) else None
-        if count != len(values[kind]):
-            raise UserError(
-                f"{folder / 'card.json'}: metadata.{kind}.values is {count}, but images.parquet has "
-                f"{len(values[kind])} distinct {kind}; run prepare.py again."
-            )
+    metadata, values = _load_metadata(folder, card, table)
     _refuse_another_file(path, folder / "card.json", "images_sha256", card.get("images_sha256"))
     collection = Collection(
         folder=folder,
@@ -126,24 +110,40 @@ def load_collection(folder: Path, backbone: str | None = None) -> Collection:
         features=_load_features(folder, card, backbone, rows),
         splits=_load_splits(folder, card, rows),
     )
-    pa.default_memory_pool().release_unused()  # what reading took, a quarter of a gigabyte at NUS-WIDE's size
+    pa.default_memory_pool().release_unused()  # a quarter of a gigabyte for NUS-WIDE
     return collection
 
 
+def _load_metadata(
+    folder: Path, card: dict[str, Any], table: pa.Table
+) -> tuple[dict[str, sparse.csr_matrix], dict[str, list[str]]]:
+    """The matrix and the values of each metadata type; raises `UserError` if the card says something else."""
+    metadata, values = {}, {}
+    for kind in metadata_columns([*table.column_names, *card["metadata"]]):
+        declared = card["metadata"].get(kind)
+        if (kind in table.column_names) != (declared is not None):
+            where, other = ("images.parquet", "card.json") if declared is None else ("card.json", "images.parquet")
+            raise UserError(f"{folder}: {where} has '{kind}' but {other} does not; run prepare.py again.")
+        metadata[kind], values[kind] = _binary_matrix(folder / "images.parquet", table, kind)
+        count = declared.get("values") if isinstance(declared, dict) else None
+        if count != len(values[kind]):
+            raise UserError(
+                f"{folder / 'card.json'}: metadata.{kind}.values is {count}, but images.parquet has "
+                f"{len(values[kind])} distinct {kind}; run prepare.py again."
+            )
+    return metadata, values
+
+
 def read_images_table(path: Path) -> pa.Table:
-    """``images.parquet`` with its columns checked; raises `UserError` naming the file, row or column, and the cure."""
+    """Read ``images.parquet`` and check its columns; raises `UserError` naming file, row or column, and the cure."""
     if not path.is_file():
         raise UserError(f"{path} is missing; run prepare.py again.")
     try:
         table = pq.read_table(path)
-        table.validate(full=True)  # Parquet lets any bytes be a string
+        table.validate(full=True)  # Parquet does not check that strings are UTF-8
     except (pa.ArrowException, OSError) as error:
         reason = str(error).splitlines()[0]
         raise UserError(f"{path}: not a readable Parquet file ({reason}); run prepare.py again.") from None
-    for column in table.column_names:
-        if column not in (*TEXT_COLUMNS, *LIST_COLUMNS):
-            known = ", ".join((*TEXT_COLUMNS, *LIST_COLUMNS))
-            raise UserError(f"{path}: unknown column '{column}'; the columns are {known}.")
     for column in ("id", "labels"):
         if column not in table.column_names:
             raise UserError(f"{path}: column '{column}' is missing; run prepare.py again.")
@@ -151,12 +151,17 @@ def read_images_table(path: Path) -> pa.Table:
         kind = table.schema.field(column).type
         if column in TEXT_COLUMNS and not (pa.types.is_string(kind) or pa.types.is_large_string(kind)):
             raise UserError(f"{path}: column '{column}' is {kind}, not string; run prepare.py again.")
-        if column in LIST_COLUMNS and kind not in (
-            pa.list_(pa.string()),
-            pa.large_list(pa.string()),
-        ):
-            raise UserError(f"{path}: column '{column}' is {kind}, not list<string>; run prepare.py again.")
-        if column == "id" or column in LIST_COLUMNS:
+        if column not in TEXT_COLUMNS and kind not in _LISTS:
+            raise UserError(
+                f"{path}: column '{column}' is {kind}, not list<string>; correct it, or remove it and run prepare.py "
+                "again."
+            )
+        if column not in (*TEXT_COLUMNS, "labels") and not is_type_name(column):
+            raise UserError(
+                f"{path}: column '{column}' cannot name a metadata type; use letters, digits, '_' and '-', and none of "
+                "the names images, union and visual."
+            )
+        if column not in ("file", "owner"):
             _refuse_nulls(path, table, column)
     return table
 
@@ -166,7 +171,7 @@ def _refuse_nulls(path: Path, table: pa.Table, column: str) -> None:
     if data.null_count:
         row = int(np.flatnonzero(pc.is_null(data).to_numpy(zero_copy_only=False))[0])
         raise UserError(f"{path}: row {row} has no value in column '{column}'; write an empty list or drop the row.")
-    if column in LIST_COLUMNS and data.flatten().null_count:
+    if column != "id" and data.flatten().null_count:
         entry = np.flatnonzero(pc.is_null(data.flatten()).to_numpy(zero_copy_only=False))[0]
         row = int(pc.list_parent_indices(data)[int(entry)].as_py())
         raise UserError(f"{path}: row {row} has a null inside '{column}'; drop it from the list.")
@@ -181,7 +186,7 @@ def _text(table: pa.Table, column: str) -> pa.Array:
 def _binary_matrix(
     path: Path, table: pa.Table, column: str, known: tuple[str, ...] | None = None
 ) -> tuple[sparse.csr_matrix, list[str]]:
-    """The list column as binary CSR [N, T], with its T values in column order (``known``, or sorted)."""
+    """The list column as binary CSR [N, T], and its T values in column order (``known``, or sorted)."""
     lists = table[column].combine_chunks()
     flat, rows = lists.flatten(), pc.list_parent_indices(lists).to_numpy()
     if known is None:
@@ -198,7 +203,7 @@ def _binary_matrix(
     shape = (table.num_rows, len(names))
     ones = np.ones(len(flat), dtype=np.uint8)
     matrix = sparse.csr_matrix((ones, (rows, codes.to_numpy(zero_copy_only=False))), shape=shape)
-    matrix.data[:] = 1  # a value named twice in one row counts once
+    matrix.data[:] = 1  # a value that a row has twice counts once
     matrix.sort_indices()
     return matrix, names
 
@@ -253,37 +258,19 @@ def _load_splits(folder: Path, card: dict[str, Any], rows: int) -> np.ndarray | 
 
 
 def _refuse_another_file(path: Path, card: Path, key: str, declared: str | None) -> None:
-    """Raise `UserError` if the card's hash of ``path`` is not its content's; results are named by these hashes."""
+    """Raise `UserError` if the content of ``path`` has another hash than the card says; results depend on the hash."""
     if declared is not None and declared != sha256(path):
         raise UserError(f"{path}: has been changed, its hash is not {key} of {card}; run prepare.py again.")
 
 
 def open_npy(path: Path) -> np.ndarray:
-    """Memory-map a ``.npy`` file without pickle; raises `UserError` if it is missing, truncated or not one."""
+    """Memory-map a ``.npy`` file without pickle; raises `UserError` if it is missing, truncated or no ``.npy`` file."""
     if not path.is_file():
         raise UserError(f"{path} is missing; give the path of a .npy file, or run prepare.py again.")
     try:
-        # Copy-on-write: nothing is ever written, but torch accepts only arrays that could be.
+        # Copy-on-write: nothing is written, but torch accepts only writable arrays.
         return np.load(path, mmap_mode="c", allow_pickle=False)
     except (ValueError, OSError, EOFError) as error:
         raise UserError(
             f"{path}: truncated or not a plain .npy array ({error}); write it again with numpy.save."
         ) from None
-
-
-def refuse_non_finite(path: Path, table: np.ndarray) -> None:
-    """Raise `UserError` with the first row of ``table`` [N, d] that holds NaN or infinity; reads it in blocks."""
-    if table.dtype.kind != "f":
-        return
-    step = max(1, _BLOCK_BYTES // max(1, table.shape[1] * table.itemsize))
-    for start in range(0, len(table), step):
-        block = table[start : start + step]
-        if block.dtype == np.float16:  # NumPy's isfinite is slow on float16: test the exponent bits
-            finite = (np.asarray(block).view(np.uint16) & 0x7C00) != 0x7C00
-        else:
-            finite = np.isfinite(block)
-        if not finite.all():
-            row = start + int(np.flatnonzero(~finite.all(axis=1))[0])
-            raise UserError(
-                f"{path}: row {row} holds NaN or infinity; extract that image's features again or leave it out."
-            )

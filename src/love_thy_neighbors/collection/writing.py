@@ -1,4 +1,4 @@
-"""Writing a collection: whole or not at all, with counts and hashes that cannot disagree with the files."""
+"""Writes a collection completely or not at all, with counts and hashes that are taken from the written files."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -10,10 +10,10 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from love_thy_neighbors.atomic import folder_written_whole, write_json
-from love_thy_neighbors.collection.card import FORMAT, METADATA_TYPES, SPLITS, sha256
+from love_thy_neighbors.collection.card import FORMAT, SPLITS, metadata_columns, sha256
 from love_thy_neighbors.collection.loading import open_npy
 
-_ROW_GROUP = 1 << 16  # rows that Parquet compresses together; bounds the memory of writing
+_ROW_GROUP = 1 << 16  # rows that Parquet compresses together; limits the memory of writing
 
 
 def write_collection(
@@ -25,22 +25,19 @@ def write_collection(
     texts: Mapping[str, str] | None = None,
     splits: np.ndarray | None = None,
 ) -> None:
-    """Write a collection whole or not at all; an existing one of that name is replaced at the end.
+    """Write a collection completely or not at all; at the end it replaces an existing folder of that name.
 
-    ``table`` has the columns of ``images.parquet``; ``features[backbone]`` are the rows of a feature table, float16 or
-    int8 (a memory map is copied block by block), or a finished ``.npy`` of them, which is moved in. ``card`` needs
-    ``labels.names``, and ``features.<backbone>.scale`` for int8. Counts and hashes (``format``, ``images``,
-    ``labels.count``, ``metadata.*.values``, ``features.*.dim`` and ``dtype``, the sha256 of each file) are filled in
-    here. ``thumbnails`` is a folder that is moved in; ``texts`` are further files beside the card; ``splits`` int8
-    [S, N] is the part of each image in S splits that the release defines, as `splits.given_split` reads it.
+    ``table`` has the columns of ``images.parquet``. ``features[backbone]`` is a feature table, float16 or int8, or the
+    path of a finished ``.npy`` file, which is moved into the folder. ``card`` needs ``labels.names``, and
+    ``features.<backbone>.scale`` for int8; counts, shapes and hashes are added here. ``thumbnails`` is a folder, which
+    is moved too; ``texts`` are further files beside the card; ``splits`` int8 [S, N], see `splits.given_split`.
     """
     card = {"format": FORMAT, **card, "images": table.num_rows}
     card["labels"] = {**card["labels"], "count": len(card["labels"]["names"])}
     described = card.get("metadata", {})
     card["metadata"] = {
         kind: {**described.get(kind, {}), "values": len(pc.unique(table[kind].combine_chunks().flatten()))}
-        for kind in METADATA_TYPES
-        if kind in table.column_names
+        for kind in metadata_columns(table.column_names)
     }
     about = card.get("features", {})
     card["features"] = {}
@@ -50,12 +47,7 @@ def write_collection(
         card["images_sha256"] = sha256(parquet)
         (temporary / "features").mkdir()
         for name, rows in features.items():
-            path = temporary / "features" / f"{name}.npy"
-            if isinstance(rows, Path):
-                rows.replace(path)
-            else:
-                np.save(path, rows, allow_pickle=False)
-            card["features"][name] = table_entry(path, about.get(name, {}))
+            card["features"][name] = _write_features(temporary / "features" / f"{name}.npy", rows, about.get(name, {}))
         if splits is not None:
             np.save(temporary / SPLITS, splits.astype(np.int8), allow_pickle=False)
             card["splits"] = {**card.get("splits", {}), "count": len(splits), "sha256": sha256(temporary / SPLITS)}
@@ -66,9 +58,17 @@ def write_collection(
         write_json(temporary / "card.json", card)
 
 
+def _write_features(path: Path, rows: np.ndarray | Path, about: Mapping[str, Any]) -> dict[str, Any]:
+    if isinstance(rows, Path):
+        rows.replace(path)
+    else:
+        np.save(path, rows, allow_pickle=False)
+    return table_entry(path, about)
+
+
 def table_entry(path: Path, about: Mapping[str, Any]) -> dict[str, Any]:
-    """The card's entry of the feature table in ``path``: what is said ``about`` it, its shape, type and hash."""
+    """The card's entry for the feature table in ``path``: the keys ``about``, and its dim, dtype and hash."""
     table = open_npy(path)
-    # The card's hash stands for the content: run folders and cached neighbour lists are named by it.
+    # The names of run folders and cached neighbour lists depend on this hash.
     counted = {"dim": int(table.shape[1]), "dtype": str(table.dtype), "sha256": sha256(path)}
     return {"scale": 1.0, **about, **counted}

@@ -1,1 +1,1 @@
-"""Features of pictures: reading and decoding them, and passing them through a backbone."""
+"""Computes features of pictures: reads and decodes them, and passes them through a backbone."""

@@ -1,9 +1,7 @@
-"""Image features phi(x) from a pretrained backbone, extracted in batches and continued where a run
-was cut off.
+"""Extracts image features phi(x) with a pretrained backbone, in batches; continues an interrupted extraction.
 
-Extraction works through the images in order, on a cluster nearly so. Finished rows stand in ``<partial>/features.npy``
-and which they are in ``<partial>/progress.json``; both belong to a key made of everything the features
-depend on, so that rows of a changed input are never mixed with old ones.
+Finished rows are stored in ``<partial>/features.npy``, and their numbers in ``<partial>/progress.json`` together with a
+hash of everything that the features depend on. If the input changes, the hash differs and the extraction starts again.
 """
 
 import hashlib
@@ -22,17 +20,15 @@ from PIL import Image
 from love_thy_neighbors.atomic import write_json
 from love_thy_neighbors.features.backbones import Backbone, load_backbone
 from love_thy_neighbors.features.decoding import Decoding, decoded_batches
-from love_thy_neighbors.features.network import choose_device, choose_precision, exact_cudnn, forwarded
+from love_thy_neighbors.features.network import choose_device, choose_precision, compute_features, exact_cudnn
 from love_thy_neighbors.features.settings import Extraction
 from love_thy_neighbors.progress import progress_bar
 
 
 @dataclass(frozen=True)
 class Extracted:
-    """``table`` float32 [N, d], memory-mapped; ``thumbnails`` holds ``<row>.webp``; ``rejected``
-    maps row to reason.
-
-    The rows of rejected images are zero and have no thumbnail.
+    """``table`` float32 [N, d], memory-mapped; ``thumbnails`` is a folder of ``<row>.webp``; ``rejected`` maps rows to
+    reasons. Rejected images have a row of zeros and no thumbnail.
     """
 
     table: np.ndarray
@@ -42,13 +38,13 @@ class Extracted:
     how: Extraction
 
     def card(self) -> dict[str, Any]:
-        """What a collection's card says of these features."""
+        """The entry of these features in a collection's card."""
         return describe(self.backbone, self.how)
 
 
 def describe(backbone: Backbone, how: Extraction) -> dict[str, Any]:
-    """What a collection's card says of features that are extracted so."""
-    how = _settled(how)
+    """The entry of such features in a collection's card."""
+    how = _resolved(how)
     return {
         **backbone.about,
         "sha256_of_weights": backbone.sha256,
@@ -58,20 +54,20 @@ def describe(backbone: Backbone, how: Extraction) -> dict[str, Any]:
 
 
 def chosen_backbone(how: Extraction) -> Backbone:
-    """The backbone that ``how`` names, on its device, with its weights; raises `UserError` if it cannot be had.
+    """The backbone that ``how`` names, on its device, with its weights; raises `UserError` if it is not available.
 
-    With a cluster it is loaded here only to know what it is.
+    With a cluster this copy only describes the features.
     """
     return load_backbone(how.backbone, choose_device("cpu" if how.engine.name == "ray" else how.device), how.weights)
 
 
-def _settled(how: Extraction) -> Extraction:
-    """``how`` with a device and a precision that do not depend on this machine, where other machines do the work."""
+def _resolved(how: Extraction) -> Extraction:
+    """``how`` with the device and the precision of the cluster's nodes, if a cluster extracts the features."""
     if how.engine.name == "local":
         return how
-    from love_thy_neighbors.features.on_ray import settled  # Ray takes a second, and may not be installed
+    from love_thy_neighbors.features.on_ray import resolved  # late: Ray is slow to import, and optional
 
-    return settled(how)
+    return resolved(how)
 
 
 def extract_features(
@@ -81,30 +77,29 @@ def extract_features(
     stop: Callable[[int, str], Exception] | None = None,
     backbone: Backbone | None = None,
 ) -> Extracted:
-    """Features and thumbnails of ``files``, in their order; continues what ``partial`` holds of the
-    same input.
+    """Features and thumbnails of ``files``, in their order; continues the extraction in ``partial`` for the same input.
 
-    ``stop(row, reason)`` makes the exception that the first unusable image raises (with a cluster, one of the block
-    that is finished first); without it such rows are zero and listed in ``rejected``. The same files give the same rows
-    however often the run was cut off, since a batch always holds the same images.
+    ``stop(row, reason)`` returns the exception to raise for the first unusable image (with a cluster, for one of the
+    block that finishes first). With None, the rows of unusable images are zero and listed in ``rejected``. An
+    interrupted and continued run gives the same rows, because a batch always holds the same images.
 
-    Raises `UserError` for a device or backbone that cannot be had, a batch that the GPU has no memory for, and a worker
-    process that dies.
+    Raises `UserError` if the device or backbone is not available, the GPU has too little memory for a batch, or a
+    worker process dies.
     """
-    how = _settled(how)
+    how = _resolved(how)
     backbone = backbone or chosen_backbone(how)
     state = _Partial.open(partial, _key(files, how, backbone), len(files), backbone.dim)
     thumbnails = state.thumbnails if how.thumbnail else None
     if how.engine.name == "ray":
-        from love_thy_neighbors.features.on_ray import BATCHES, extracted_on_cluster
+        from love_thy_neighbors.features.on_ray import BATCHES, extract_on_cluster
 
         missing = state.missing(BATCHES * how.batch_size)
-        found = extracted_on_cluster(files, missing, how, backbone, state.thumbnails)
+        found = extract_on_cluster(files, missing, how, backbone, state.thumbnails)
     else:
-        found = _extracted(files, state.done, how, backbone, thumbnails, stop)
+        found = _extract(files, state.done, how, backbone, thumbnails)
     where = "ray" if how.engine.name == "ray" else choose_device(how.device).type
     bar = progress_bar(f"images ({where})", len(files), done=state.count)
-    # Closed here and now when something goes wrong, so that no process outlives this function.
+    # The generator is closed on errors too, so that no process outlives this function.
     with bar as advance, closing(found) as blocks:
         for rows, values, reasons in blocks:
             if stop and reasons:
@@ -115,29 +110,21 @@ def extract_features(
     return Extracted(state.table, thumbnails, state.rejected, backbone, how)
 
 
-def _extracted(
-    files: Sequence[Path],
-    done: int,
-    how: Extraction,
-    backbone: Backbone,
-    thumbnails: Path | None,
-    stop: Callable[[int, str], Exception] | None,
+def _extract(
+    files: Sequence[Path], done: int, how: Extraction, backbone: Backbone, thumbnails: Path | None
 ) -> Generator[tuple[range, np.ndarray, dict[int, str]]]:
-    """Yield, from row ``done`` on and in order, a batch's rows, their features and the reasons of unusable ones."""
+    """Yield the rows of each batch from row ``done`` on, their features, and the reasons of the unusable rows."""
     device = choose_device(how.device)
     precision = choose_precision(how.precision, device)
     decoding = Decoding(backbone.preprocessing.at(how.size), how.fit, how.max_pixels, thumbnails, how.thumbnail)
     decoded = closing(decoded_batches(files, done, how.batch_size, decoding, how.workers))
     with decoded as batches, torch.inference_mode(), exact_cudnn():
         for rows, pixels, reasons in batches:
-            if stop and reasons:  # before the network takes its time
-                raise stop(*min(reasons.items()))
-            yield rows, forwarded(backbone, pixels, device, precision), reasons
+            yield rows, compute_features(backbone, pixels, device, precision), reasons
 
 
 def _key(files: Sequence[Path], how: Extraction, backbone: Backbone) -> str:
-    """A digest of everything the rows depend on; a file counts by its path, size and time of
-    change."""
+    """A hash of everything that the features depend on; of a file, its path, size and time of change."""
     settings = (how.max_pixels, how.thumbnail, how.batch_size, describe(backbone, how))
     made_by = (backbone.name, asdict(backbone.preprocessing), Image.__version__)
     digest = hashlib.sha256(json.dumps([settings, made_by]).encode())
@@ -153,8 +140,7 @@ def _key(files: Sequence[Path], how: Extraction, backbone: Backbone) -> str:
 
 @dataclass
 class _Partial:
-    """The finished rows of an extraction, on disk: those before ``done``, and from each key of ``later`` up to its
-    value."""
+    """The finished rows of an extraction, on disk: the rows before ``done``, and ``later`` blocks {start: stop}."""
 
     folder: Path
     key: str
@@ -169,7 +155,7 @@ class _Partial:
 
     @classmethod
     def open(cls, folder: Path, key: str, rows: int, dim: int) -> "_Partial":
-        """Continue ``folder`` if its key is ``key``, else start it anew."""
+        """Continue the extraction in ``folder`` if its key is ``key``, else start again."""
         path = folder / "features.npy"
         try:
             progress = json.loads((folder / "progress.json").read_text(encoding="utf-8"))
@@ -179,7 +165,7 @@ class _Partial:
                 later = {int(start): int(stop) for start, stop in progress.get("later", {}).items()}
                 return cls(folder, key, table, int(progress["done"]), later, rejected)
         except (OSError, ValueError, KeyError, TypeError):
-            pass  # no usable beginning: start anew
+            pass  # nothing usable: start again
         shutil.rmtree(folder, ignore_errors=True)
         (folder / "thumbnails").mkdir(parents=True)
         table = np.lib.format.open_memmap(path, mode="w+", dtype=np.float32, shape=(rows, dim))
@@ -190,7 +176,7 @@ class _Partial:
         return self.done + sum(stop - start for start, stop in self.later.items())
 
     def missing(self, block: int) -> list[range]:
-        """Blocks of at most so many rows that are not finished."""
+        """The unfinished rows, in blocks of at most ``block`` rows."""
         blocks, at = [], self.done
         for start in [*sorted(self.later), len(self.table)]:
             blocks += [range(first, min(first + block, start)) for first in range(at, start, block)]
@@ -199,7 +185,7 @@ class _Partial:
 
     def add(self, rows: range, values: np.ndarray, reasons: dict[int, str]) -> None:
         self.table[rows.start : rows.stop] = values
-        self.table.flush()  # rows first, then the count that vouches for them
+        self.table.flush()  # the rows must be on disk before progress.json says so
         if rows.start >= self.done:
             self.later[rows.start] = rows.stop
         while self.done in self.later:

@@ -1,7 +1,6 @@
-"""Reading pictures that somebody else made: size checked before decoding, every colour mode turned
-into RGB right.
+"""Reads pictures from unknown sources: checks the size before decoding, and converts every colour mode to RGB.
 
-An image that cannot be used raises `ImageError` with the reason; nothing is repaired by guessing.
+Raises `ImageError` with the reason for an image that cannot be used.
 """
 
 import warnings
@@ -14,24 +13,22 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF")
 WHITE = (255, 255, 255)
 
-# Pillow's own guard warns at one size and raises at another; `read_image` has one limit, checked on
-# the header.
+# `read_image` has its own limit, which it checks on the header.
 Image.MAX_IMAGE_PIXELS = None
-# Damaged metadata does not matter here, and every worker process would print its own warning.
+# Damaged metadata does not matter here, and every worker process would print the warning again.
 warnings.filterwarnings("ignore", category=UserWarning, module=r"PIL\.")
-Image.init()  # loads the decoders here, once, and not in several threads at the same time
+Image.init()  # loads the decoders once, and not in several threads at the same time
 
 
 class ImageError(Exception):
-    """Why an image cannot be used; the message completes the sentence "the image ..."."""
+    """Why an image cannot be used; the message continues the sentence "the image ..."."""
 
 
 def read_image(path: Path, max_pixels: int) -> Image.Image:
-    """The picture in ``path`` as upright 8-bit RGB; transparency shows white, of an animation the
-    first frame.
+    """The picture in ``path`` as upright 8-bit RGB; transparent parts are white; of an animation, the first frame.
 
-    Raises `ImageError` if it is missing, of an unknown format, truncated, or over ``max_pixels``
-    (which is read from the header: nothing has been decoded by then).
+    Raises `ImageError` if it is missing, of an unknown format, truncated, or over ``max_pixels``, which is checked
+    before decoding.
     """
     try:
         with Image.open(path, formats=FORMATS) as image:
@@ -47,7 +44,7 @@ def read_image(path: Path, max_pixels: int) -> Image.Image:
 
 
 def image_size(path: Path) -> tuple[int, int]:
-    """Width and height in pixels, from the header alone; raises `ImageError` if there is none."""
+    """Width and height in pixels, read from the header; raises `ImageError` if this is no picture."""
     try:
         with Image.open(path, formats=FORMATS) as image:
             return image.size
@@ -56,7 +53,7 @@ def image_size(path: Path) -> tuple[int, int]:
 
 
 def _why(error: Exception) -> ImageError:
-    """The reason for any exception: what Pillow's decoders raise on damaged files has no common class."""
+    """The reason for any exception, because Pillow's decoders raise many kinds on damaged files."""
     if isinstance(error, FileNotFoundError):
         return ImageError("does not exist")
     if isinstance(error, UnidentifiedImageError):
@@ -67,13 +64,13 @@ def _why(error: Exception) -> ImageError:
 def _upright(image: Image.Image) -> Image.Image:
     try:
         return ImageOps.exif_transpose(image)
-    except Exception:  # a damaged EXIF block says nothing of the orientation, and the pixels are sound
+    except Exception:  # the EXIF block is damaged, but the pixels are usable
         return image
 
 
 def _as_rgb(image: Image.Image) -> Image.Image:
     if image.mode == "F":
-        raise ImageError("has floating-point pixels, whose range is not known")
+        raise ImageError("has floating-point pixels, which are not supported")
     if image.mode.startswith("I"):  # 16-bit grey: Pillow's own conversion clips at 255
         values = np.clip(np.asarray(image, dtype=np.int64), 0, 65535)
         grey = (values >> 8).astype(np.uint8)
@@ -89,8 +86,7 @@ def _as_rgb(image: Image.Image) -> Image.Image:
 
 
 def write_thumbnail(image: Image.Image, path: Path, side: int) -> None:
-    """Write ``image`` as WebP with its longer side at most ``side`` pixels; small ones are not
-    enlarged."""
+    """Write ``image`` as WebP, its longer side at most ``side`` pixels; small images are not enlarged."""
     small = image.copy()
     small.thumbnail((side, side), Image.Resampling.LANCZOS)
     small.save(path, "WEBP", quality=60, method=4)

@@ -1,4 +1,4 @@
-"""The network's forward pass: on which device, in which precision, and how repeatable."""
+"""The forward pass of a backbone: device, precision and determinism."""
 
 from contextlib import AbstractContextManager, nullcontext
 
@@ -11,8 +11,7 @@ from love_thy_neighbors.features.settings import Precision
 
 
 def choose_device(name: str) -> torch.device:
-    """``auto`` is the GPU if there is one; raises `UserError` for a device that this machine
-    lacks."""
+    """``auto`` is the GPU if there is one; raises `UserError` for a device that this machine does not have."""
     if name == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     try:
@@ -32,7 +31,7 @@ def choose_precision(name: Precision, device: torch.device) -> str:
     return "bfloat16" if torch.cuda.is_bf16_supported(including_emulation=False) else "float16"
 
 
-def forwarded(backbone: Backbone, pixels: np.ndarray, device: torch.device, precision: str) -> np.ndarray:
+def compute_features(backbone: Backbone, pixels: np.ndarray, device: torch.device, precision: str) -> np.ndarray:
     """Features float32 [B, d] of pixels uint8 [B, size, size, 3]."""
     low = torch.autocast(device.type, getattr(torch, precision)) if precision != "float32" else nullcontext()
     try:
@@ -41,10 +40,11 @@ def forwarded(backbone: Backbone, pixels: np.ndarray, device: torch.device, prec
             return backbone.forward(batch).float().cpu().numpy()
     except torch.OutOfMemoryError:
         raise UserError(
-            f"batch_size: the memory of {device} is too small for {len(pixels)} images in {backbone.name}; give fewer."
+            f"batch_size: the memory of {device} is too small for {len(pixels)} images in {backbone.name}; give a "
+            "smaller number."
         ) from None
 
 
 def exact_cudnn() -> AbstractContextManager[None]:
-    """The same convolution every time, in whole float32."""
+    """Every run gives the same result, in full float32."""
     return torch.backends.cudnn.flags(benchmark=False, deterministic=True, allow_tf32=False)

@@ -1,4 +1,4 @@
-"""The settings of feature extraction, apart from the code that needs torch, so that mistakes are told at once."""
+"""The settings of feature extraction. Without torch, so that a wrong setting is reported at once."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,11 +16,11 @@ Precision = Literal["auto", "float32", "bfloat16", "float16"]
 class Extraction:
     """How images become features; raises `UserError` for values of the wrong type or range.
 
-    ``workers``, ``device`` and ``engine`` change the speed; everything else is part of the key.
+    ``workers``, ``device`` and ``engine`` change only the speed; the features depend on everything else.
     """
 
     backbone: str = BUNDLED
-    weights: Path | None = None  # a checkpoint; None takes the ones published for the backbone
+    weights: Path | None = None  # a checkpoint; None takes the published weights
     fit: Fit = "crop"
     size: int | None = None  # pixels; None is the backbone's own
     max_pixels: int = 100_000_000

@@ -1,1 +1,1 @@
-"""Who the neighbours of an image are: nearest by Jaccard distance of metadata, or by Euclidean distance of features."""
+"""Finds the neighbours of an image: nearest by Jaccard distance of metadata, or Euclidean distance of features."""

@@ -1,8 +1,8 @@
 """Visual neighbours: images with the smallest Euclidean distance between their features (section 5.2, Table 3).
 
-Distances are first computed in float32, as matrix products of blocks, and only choose candidates; the candidates are
-then ranked by distances summed up in float64 from differences, which do not cancel. A bound on the rounding of the
-products says for which queries the candidates may not be enough, and those are compared with the whole pool.
+First, float32 matrix products give approximate distances, which choose candidates. Then the candidates are ranked by
+float64 sums of squared differences, which have no cancellation error. If a bound on the rounding error shows that the
+candidates of a query may not be enough, that query is compared with the whole pool.
 """
 
 from collections.abc import Callable
@@ -12,16 +12,12 @@ import numpy as np
 
 QUERY_BLOCK = 1024
 POOL_BLOCK = 8192
-SPARE = 32  # candidates beyond ``depth``: enough that hardly any query is compared with the whole pool
-_EXACT_BYTES = 64 << 20  # how much is looked at in one go where distances are exact
-
-# Of (table, squared lengths of the pool, queries, pool, count): what `_candidates` returns.
-Candidates = Callable[[np.ndarray, np.ndarray, np.ndarray, np.ndarray, int], tuple[np.ndarray, np.ndarray]]
+SPARE = 32  # candidates beyond ``depth``, so that very few queries are compared with the whole pool
+_EXACT_BYTES = 64 << 20  # memory of one block of exact distances
 
 
 class EuclideanSearch(NamedTuple):
-    """All that the search for any query's neighbours needs: ``table`` [N, d], ``queries`` [Q], ``pool`` [P] ascending
-    and the squared ``lengths`` [P] of the pool's features."""
+    """``table`` [N, d], row numbers ``queries`` [Q] and ``pool`` [P], ascending, the pool's squared ``lengths`` [P]."""
 
     table: np.ndarray
     queries: np.ndarray
@@ -29,20 +25,21 @@ class EuclideanSearch(NamedTuple):
     lengths: np.ndarray
     depth: int
 
-    def lists(self, start: int, stop: int, candidates: Candidates | None = None) -> np.ndarray:
-        """The lists int32 [stop - start, depth] of ``queries[start:stop]``; for ``candidates`` see
-        `nearest_by_euclidean`."""
-        choose, queries = candidates or _candidates, self.queries[start:stop]
-        blocks = [queries[at : at + QUERY_BLOCK] for at in range(0, len(queries), QUERY_BLOCK)]
-        return np.concatenate(
-            [_search(self.table, self.lengths, block, self.pool, self.depth, choose) for block in blocks]
-        )
+    def lists(self, start: int, stop: int, candidates: "Candidates | None" = None) -> np.ndarray:
+        """The lists int32 [stop - start, depth] of ``queries[start:stop]``; ``candidates`` replaces `_candidates`."""
+        starts = range(start, min(stop, len(self.queries)), QUERY_BLOCK)
+        blocks = (self.queries[at : min(at + QUERY_BLOCK, stop)] for at in starts)
+        return np.concatenate([_search(self, block, candidates or _candidates) for block in blocks])
+
+
+# A function like `_candidates`, called with search, queries and count.
+Candidates = Callable[[EuclideanSearch, np.ndarray, int], tuple[np.ndarray, np.ndarray]]
 
 
 def euclidean_search(
     table: np.ndarray, scale: float, queries: np.ndarray, pool: np.ndarray, depth: int
 ) -> EuclideanSearch:
-    """Look at the pool once, to search queries in blocks; arguments and errors are `nearest_by_euclidean`'s."""
+    """Compute the lengths of the pool; arguments and errors are those of `nearest_by_euclidean`."""
     if depth < 1:
         raise ValueError(f"depth = {depth}: a list must have room for at least one neighbour.")
     if not (np.isfinite(scale) and scale > 0):
@@ -62,14 +59,13 @@ def nearest_by_euclidean(
 ) -> np.ndarray:
     """The ``depth`` images of the pool with the smallest |phi(x) - phi(x')| to each query, phi(x) = scale * table[x].
 
-    The image itself is never its own neighbour; ties go to the lower row number. One scale for the whole table leaves
-    the order as it is, so it is only checked and the distances are those of the table.
+    The image itself is never its own neighbour; ties go to the lower row number. The scale does not change the order,
+    so it is only checked.
 
-    Shapes: ``table`` [N, d], float16 or int8, may be memory-mapped; ``queries`` [Q] and ``pool`` [P] row numbers, in
-    any order, a row named twice in the pool counting once; returns int32 [Q, depth] row numbers of ``table``, -1 where
-    the pool is too small. ``progress`` is called with the number of queries finished since the last call. Memory
-    beyond the result is that of a few blocks, whatever N is. ``candidates`` takes the place of the products made here
-    (`euclidean_blocks`).
+    Shapes: ``table`` [N, d], float16 or int8, may be memory-mapped; ``queries`` [Q] and ``pool`` [P] row numbers in any
+    order, duplicates in the pool count once; returns int32 [Q, depth] row numbers of ``table``, -1 where the pool is
+    too small. ``progress`` is called with the number of queries finished since the last call. Memory beyond the result
+    does not grow with N. ``candidates`` replaces the choice of candidates on the processor (`euclidean_gpu`).
 
     Raises `ValueError` if depth is below 1, the scale is not positive, or a row number is not one of the table.
 
@@ -103,39 +99,32 @@ def _squared_lengths(table: np.ndarray, rows: np.ndarray) -> np.ndarray:
     return lengths
 
 
-def _search(
-    table: np.ndarray,
-    lengths: np.ndarray,
-    queries: np.ndarray,
-    pool: np.ndarray,
-    depth: int,
-    choose: Candidates,
-) -> np.ndarray:
-    """The lists [B, depth] of one block of queries; ``lengths`` [P] are the squared lengths of the pool's features."""
-    candidates, bound = choose(table, lengths, queries, pool, depth + 1 + SPARE)
+def _search(search: EuclideanSearch, queries: np.ndarray, choose: Candidates) -> np.ndarray:
+    """The lists [B, depth] of one block of queries."""
+    table, depth = search.table, search.depth
+    candidates, bound = choose(search, queries, depth + 1 + SPARE)
     neighbours = np.full((len(queries), depth), -1, dtype=np.int32)
     width = max(1, _EXACT_BYTES // max(1, 8 * table.shape[1] * candidates.shape[1]))
     for start in range(0, len(queries), width):
         some = slice(start, start + width)
         found, farthest = _rank_exactly(table, queries[some], candidates[some], depth)
         neighbours[some, : found.shape[1]] = found
-        # What was left out, if anything, is at least ``bound`` away: a list that ends nearer than that is safe.
+        # All other images are at least ``bound`` away: a list whose last entry is nearer than that is correct.
         for q in start + np.flatnonzero(np.isfinite(bound[some]) & (farthest >= bound[some])):
-            everything, _ = _rank_exactly(table, queries[q : q + 1], pool[None, :], depth)
+            everything, _ = _rank_exactly(table, queries[q : q + 1], search.pool[None, :], depth)
             neighbours[q, : everything.shape[1]] = everything[0]
     return neighbours
 
 
-def _candidates(
-    table: np.ndarray, lengths: np.ndarray, queries: np.ndarray, pool: np.ndarray, count: int
-) -> tuple[np.ndarray, np.ndarray]:
-    """The ``count`` pool images nearest to each query in float32, and a bound on how near the others can be.
+def _candidates(search: EuclideanSearch, queries: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray]:
+    """The ``count`` pool images nearest to each query in float32, and a lower bound on the distance of all others.
 
-    |x - y|^2 = |x|^2 + |y|^2 - 2 x.y, of which |x|^2 is the same for all y and is added only to the bound.
+    |x - y|^2 = |x|^2 + |y|^2 - 2 x.y, where |x|^2 is the same for all y and is added only to the bound.
 
-    Returns rows [B, min(count, P)], and the squared distance [B] that no other pool image is nearer than, infinite if
-    there is no other.
+    Returns rows [B, min(count, P)], and the squared distance [B] that all other pool images have at least, infinite if
+    there are no others.
     """
+    table, pool = search.table, search.pool
     x = table[queries].astype(np.float32)
     near: np.ndarray = np.empty((len(queries), 0), dtype=np.float32)
     rows: np.ndarray = np.empty((len(queries), 0), dtype=np.int64)
@@ -143,32 +132,32 @@ def _candidates(
         block = pool[start : start + POOL_BLOCK]
         distance = x @ table[block].astype(np.float32).T
         distance *= -2
-        distance += lengths[start : start + POOL_BLOCK].astype(np.float32)
+        distance += search.lengths[start : start + POOL_BLOCK].astype(np.float32)
         chosen = _smallest(distance, count)
         near = np.hstack((near, np.take_along_axis(distance, chosen, axis=1)))
         rows = np.hstack((rows, block[chosen]))
         chosen = _smallest(near, count)
         near, rows = (np.take_along_axis(values, chosen, axis=1) for values in (near, rows))
-    return rows, bound(table, lengths, queries, near, count)
+    return rows, bound(search, queries, near, count)
 
 
-def bound(table: np.ndarray, lengths: np.ndarray, queries: np.ndarray, near: np.ndarray, count: int) -> np.ndarray:
-    """The squared distance [B] that no image is nearer than which is not among the ``count`` candidates of a query.
+def bound(search: EuclideanSearch, queries: np.ndarray, near: np.ndarray, count: int) -> np.ndarray:
+    """The squared distance [B] that every image outside the ``count`` candidates of a query has at least.
 
     ``near`` [B, min(count, P)] are the candidates' |y|^2 - 2 x.y from float32 products. Infinite if all are candidates.
     """
-    if len(lengths) <= count:
+    if len(search.pool) <= count:
         return np.full(len(queries), np.inf)
     # A float32 dot product of d terms, summed in any order, is off by at most d * eps * |x| |y| with eps = 2^-24, and
     # the three operations around it by a few eps more (Higham, Accuracy and Stability, section 3.1).
-    squared = _squared_lengths(table, queries)
-    longest = np.sqrt(lengths.max())
-    rounding = 1.01 * (table.shape[1] + 8) * 2.0**-24 * (2 * np.sqrt(squared) * longest + longest**2)
+    squared = _squared_lengths(search.table, queries)
+    longest = np.sqrt(search.lengths.max())
+    rounding = 1.01 * (search.table.shape[1] + 8) * 2.0**-24 * (2 * np.sqrt(squared) * longest + longest**2)
     return np.asarray(squared + near.max(axis=1) - rounding)
 
 
 def _smallest(distance: np.ndarray, count: int) -> np.ndarray:
-    """Columns of the ``count`` smallest entries of each row, in no order."""
+    """Columns of the ``count`` smallest entries of each row, unordered."""
     if distance.shape[1] <= count:
         return np.broadcast_to(np.arange(distance.shape[1]), distance.shape)
     return np.argpartition(distance, count - 1, axis=1)[:, :count]
@@ -179,8 +168,8 @@ def _rank_exactly(
 ) -> tuple[np.ndarray, np.ndarray]:
     """The ``depth`` nearest of the candidates [B, K] by (distance, row), without the query itself.
 
-    Returns rows [B, min(depth, K)], -1 where there are no more, and the squared distance [B] of the last, infinite
-    where there is none.
+    Returns rows [B, min(depth, K)], -1 where there are no more, and the squared distance [B] of the last entry,
+    infinite where the list is not full.
     """
     x = table[queries].astype(np.float64)[:, None, :]
     distance: np.ndarray = np.empty(candidates.shape)

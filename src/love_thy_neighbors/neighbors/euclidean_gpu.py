@@ -1,7 +1,7 @@
-"""Visual neighbours on a GPU: the lists of `euclidean.nearest_by_euclidean`, whose products are made on the device.
+"""Visual neighbours on a GPU: `euclidean.nearest_by_euclidean` with its matrix products on the device.
 
-The device chooses candidates, by float32 products of blocks, as the processor does; the bound on their rounding holds
-for sums in any order. The processor ranks the candidates, so the lists are the same bit for bit.
+The device chooses candidates by float32 products; the bound on their rounding error holds for sums in any order. The
+processor ranks the candidates, so the lists are the same bit for bit as without a GPU.
 """
 
 import logging
@@ -13,18 +13,18 @@ import torch
 from torch import Tensor
 
 from love_thy_neighbors.neighbors import euclidean
-from love_thy_neighbors.neighbors.euclidean import bound, nearest_by_euclidean
+from love_thy_neighbors.neighbors.euclidean import EuclideanSearch, bound, nearest_by_euclidean
 
 log = logging.getLogger(__name__)
 
-FEWEST_PRODUCTS = 10**11  # multiplications; fewer take the processor a few seconds
+FEWEST_PRODUCTS = 10**11  # with fewer multiplications, the processor needs only a few seconds
 
 
 def gpu_for_euclidean(table: np.ndarray, queries: np.ndarray, pool: np.ndarray) -> torch.device | None:
-    """The GPU that a search of this size is worth sending to, or None where there is none or it is not."""
+    """The GPU for a search of this size, or None if there is no GPU or the search is too small to gain."""
     if len(queries) * len(pool) * table.shape[1] < FEWEST_PRODUCTS or not torch.cuda.is_available():
         return None
-    return torch.device("cuda")  # not touched yet: a GPU that cannot be used is found out where that is caught
+    return torch.device("cuda")  # not used here: `CandidatesOn` handles the errors of a GPU that does not work
 
 
 def nearest_by_euclidean_on(
@@ -36,61 +36,55 @@ def nearest_by_euclidean_on(
     depth: int,
     progress: Callable[[int], None] | None = None,
 ) -> np.ndarray:
-    """`euclidean.nearest_by_euclidean` with its products on ``device``, or on the processor where the device fails.
-
-    Shapes, order and errors are those of `euclidean.nearest_by_euclidean`.
-    """
+    """`euclidean.nearest_by_euclidean` with its products on ``device``, or on the processor if the device fails."""
     on_device = CandidatesOn(device)
     lists = nearest_by_euclidean(table, scale, queries, pool, depth, progress, on_device)
     del on_device
     if device.type == "cuda":
-        torch.cuda.empty_cache()  # what is kept for later does not count as free where the feature table is placed
+        torch.cuda.empty_cache()  # otherwise the memory does not count as free when the feature table moves to the GPU
     return lists
 
 
 class CandidatesOn:
-    """Chooses candidates on a device, as `euclidean.Candidates`, until the device fails; then the processor does.
+    """An `euclidean.Candidates` on a device; after an error of the device, the processor takes over.
 
-    The pool's features stay on the device, in the type of the table, if they take at most half of ``free_bytes``
-    (asked of CUDA by default); otherwise they are sent in blocks, for every block of queries anew.
+    The pool's features stay on the device, in the type of the table, if they fit into half of ``free_bytes`` (None
+    asks CUDA); otherwise they are sent in blocks, again for every block of queries.
     """
 
     def __init__(self, device: torch.device, free_bytes: int | None = None) -> None:
         self.device, self.free_bytes, self.failed = device, free_bytes, False
-        self.kept: Tensor | None = None
+        self.features: Tensor | None = None
 
-    def __call__(
-        self, table: np.ndarray, lengths: np.ndarray, queries: np.ndarray, pool: np.ndarray, count: int
-    ) -> tuple[np.ndarray, np.ndarray]:
+    def __call__(self, search: EuclideanSearch, queries: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray]:
         if not self.failed:
             try:
                 with _full_float32():
-                    near, rows = self._nearest(table, lengths, queries, pool, count)
-                return rows, bound(table, lengths, queries, near, count)
-            except RuntimeError as error:  # torch's, for memory too
-                self.failed, self.kept = True, None
+                    near, rows = self._nearest(search, queries, count)
+                return rows, bound(search, queries, near, count)
+            except RuntimeError as error:  # also if memory runs out
+                self.failed, self.features = True, None
                 reason = str(error).splitlines()[0]
-                log.warning("Visual neighbours are found on the processor, not on %s: %s", self.device, reason)
-        return euclidean._candidates(table, lengths, queries, pool, count)
+                log.warning("Visual neighbours are computed on the processor, not on %s: %s", self.device, reason)
+        return euclidean._candidates(search, queries, count)
 
-    def _nearest(
-        self, table: np.ndarray, lengths: np.ndarray, queries: np.ndarray, pool: np.ndarray, count: int
-    ) -> tuple[np.ndarray, np.ndarray]:
-        """|y|^2 - 2 x.y of the candidates [B, min(count, P)], float32, and their rows."""
-        if self.kept is None and len(pool) * table[:1].nbytes <= self._free() // 2:
-            self.kept = torch.empty((len(pool), table.shape[1]), dtype=_type(table), device=self.device)
+    def _nearest(self, search: EuclideanSearch, queries: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray]:
+        """|y|^2 - 2 x.y of the candidates, float32 [B, min(count, P)], and their rows."""
+        table, pool = search.table, search.pool
+        if self.features is None and len(pool) * table[:1].nbytes <= self._free() // 2:
+            self.features = torch.empty((len(pool), table.shape[1]), dtype=_type(table), device=self.device)
             for start in range(0, len(pool), euclidean.POOL_BLOCK):
                 block = pool[start : start + euclidean.POOL_BLOCK]
-                self.kept[start : start + len(block)] = torch.from_numpy(table[block])
+                self.features[start : start + len(block)] = torch.from_numpy(table[block])
         x = self._sent(table[queries]).float()
         near = x.new_empty((len(queries), 0))
         places = torch.empty((len(queries), 0), dtype=torch.int64, device=self.device)
         for start in range(0, len(pool), euclidean.POOL_BLOCK):
             stop = min(start + euclidean.POOL_BLOCK, len(pool))
-            y = self._sent(table[pool[start:stop]]) if self.kept is None else self.kept[start:stop]
-            distance = x @ y.float().t()  # the operations that `bound` speaks of, in their order
+            y = self._sent(table[pool[start:stop]]) if self.features is None else self.features[start:stop]
+            distance = x @ y.float().t()  # the operations and their order that `bound` assumes
             distance *= -2
-            distance += self._sent(lengths[start:stop].astype(np.float32))
+            distance += self._sent(search.lengths[start:stop].astype(np.float32))
             near = torch.cat((near, distance), dim=1)
             places = torch.cat((places, torch.arange(start, stop, device=self.device).expand(len(queries), -1)), dim=1)
             near, chosen = near.topk(min(count, near.shape[1]), dim=1, largest=False, sorted=False)
@@ -112,7 +106,7 @@ def _type(table: np.ndarray) -> torch.dtype:
 
 @contextmanager
 def _full_float32() -> Iterator[None]:
-    """No TF32, which some installations switch on and which the bound does not cover."""
+    """Switch TF32 off: some installations enable it, and the bound does not cover it."""
     before = torch.get_float32_matmul_precision()
     torch.set_float32_matmul_precision("highest")
     try:

@@ -6,19 +6,20 @@ Neighbours are ordered by similarity, descending, and by row number, ascending, 
 often do. Similarities are compared as fractions of integers, never as floats, so the lists are the same on every
 machine and for every number of threads.
 
-How it is made fast, and why the lists stay exact:
+How the search is fast, and why the lists stay exact:
 
-- An inverted index: for each value of the query, the counter of every image on the value's posting list goes up by one.
-  Then each counter is how many values an image shares with the query, and nothing else has to be looked up.
-- Counters are as small as the largest image allows, one byte where none has more than 255 values, so that those of the
-  whole pool stay in a core's cache.
-- The pool is renumbered by size (how many values an image has). Then images of one size lie side by side, and all of
-  them need the same count to enter the list: one comparison tells of a run of counters that none of them does. Sizes
-  at which even a subset or a superset of the query would be too different are not looked at.
-- Queries of a block are searched by size too, since how similar the last entry of a list is depends on the size most
-  of all. The last entry of the list before, a little lowered, is a guess at it: only images that reach the guess are
-  looked at. A list that they do not fill is made again with a lower guess, so a wrong one costs time and no more.
-- Where the posting lists are short, as those of sets and groups are, they are gone through again, not all counters.
+- It uses an inverted index: each value of the query adds one to the counter of every image on the value's posting
+  list. Then each counter is the number of values that an image shares with the query.
+- Counters are as small as the largest image allows: one byte if no image has more than 255 values. So the counters of
+  the whole pool fit into a core's cache.
+- The pool is sorted by size, the number of values of an image. Images of the same size need the same count to enter
+  the list, so one comparison can reject a whole run of them. Sizes that cannot be similar enough, even if one image's
+  values contain the other's, are skipped.
+- The queries of a block are sorted by size too, because the similarity of a list's last entry depends mostly on the
+  size. The last entry of the previous list, lowered a little, is a guess: only images that reach it are examined. If
+  they do not fill the list, the query is searched again with a lower guess. A wrong guess costs only time.
+- Where the posting lists are short, as for sets and groups, the search goes through them again and not through all
+  counters.
 """
 
 import os
@@ -30,16 +31,16 @@ import numba
 import numpy as np
 from scipy import sparse
 
-BLOCK = 1024  # queries a task; small enough that the cores finish together and progress is seen
-RUN = 128  # counters that are compared at once
-FEW = 1 / 64  # posting lists shorter in all than this share of the pool are gone through twice, instead of the counters
+BLOCK = 1024  # queries in a task; small enough that all cores finish at about the same time
+RUN = 128  # counters that one comparison can reject
+FEW = 1 / 64  # posting lists shorter in total than this share of the pool are read twice, instead of all counters
 
 
 class Pool(NamedTuple):
-    """The images that may be neighbours, renumbered by (size, row): image i is row ``rows[i]``, of size ``sizes[i]``.
+    """The images that may be neighbours, sorted by (size, row): image i is row ``rows[i]`` and has ``sizes[i]`` values.
 
-    Shapes: ``rows`` and ``sizes`` [P]; ``first`` [S + 2], the first image of each size up to the largest, S, and P;
-    ``starts`` [T + 1] and ``postings``: the images that have value v are ``postings[starts[v]:starts[v + 1]]``.
+    Shapes: ``rows`` and ``sizes`` [P]; ``first`` [S + 2], the first image of each size 0 .. S, the largest, and then P;
+    ``starts`` [T + 1] and ``postings``: the images with value v are ``postings[starts[v]:starts[v + 1]]``.
     """
 
     rows: np.ndarray
@@ -50,27 +51,27 @@ class Pool(NamedTuple):
 
 
 class JaccardSearch(NamedTuple):
-    """All that the search for any of the ``queries`` [Q] needs; only read, so that processes may share its memory."""
+    """The index and the ``queries`` [Q]. Searching does not change it, so processes may share its memory."""
 
-    indptr: np.ndarray  # of the binary matrix [N, T] whose rows are compared, like indices
+    indptr: np.ndarray  # indptr and indices of the binary CSR matrix [N, T] whose rows are compared
     indices: np.ndarray
     queries: np.ndarray
     pool: Pool
     depth: int
 
     def lists(self, start: int, stop: int) -> np.ndarray:
-        """The lists int32 [stop - start, depth] of ``queries[start:stop]``, made by one thread, without the GIL."""
+        """The lists int32 [stop - start, depth] of ``queries[start:stop]``; one thread, without the GIL."""
         queries = self.queries[start:stop]
-        order = np.argsort(self.indptr[queries] - self.indptr[queries + 1], kind="stable")  # by size, the largest first
+        order = np.argsort(self.indptr[queries] - self.indptr[queries + 1], kind="stable")  # largest first
         neighbours = np.full((len(queries), self.depth), -1, dtype=np.int32)
-        no_counts = np.empty(0, np.min_scalar_type(max(1, len(self.pool.first) - 2)))  # tells the compiler their type
+        no_counts = np.empty(0, np.min_scalar_type(max(1, len(self.pool.first) - 2)))  # carries the counters' type
         few = int(FEW * len(self.pool.rows))
         _search(self.indptr, self.indices, queries, order, self.pool, no_counts, few, neighbours)
         return neighbours
 
 
 def jaccard_search(metadata: sparse.csr_matrix, queries: np.ndarray, pool: np.ndarray, depth: int) -> JaccardSearch:
-    """Index the pool, to search queries in blocks; arguments and errors are those of `nearest_by_jaccard`."""
+    """Index the pool; arguments and errors are those of `nearest_by_jaccard`."""
     if depth < 1:
         raise ValueError(f"depth = {depth}: a list must have room for at least one neighbour.")
     metadata = checked_binary(metadata)
@@ -84,17 +85,15 @@ def nearest_by_jaccard(
     pool: np.ndarray,
     depth: int,
     threads: int | None = None,
-    progress: Callable[[int], None] | None = None,
 ) -> np.ndarray:
     """The ``depth`` images of the pool with the smallest Jaccard distance to each query (Eq. 3).
 
-    Only images that share at least one value with the query are its neighbours, and never the image itself. Ties go
-    to the lower row number.
+    Only images that share at least one value with the query are neighbours; the image itself never is. Ties go to the
+    lower row number.
 
-    Shapes: ``metadata`` [N, T] binary; ``queries`` [Q] and ``pool`` [P] row numbers, in any order, a row named twice
-    in the pool counting once; returns int32 [Q, depth] row numbers of ``metadata``, -1 where no neighbours are left.
-    ``threads`` is the number of cores used, None for all; ``progress`` is called with the number of queries that
-    have been finished since the last call. Memory beyond the result grows with N + threads * P.
+    Shapes: ``metadata`` [N, T] binary; ``queries`` [Q] and ``pool`` [P] row numbers in any order, duplicates in the
+    pool count once; returns int32 [Q, depth] row numbers, -1 where there are no more neighbours. ``threads`` is the
+    number of cores used, None for all. Memory beyond the result grows with N + threads * P.
 
     Raises `ValueError` if depth or threads is below 1, or a row number is not one of ``metadata``.
 
@@ -107,21 +106,17 @@ def nearest_by_jaccard(
     if threads is not None and threads < 1:
         raise ValueError(f"threads = {threads}: there must be at least one.")
     search = jaccard_search(metadata, queries, pool, depth)
-    neighbours = np.empty((len(search.queries), depth), dtype=np.int32)
-    starts = range(0, len(neighbours), BLOCK)
+    starts = range(0, len(search.queries), BLOCK)
     executor = ThreadPoolExecutor(threads or cores())
     try:
-        for start, block in zip(starts, executor.map(lambda at: search.lists(at, at + BLOCK), starts), strict=True):
-            neighbours[start : start + BLOCK] = block
-            if progress is not None:
-                progress(len(block))
+        blocks = executor.map(lambda start: search.lists(start, start + BLOCK), starts)
+        return np.concatenate([np.empty((0, depth), dtype=np.int32), *blocks])
     finally:
         executor.shutdown(cancel_futures=True)
-    return neighbours
 
 
 def checked_binary(metadata: sparse.csr_matrix) -> sparse.csr_matrix:
-    """``metadata`` itself, or a copy without stored zeros and repeated entries, which would be counted as values."""
+    """``metadata``, or a copy without stored zeros and duplicate entries, which would count as values."""
     if metadata.has_canonical_format and metadata.data.all():
         return metadata
     metadata = metadata.copy()
@@ -138,35 +133,35 @@ def checked_rows(rows: np.ndarray, metadata: sparse.csr_matrix, name: str) -> np
 
 
 def cores() -> int:
-    """Cores that this process may use, which on a shared machine can be fewer than there are."""
+    """The number of cores that this process may use; on a shared machine this can be fewer than all."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _indexed(metadata: sparse.csr_matrix, pool: np.ndarray) -> Pool:
-    """The inverted index of the images ``pool`` [P], which are ascending row numbers."""
+    """The inverted index of the images in ``pool`` [P], ascending row numbers."""
     sizes = np.diff(metadata.indptr)[pool]
     rows = pool[np.argsort(sizes, kind="stable")]  # equal sizes stay in row order
     sizes = np.sort(sizes)
     first = np.searchsorted(sizes, np.arange(sizes.max(initial=0) + 2))
     postings = metadata[rows].tocsc()
-    # Unsigned: Numba need not look whether an index is negative.
+    # Unsigned, so that Numba does not check for negative indices.
     return Pool(rows, sizes, first, postings.indptr, postings.indices.astype(np.uint32))
 
 
 def _compiled(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Compile to machine code that runs without the GIL, kept on disk where there is a folder that can be written."""
+    """Compile to machine code that runs without the GIL; the code is cached on disk if possible."""
     try:
         return numba.njit(function, nogil=True, cache=True)
-    except RuntimeError:  # no such folder: compile anew in every process
+    except RuntimeError:  # no writable folder for the cache: compile again in every process
         return numba.njit(function, nogil=True)
 
 
 @_compiled
 def _insert(best: np.ndarray, nearest: np.ndarray, shared: int, union: int, row: int) -> tuple[int, int]:
-    """Put an image in its place in the list, and return the similarity of the list's last entry as a fraction.
+    """Insert an image into the sorted list; returns the similarity of the list's last entry as a fraction.
 
-    ``best`` [depth, 2] holds |t_x & t_x'| and |t_x | t_x'| of the entries of ``nearest``, 0 and 1 where there is none
-    yet: a/b > c/d is compared as a*d > c*b.
+    ``best`` [depth, 2] holds |t_x & t_x'| and |t_x | t_x'| of the entries of ``nearest``, and 0 and 1 for empty places.
+    Fractions a/b > c/d are compared as a*d > c*b.
     """
     place = len(nearest)
     while place > 0:
@@ -184,7 +179,7 @@ def _insert(best: np.ndarray, nearest: np.ndarray, shared: int, union: int, row:
 
 @_compiled
 def _least_shared(c: int, d: int, query_size: int, size: int) -> int:
-    """How many values an image of ``size`` shares at least if it is c/d similar: r / (query_size + size - r) >= c/d."""
+    """How many values an image of ``size`` must share to be c/d similar: r / (query_size + size - r) >= c/d."""
     return max(1, -(-c * (query_size + size) // (c + d)))
 
 
@@ -192,9 +187,10 @@ def _least_shared(c: int, d: int, query_size: int, size: int) -> int:
 def _scan(
     counts: np.ndarray, pool: Pool, query: int, query_size: int, c: int, d: int, best: np.ndarray, nearest: np.ndarray
 ) -> None:
-    """Put the images that are at least c/d similar to the query, and enter its list, into the list.
+    """Insert the images that are at least c/d similar to the query into its list.
 
-    c/d grows to the similarity of the list's last entry. None is more similar than the smaller size over the larger.
+    c/d rises to the similarity of the list's last entry. Two images are at most (smaller size) / (larger size) similar,
+    which bounds the sizes to look at.
     """
     largest = len(pool.first) - 2
     if c > 0:
@@ -203,7 +199,7 @@ def _scan(
     stop = pool.first[largest + 1]
     size, least = -1, 0
     for start in range(pool.first[max(1, smallest)] // RUN * RUN, stop, RUN):
-        if pool.sizes[start] != size:  # the smallest size of the run; larger images need to share no fewer values
+        if pool.sizes[start] != size:  # the smallest size of the run; larger images must share at least as many values
             size = pool.sizes[start]
             least = _least_shared(c, d, query_size, size)
         most = counts[start]
@@ -227,12 +223,12 @@ def _scan(
 def _walk(
     counts: np.ndarray, pool: Pool, query: int, values: np.ndarray, best: np.ndarray, nearest: np.ndarray
 ) -> None:
-    """Put the images on the posting lists of ``values`` that enter the list into it, and clear their counters."""
+    """Insert the images on the posting lists of ``values`` into the list, and reset their counters to zero."""
     c, d = 0, 1
     for value in values:
         for image in pool.postings[pool.starts[value] : pool.starts[value + 1]]:
             shared = np.int64(counts[image])
-            if shared > 0:  # 0: the image was on an earlier list too
+            if shared > 0:  # 0: the image was on an earlier posting list and is done
                 counts[image] = 0
                 union = len(values) + pool.sizes[image] - shared
                 if shared * d >= c * union and pool.rows[image] != query:
@@ -250,9 +246,9 @@ def _search(
     few: int,
     neighbours: np.ndarray,
 ) -> None:
-    """Fill the lists ``neighbours`` [Q, depth] of those of ``queries`` [Q] that ``block`` names.
+    """Fill the rows ``block`` of the lists ``neighbours`` [Q, depth] of ``queries`` [Q].
 
-    ``no_counts`` is an empty array of the counters' type; ``few`` is how many entries of posting lists are few.
+    ``no_counts`` is an empty array of the counters' type. Queries with at most ``few`` posting entries use `_walk`.
     """
     counts = np.zeros(-(-len(pool.rows) // RUN) * RUN, dtype=no_counts.dtype)
     best = np.empty((neighbours.shape[1], 2), dtype=np.int64)
@@ -270,7 +266,7 @@ def _search(
             _walk(counts, pool, query, values, best, nearest)
             continue
         _scan(counts, pool, query, len(values), c, d, best, nearest)
-        # Too high a guess: halved until the list is full, or one shared value in the largest union would reach it.
+        # The guess was too high: halve it until the list is full, or until a single shared value reaches it.
         while best[-1, 0] == 0 and c * (len(values) + len(pool.first)) > d:
             d *= 2
             best[:, 0], best[:, 1], nearest[:] = 0, 1, -1

@@ -1,9 +1,8 @@
-"""A file of neighbour lists, made block by block: what is finished stays finished, whatever is interrupted.
+"""Writes a file of neighbour lists block by block, so that an interrupted computation can be continued.
 
-Queries are cut into blocks. The lists of each go into a file of their own in a folder beside the final one, under a
-temporary name that becomes ``<first>-<last + 1>.npy`` once it is whole. Another try does the blocks that are not there
-yet, whichever engine made the others: lists do not depend on who makes them. When all are there, the blocks are copied
-one after the other into the final file, and their folder is removed.
+The queries are cut into blocks. The lists of a block go into ``<first>-<last + 1>.npy`` in a folder beside the final
+file. Another try computes only the missing blocks, with any engine, because the lists do not depend on the engine. At
+the end the blocks are copied one after the other into the final file, and their folder is removed.
 """
 
 import shutil
@@ -24,8 +23,8 @@ from love_thy_neighbors.neighbors.euclidean import EuclideanSearch
 from love_thy_neighbors.neighbors.jaccard import JaccardSearch, cores
 from love_thy_neighbors.progress import progress_bar
 
-# Queries a block: little enough work that cores finish together (25 ms at 110,000 images, a minute at 100 million), and
-# not too many files.
+# Queries in a block: small enough that all cores finish at about the same time (a block takes 25 ms at 110,000 images
+# and a minute at 100 million), large enough that there are not too many files.
 BLOCK = 2048
 
 Search = JaccardSearch | EuclideanSearch
@@ -37,9 +36,9 @@ def write_lists(path: Path, search: Search, description: str, engine: Engine, bl
     folder = path.with_suffix(".blocks")
     blocks = [range(start, min(start + block, count)) for start in range(0, count, block)]
     files = {rows: folder / f"{rows.start:09}-{rows.stop:09}.npy" for rows in blocks}
-    missing = [rows for rows in blocks if not is_whole(files[rows], (len(rows), depth))]
+    missing = [rows for rows in blocks if not is_complete(files[rows], (len(rows), depth))]
     with progress_bar(description, count, done=count - sum(map(len, missing))) as advance:
-        for rows, lists in _made(search, missing, engine):
+        for rows, lists in _computed(search, missing, engine):
             write_npy(files[rows], lists)
             advance(len(rows))
     with written_whole(path) as temporary, temporary.open("wb") as file:
@@ -50,8 +49,8 @@ def write_lists(path: Path, search: Search, description: str, engine: Engine, bl
     shutil.rmtree(folder, ignore_errors=True)
 
 
-def is_whole(path: Path, shape: tuple[int, int]) -> bool:
-    """Whether the file is there and readable; a damaged one is simply made again."""
+def is_complete(path: Path, shape: tuple[int, int]) -> bool:
+    """Whether the file exists with this shape; a damaged file counts as missing and is computed again."""
     try:
         array = np.load(path, mmap_mode="r", allow_pickle=False)
     except (OSError, ValueError, EOFError):
@@ -59,21 +58,19 @@ def is_whole(path: Path, shape: tuple[int, int]) -> bool:
     return array.shape == shape and array.dtype == np.int32
 
 
-def _made(search: Search, blocks: Sequence[range], engine: Engine) -> Iterator[tuple[range, np.ndarray]]:
-    """Yield the blocks, each with its lists, in the order in which they are finished."""
+def _computed(search: Search, blocks: Sequence[range], engine: Engine) -> Iterator[tuple[range, np.ndarray]]:
+    """Yield each block with its lists, in the order in which they finish."""
     if engine.name == "ray" and blocks:
-        from love_thy_neighbors.cluster.ray_workers import (
-            done_on_cluster,  # Ray takes a second, and may not be installed
-        )
+        from love_thy_neighbors.cluster.ray_workers import run_on_cluster  # late: Ray is slow to import, and optional
 
-        yield from done_on_cluster(engine, *_shareable(search), blocks)
+        yield from run_on_cluster(engine, *_for_workers(search), blocks)
         return
-    threads = cores() if isinstance(search, JaccardSearch) else 1  # products of matrices use all cores themselves
+    threads = cores() if isinstance(search, JaccardSearch) else 1  # matrix products use all cores already
     executor = ThreadPoolExecutor(threads)
-    coming, running = iter(blocks), dict[Future[np.ndarray], range]()
+    waiting, running = iter(blocks), dict[Future[np.ndarray], range]()
     try:
         while True:
-            for rows in islice(coming, 2 * threads - len(running)):  # no more ahead than keeps the threads busy
+            for rows in islice(waiting, 2 * threads - len(running)):  # a few waiting blocks keep the threads busy
                 running[executor.submit(search.lists, rows.start, rows.stop)] = rows
             if not running:
                 return
@@ -86,23 +83,23 @@ def _made(search: Search, blocks: Sequence[range], engine: Engine) -> Iterator[t
 _Lists = Callable[[range], np.ndarray]
 
 
-def _shareable(search: Search) -> tuple[Callable[[Any], _Lists], Search]:
-    """What goes into the object store, and what a worker makes of it.
+def _for_workers(search: Search) -> tuple[Callable[[Any], _Lists], Search]:
+    """A function that opens the search on a worker, and the object that is sent to it through Ray's object store.
 
-    A memory-mapped feature table goes as its path: it may be larger than a node's memory, and each worker looks at it a
-    part at a time. So the collection has to be seen by all nodes, under one path. An index has to be in memory anyway.
+    A memory-mapped feature table is sent as its path, because it may be larger than a node's memory. So every node
+    must see the collection under the same path. A Jaccard index is sent itself.
     """
     if isinstance(search, EuclideanSearch) and isinstance(search.table, np.memmap):
         assert search.table.filename is not None
-        return partial(_on_file, Path(search.table.filename)), search._replace(table=np.empty(0))
-    return _searching, search
+        return partial(_with_table_at, Path(search.table.filename)), search._replace(table=np.empty(0))
+    return _lists_of, search
 
 
-def _searching(search: Search) -> _Lists:
+def _lists_of(search: Search) -> _Lists:
     return lambda rows: search.lists(rows.start, rows.stop)
 
 
-def _on_file(path: Path, search: EuclideanSearch) -> _Lists:
+def _with_table_at(path: Path, search: EuclideanSearch) -> _Lists:
     try:
         table = np.load(path, mmap_mode="r", allow_pickle=False)
     except (OSError, ValueError) as error:
@@ -110,4 +107,4 @@ def _on_file(path: Path, search: EuclideanSearch) -> _Lists:
             f"{path}: cannot be read on {socket.gethostname()} ({error}); visual neighbours need the collection under "
             "the same path on every node."
         ) from None
-    return _searching(search._replace(table=table))
+    return _lists_of(search._replace(table=table))

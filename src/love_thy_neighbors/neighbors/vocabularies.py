@@ -1,11 +1,11 @@
-"""Which tags count: the most frequent ones (section 5.1), or two vocabularies that overlap (section 5.3, Figure 8)."""
+"""Tag vocabularies: the most frequent tags (section 5.1), or two vocabularies that overlap (section 5.3, Figure 8)."""
 
 import numpy as np
 from scipy import sparse
 
 from love_thy_neighbors.neighbors.jaccard import checked_binary, checked_rows
 
-# Keeps these draws apart from those that other modules make with the same seed.
+# Part of the seed, so that other modules with the same seed draw other numbers.
 _TAG = 0xF168
 
 
@@ -16,13 +16,12 @@ def overlapping_vocabularies(vocabulary: np.ndarray, overlap: float, seed: int) 
     {p_1, ..., p_h} and the second is {p_1, ..., p_k} and {p_{h+1}, ..., p_{2h-k}}.
 
     The paper divides the 10,000 most frequent tags at random into two sets and varies their overlap. Here one order p
-    serves every overlap. This is fair: since p is uniform, the pair of any one overlap is distributed as an
-    independent draw would be, namely uniformly over all pairs of these sizes. It is cheaper: the first vocabulary
-    does not depend on the overlap, so that one trained model serves all of them. And the points of a curve differ by
-    less chance than independent draws, since a larger overlap keeps what a smaller one shares.
+    serves every overlap. Each pair is still uniform over all pairs of these sizes, because p is uniform. The first
+    vocabulary does not depend on the overlap, so one trained model serves all overlaps. And a curve over the overlap is
+    smoother than with independent draws, because a larger overlap contains the shared tags of a smaller one.
 
     Shapes: ``vocabulary`` [V] distinct column numbers in any order -> two sorted arrays [V // 2]: the training
-    vocabulary, which depends on ``vocabulary`` and ``seed`` alone, and the test vocabulary.
+    vocabulary, which depends only on ``vocabulary`` and ``seed``, and the test vocabulary.
 
     Raises `ValueError` for an overlap outside [0, 1] and for fewer than 2 columns.
     """
@@ -39,10 +38,9 @@ def overlapping_vocabularies(vocabulary: np.ndarray, overlap: float, seed: int) 
 
 
 def top_vocabulary(metadata: sparse.csr_matrix, rows: np.ndarray, tau: int) -> np.ndarray:
-    """The columns of the tau values that most of ``rows`` carry (section 5.1: the tau most frequent tags).
+    """The columns of the tau values that are most frequent in ``rows`` (section 5.1: the tau most frequent tags).
 
-    Ties go to the value whose column comes first; values that none of the rows carries are left out, so there may be
-    fewer than tau.
+    Ties go to the lower column. Values that no row has are left out, so the result may be shorter than tau.
 
     Shapes: ``metadata`` [N, T] binary, ``rows`` row numbers of the training split; returns int64 [<= tau], ascending.
 

@@ -109,9 +109,7 @@ def check_keys(config: dict[str, Any]) -> None:
     for key in ("metadata", "test_metadata"):
         given = config[key]
         if not isinstance(given, dict) or given.keys() != {"type", "tau"} or not isinstance(given["type"], str):
-            raise UserError(
-                f"{key}={_shown(given)}: must have a type and its tau; give {key}=tags."
-            )
+            raise UserError(f"{key}={_shown(given)}: must have a type and its tau; give {key}=tags.")
     if config["m"] > config["M"]:
         raise UserError(
             f"m={config['m']} is larger than M={config['M']}: a neighborhood of m images is drawn from the M nearest, "

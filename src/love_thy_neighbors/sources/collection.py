@@ -1,8 +1,7 @@
-"""Features for a collection that is there: ``python prepare.py source=collection root=data/mine features=resnet50
-images=photos/``.
+"""Adds features to a collection: ``prepare.py source=collection root=data/mine features=resnet50 images=photos/``
 
-The table is extracted beside the collection, continued where an earlier try stopped, and put into it at the end. The
-card is replaced last, and at no moment lists a table that is not there as it says.
+The table is extracted beside the collection and moved into it at the end; an interrupted extraction continues. The card
+is replaced last, so it never describes a table that is not complete.
 """
 
 import os
@@ -28,15 +27,15 @@ from love_thy_neighbors.sources.pictures import checked_picture
 from love_thy_neighbors.sources.rejects import RowError
 from love_thy_neighbors.sources.writing import partial_folder
 
-# What two tables of one name must have in common to be the same features.
+# If these keys of the card are equal, two tables of one name have the same features.
 _IDENTITY = ("sha256_of_weights", "preprocessing", "precision", "sha256_of_source")
 
 
 @dataclass(frozen=True)
 class Options:
-    """The keys of configs/source/collection.yaml; raises `UserError` for values that make no sense together.
+    """The keys of configs/source/collection.yaml; raises `UserError` for wrong values.
 
-    ``features`` is the name of a backbone, or a ``.npy`` file of one row an image.
+    ``features`` is the name of a backbone, or a ``.npy`` file with one row per image.
     """
 
     root: Path | None
@@ -50,37 +49,33 @@ class Options:
         if not (self.root / "card.json").is_file():
             raise UserError(f"root: {self.root} is not a collection (it has no card.json); give the path of one.")
         if not os.access(self.root, os.W_OK):
-            raise UserError(f"root: {self.root} cannot be written to; copy the collection, or ask for the right to.")
+            raise UserError(f"root: {self.root} is not writable; copy the collection, or ask for write permission.")
         if self.features is None:
-            raise UserError(
-                "features: give the name of a backbone (features=resnet50), or a .npy file of one row an image."
-            )
+            raise UserError("features: give the name of a backbone (resnet50), or a .npy file of one row per image.")
         if self.given:
             if self.images is not None:
                 raise UserError("images: features=FILE.npy needs no pictures; leave images= out.")
             if not re.fullmatch(r"[\w.-]+", Path(self.features).stem, re.ASCII):
                 raise UserError(
-                    f"features: {self.features} gives the table its name, which may have letters, digits, '.', '_' and "
+                    f"features: {self.features} names the table, so it may have only letters, digits, '.', '_' and "
                     "'-'; rename the file."
                 )
             return
         check_name(self.features)
         if self.images is None:
-            raise UserError(
-                "images: give the folder that the collection's 'file' column is relative to (images=photos/)."
-            )
+            raise UserError("images: give the folder that the 'file' column is relative to (images=photos/).")
         if not self.images.is_dir():
             raise UserError(f"images: {self.images} is not a folder; give the one that 'file' is relative to.")
 
     @property
     def given(self) -> bool:
-        """Whether the features are a file and not extracted."""
+        """Whether the features come from a file."""
         return self.features is not None and self.features.endswith(".npy")
 
 
 @dataclass(frozen=True)
 class _Table:
-    """A finished feature table: its name, the ``.npy`` float16 [N, d], the card's words, a folder of thumbnails."""
+    """A finished feature table: its name, the ``.npy`` float16 [N, d], its card entry, a folder of thumbnails."""
 
     name: str
     path: Path
@@ -89,13 +84,13 @@ class _Table:
 
 
 def add_features(options: Options, how: Extraction) -> None:
-    """Add a feature table to the collection in ``options.root``; raises `UserError` and then has changed nothing.
+    """Add a feature table to the collection in ``options.root``; if it raises `UserError`, nothing has changed.
 
-    A table of that name is replaced with overwrite=true only. Every row needs its features, since rows are fixed.
+    An existing table of that name is replaced only with overwrite=true. Every image must get its features.
     """
     assert options.root is not None
     assert options.features is not None
-    root = options.root.resolve()  # a link to the collection stays one
+    root = options.root.resolve()  # keeps a link to the collection
     with partial_folder(root) as partial:
         card = read_card(root)
         take = _given if options.given else _extracted
@@ -117,26 +112,26 @@ def _given(options: Options, how: Extraction, card: dict[str, Any], partial: Pat
         raise UserError(f"{path}: {given.dtype} {list(given.shape)}, not a table [N, d] of floats.")
     if len(given) != card["images"]:
         raise UserError(
-            f"{path}: {len(given)} rows, but {options.root} has {card['images']} images; give one row an image."
+            f"{path}: {len(given)} rows, but {options.root} has {card['images']} images; give one row per image."
         )
     about = {"source": path.name, "dtype_given": str(given.dtype), "sha256_of_source": sha256(path)}
-    _refuse_if_there(options, card, path.stem, about)
+    _check_existing(options, card, path.stem, about)
     partial.mkdir(exist_ok=True)
     _, bad = to_float16(given, range(len(given)), partial / "float16.npy")
     if bad:
         row, reason = min(bad.items())
-        raise UserError(f"{path}: row {row} {reason}; every image needs its features, so correct it.")
+        raise UserError(f"{path}: row {row} {reason}; every image needs its features, so correct the row.")
     return _Table(path.stem, partial / "float16.npy", about)
 
 
 def _extracted(options: Options, how: Extraction, card: dict[str, Any], partial: Path) -> _Table:
-    """The features of the collection's pictures, and their thumbnails if it has none yet."""
+    """Extract the features of the collection's pictures, and thumbnails if it has none."""
     from love_thy_neighbors.features.extraction import chosen_backbone, describe, extract_features  # torch: late
 
     assert options.root is not None
     backbone = chosen_backbone(how)
     about = describe(backbone, how)
-    _refuse_if_there(options, card, backbone.name, about)
+    _check_existing(options, card, backbone.name, about)
     if (options.root / "thumbnails").exists():
         how = replace(how, thumbnail=0)
     names, error = _files(options.root, card["images"])
@@ -153,19 +148,19 @@ def _extracted(options: Options, how: Extraction, card: dict[str, Any], partial:
     return _Table(backbone.name, partial / "float16.npy", about, found.thumbnails)
 
 
-def _refuse_if_there(options: Options, card: dict[str, Any], name: str, about: dict[str, Any]) -> None:
-    there = card["features"].get(name)
-    if there is None or options.overwrite:
+def _check_existing(options: Options, card: dict[str, Any], name: str, about: dict[str, Any]) -> None:
+    existing = card["features"].get(name)
+    if existing is None or options.overwrite:
         return
-    there = {"precision": "float32"} | there  # what cards did not say at first
-    if all(there.get(key) == about[key] for key in _IDENTITY if key in about):
+    existing = {"precision": "float32"} | existing  # older cards have no such key
+    if all(existing.get(key) == about[key] for key in _IDENTITY if key in about):
         raise UserError(
-            f"features: {options.root} has '{name}' already, of the same weights and preprocessing; overwrite=true "
-            "makes it again."
+            f"features: {options.root} already has '{name}' with the same weights and preprocessing; overwrite=true "
+            "extracts it again."
         )
     raise UserError(
-        f"features: {options.root} has a '{name}' of other weights, preprocessing or precision, and features of two "
-        "kinds are not mixed; overwrite=true replaces the whole table."
+        f"features: {options.root} already has '{name}' with other weights, preprocessing or precision; overwrite=true "
+        "replaces the whole table."
     )
 
 
@@ -173,7 +168,7 @@ _RowError = Callable[[int, str], UserError]
 
 
 def _files(root: Path, rows: int) -> tuple[list[str], _RowError]:
-    """The collection's ``file`` column, and what to raise for one of its rows."""
+    """The collection's ``file`` column, and a function that makes the error for one of its rows."""
     path = root / "images.parquet"
 
     def error(row: int, reason: str) -> UserError:
@@ -181,18 +176,18 @@ def _files(root: Path, rows: int) -> tuple[list[str], _RowError]:
 
     table = read_images_table(path)
     if "file" not in table.column_names:
-        raise UserError(f"{path}: column 'file' is missing, so pictures are not known; give features=FILE.npy.")
+        raise UserError(f"{path}: column 'file' is missing, so the pictures are unknown; give features=FILE.npy.")
     names = table["file"].to_pylist()
     if len(names) != rows:
         raise UserError(f"{path}: {len(names)} rows, but card.json says {rows} images; run prepare.py again.")
     for row, name in enumerate(names):
         if not isinstance(name, str):
-            raise UserError(f"{path}: row {row} has no file, so its picture is not known; give features=FILE.npy.")
+            raise UserError(f"{path}: row {row} has no file, so its picture is unknown; give features=FILE.npy.")
     return names, error
 
 
 def _checked(names: Sequence[str], options: Options, how: Extraction, error: _RowError) -> list[Path]:
-    """Where the pictures are; a path that leaves images= and a header that cannot be used are told before all else."""
+    """The paths of the pictures; raises `UserError` for a path outside images= and for a header that is not usable."""
     assert options.images is not None
     files = []
     for row, name in enumerate(track(names, "checking pictures", transient=True)):
@@ -204,9 +199,9 @@ def _checked(names: Sequence[str], options: Options, how: Extraction, error: _Ro
 
 
 def _put(root: Path, card: dict[str, Any], table: _Table, side: int) -> None:
-    """Put ``table`` into the collection; whenever the process is killed, the card lists whole tables only."""
+    """Move ``table`` into the collection; even if the process is killed, the card lists only complete tables."""
     if card["features"].pop(table.name, None) is not None:
-        write_json(root / "card.json", card)  # the old table first loses its entry, then its file
+        write_json(root / "card.json", card)  # remove the old entry before the old file
     target = root / "features" / f"{table.name}.npy"
     with written_whole(target) as temporary:
         shutil.copyfile(table.path, temporary)

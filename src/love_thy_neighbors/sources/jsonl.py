@@ -1,7 +1,7 @@
 """Your own photos: ``python prepare.py source=jsonl records=photos.jsonl images=photos/ out=data/mine``.
 
-Every line and every image's header is checked first, which takes a moment. Then the features are extracted (or taken
-from ``features=``, whose row k belongs to line k + 1), and at the end everything is written at once.
+First every line and every image's header is checked, which is quick. Then the features are extracted, or taken from
+``features=``, whose row k belongs to line k + 1. At the end the collection is written.
 """
 
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 from rich.progress import track
 
-from love_thy_neighbors.collection.card import METADATA_TYPES
+from love_thy_neighbors.collection.card import metadata_columns
 from love_thy_neighbors.errors import UserError, require_whole
 from love_thy_neighbors.features.settings import Extraction
 from love_thy_neighbors.sources.jsonl_lines import parse_line, raw_lines
@@ -20,10 +20,12 @@ from love_thy_neighbors.sources.rejects import Rejects, RowError
 from love_thy_neighbors.sources.release import GivenTable, Release, SourceOptions
 from love_thy_neighbors.sources.tables import records_table
 
+_HOW = "as the records file gives them"
+
 
 @dataclass(frozen=True, kw_only=True)
 class Options(SourceOptions):
-    """The keys of configs/source/jsonl.yaml; raises `UserError` for values that make no sense together."""
+    """The keys of configs/source/jsonl.yaml; raises `UserError` for wrong values."""
 
     records: Path | None
     max_line_bytes: int = 1_000_000
@@ -40,7 +42,7 @@ class Options(SourceOptions):
 
 
 def read(options: Options, how: Extraction, partial: Path) -> Release:
-    """What the records file describes, with its lines as entries; raises `UserError`."""
+    """Read and check the records file; raises `UserError`."""
     assert options.records is not None
     rejects = Rejects(str(options.records), "line", options.on_error)
     records: dict[int, Record] = {}
@@ -62,16 +64,17 @@ def read(options: Options, how: Extraction, partial: Path) -> Release:
             continue
         line_of[record.id] = number
         records[number] = record
+    table = records_table(list(records.values()))
     given = None if options.features is None else GivenTable(options.features, total, str(options.records))
     return Release(
         name=options.records.stem,
-        table=records_table(list(records.values())),
+        table=table,
         rejects=rejects,
         about={
             "source": {"records": options.records.name, "lines": total},
             "licence": "not stated by the records file",
-            "labels": {"how": "as the records file gives them"},
-            "metadata": {kind: {"how": "as the records file gives them"} for kind in METADATA_TYPES},
+            "labels": {"how": _HOW},
+            "metadata": {kind: {"how": _HOW} for kind in metadata_columns(table.column_names)},
         },
         numbers=np.array(list(records), dtype=np.int64),
         files=files if options.images is not None else None,

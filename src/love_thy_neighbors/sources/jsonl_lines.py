@@ -1,11 +1,10 @@
 """One line of a records file: a `Record`, or the reason why it is not one.
 
-    {"id": "...", "file": "a/b.jpg", "labels": [...], "tags": [...], "sets": [...], "groups": [...],
-    "owner": "..."}
+    {"id": "...", "file": "a/b.jpg", "labels": [...], "tags": [...], "sets": [...], "groups": [...], "owner": "..."}
 
-Nothing is guessed: a wrong type is refused and not converted, an unknown key is taken for a
-misspelt one, and a key without a value is left out of the line, not null. A byte order mark at the
-start of the file is allowed, a blank line is not.
+Any other key with a list of strings is a metadata type of its own. The rest is strict: a value of another kind is an
+error and is not converted, and so is null. A key that looks like a misspelling of one above is an error. The file may
+start with a byte order mark; blank lines are errors.
 """
 
 import json
@@ -13,11 +12,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from love_thy_neighbors.collection.loading import LIST_COLUMNS, TEXT_COLUMNS
+from love_thy_neighbors.collection.card import METADATA_TYPES, TEXT_COLUMNS, is_type_name
 from love_thy_neighbors.sources.records import Record
 from love_thy_neighbors.sources.rejects import RowError
 
-KEYS = ("id", "file", *LIST_COLUMNS, "owner")
+KEYS = ("id", "file", "labels", *METADATA_TYPES, "owner")
 _BOM = b"\xef\xbb\xbf"
 _JSON_NAMES = {
     dict: "an object",
@@ -31,11 +30,10 @@ _JSON_NAMES = {
 
 
 def raw_lines(path: Path, max_bytes: int) -> Iterator[tuple[int, bytes | None]]:
-    """Number (from 1) and bytes of each line; None in place of one over ``max_bytes``, which is
-    never held in memory."""
+    """Yield the number (from 1) and the bytes of each line; None for a line over ``max_bytes``, which is not stored."""
     with path.open("rb") as file:
         number = 0
-        while line := file.readline(max_bytes + 2):  # a line of max_bytes may end in \r\n
+        while line := file.readline(max_bytes + 2):  # 2 more for \r\n
             number += 1
             content = line.removesuffix(b"\n").removesuffix(b"\r")
             too_long = len(content) > max_bytes
@@ -47,7 +45,7 @@ def raw_lines(path: Path, max_bytes: int) -> Iterator[tuple[int, bytes | None]]:
 
 
 def parse_line(line: bytes, file_required: bool) -> Record:
-    """The record that ``line`` holds; raises `RowError`."""
+    """The record in ``line``; raises `RowError`."""
     if not line.strip():
         raise RowError("is blank")
     try:
@@ -56,23 +54,34 @@ def parse_line(line: bytes, file_required: bool) -> Record:
         raise RowError(f"is not UTF-8 (byte {error.start + 1})") from None
     except json.JSONDecodeError as error:
         raise RowError(f"is not valid JSON ({error.msg}, column {error.colno})") from None
-    except (
-        RecursionError,
-        ValueError,
-    ) as error:  # nested too deep; a number of thousands of digits
+    except (RecursionError, ValueError) as error:  # nested too deep; a number of thousands of digits
         raise RowError(f"is not valid JSON ({str(error).split(';')[0]})") from None
     if not isinstance(value, dict):
         raise RowError(f"holds {_kind(value)}, not an object")
-    for key in value:
-        if key not in KEYS:
-            raise RowError(f"has the unknown key '{_shown(key)}'; the keys are {', '.join(KEYS)}")
     for key in ("id", "file") if file_required else ("id",):
         if key not in value:
             raise RowError(f"has no '{key}'")
     fields: dict[str, Any] = {}
+    other: dict[str, tuple[str, ...]] = {}
     for key, found in value.items():
-        fields[key] = _text(key, found) if key in TEXT_COLUMNS else _texts(key, found)
-    return Record(**fields)
+        if key in TEXT_COLUMNS:
+            fields[key] = _text(key, found)
+        elif key in KEYS:
+            fields[key] = _texts(key, found)
+        else:
+            _check_other_key(key, found)
+            other[key] = _texts(key, found)
+    return Record(**fields, other=other)
+
+
+def _check_other_key(key: str, value: Any) -> None:
+    """Raise `RowError` unless a key that is not in `KEYS` is a metadata type; a likely misspelling is none."""
+    misspelt = key.casefold().rstrip("s") in [name.rstrip("s") for name in KEYS]
+    if misspelt or not isinstance(value, list) or not is_type_name(key):
+        raise RowError(
+            f"has the unknown key '{_shown(key)}' with {_kind(value)}; the keys are {', '.join(KEYS)}, and metadata "
+            "types of your own (letters, digits, '_' and '-', but not images, union or visual) with lists of strings"
+        )
 
 
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -102,7 +111,7 @@ def _texts(key: str, values: Any) -> tuple[str, ...]:
         if not isinstance(value, str):
             raise RowError(f"has {_kind(value)} in '{key}', which must be a list of strings")
         _check(key, value, f"has an empty string in '{key}'")
-    return tuple(dict.fromkeys(values))  # a value named twice counts once
+    return tuple(dict.fromkeys(values))  # a value that is given twice counts once
 
 
 def _check(key: str, value: str, if_empty: str) -> None:
@@ -119,6 +128,6 @@ def _kind(value: Any) -> str:
 
 
 def _shown(text: str) -> str:
-    """``text`` short and printable, for a message."""
+    """``text``, shortened and printable, for a message."""
     clean = text.encode("ascii", "backslashreplace").decode() if not text.isprintable() else text
     return clean if len(clean) <= 60 else clean[:57] + "..."

@@ -1,11 +1,12 @@
-"""One image's metadata as a source describes it."""
+"""One image as a source describes it."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 
 @dataclass(frozen=True)
 class Record:
-    """An image as a source describes it; None where the source does not have that kind of metadata at all."""
+    """An image; None means that the source does not have this kind of metadata. ``other`` holds all other types."""
 
     id: str
     file: str | None = None
@@ -14,3 +15,4 @@ class Record:
     tags: tuple[str, ...] | None = None
     sets: tuple[str, ...] | None = None
     groups: tuple[str, ...] | None = None
+    other: Mapping[str, tuple[str, ...]] = field(default_factory=dict)

@@ -1,4 +1,4 @@
-"""Tables of images: built from records, freed of rare labels, counted as in the paper's Table 1."""
+"""Tables of images: made from records, without rare labels, counted as in the paper's Table 1."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -7,31 +7,32 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from love_thy_neighbors.collection.card import METADATA_TYPES
-from love_thy_neighbors.collection.loading import LIST_COLUMNS, TEXT_COLUMNS
+from love_thy_neighbors.collection.card import METADATA_TYPES, TEXT_COLUMNS, metadata_columns
 from love_thy_neighbors.sources.records import Record
 
 _LIST = pa.list_(pa.string())
 
 
 def records_table(records: Sequence[Record]) -> pa.Table:
-    """The table of ``images.parquet``: a column that no record has is left out, and lists are never null."""
+    """The table of ``images.parquet``: without columns that no record has, and with empty lists instead of nulls."""
     columns: dict[str, pa.Array] = {}
     for name in TEXT_COLUMNS:
         values = [getattr(record, name) for record in records]
         if name == "id" or any(value is not None for value in values):
             columns[name] = pa.array(values, pa.string())
-    for name in LIST_COLUMNS:
+    for name in ("labels", *METADATA_TYPES):
         lists = [getattr(record, name) for record in records]
         if name == "labels" or any(value is not None for value in lists):
             columns[name] = pa.array([list(value or ()) for value in lists], _LIST)
+    for name in sorted({name for record in records for name in record.other}):
+        columns[name] = pa.array([list(record.other.get(name, ())) for record in records], _LIST)
     return pa.table(columns)
 
 
 def list_column(offsets: np.ndarray, codes: np.ndarray, values: Sequence[str] | pa.Array) -> pa.Array:
     """A list column from codes: row i holds ``values[codes[offsets[i]:offsets[i + 1]]]``.
 
-    Shapes: ``offsets`` [N + 1], ``codes`` [n], both integers. No Python string is made for an entry.
+    Shapes: ``offsets`` [N + 1], ``codes`` [n], both integers. Makes no Python strings, so it is fast.
     """
     known = values if isinstance(values, pa.Array) else pa.array(values, pa.string())
     flat = known.take(pa.array(codes, pa.int32()))
@@ -39,8 +40,8 @@ def list_column(offsets: np.ndarray, codes: np.ndarray, values: Sequence[str] | 
 
 
 def encoded(column: pa.ChunkedArray | pa.Array) -> tuple[np.ndarray, np.ndarray, pa.Array]:
-    """The reverse of `list_column`: row of each entry [n], code of each entry [n], and the values; a value that a row
-    names twice counts once."""
+    """The reverse of `list_column`: the row [n] and the code [n] of each entry, and the values; a value that a row has
+    twice counts once."""
     lists = column.combine_chunks() if isinstance(column, pa.ChunkedArray) else column
     rows = pc.list_parent_indices(lists).to_numpy().astype(np.int64)
     coded = lists.flatten().dictionary_encode()
@@ -51,7 +52,7 @@ def encoded(column: pa.ChunkedArray | pa.Array) -> tuple[np.ndarray, np.ndarray,
 
 
 def frequent(column: pa.ChunkedArray | pa.Array, count: int) -> pa.Array:
-    """The list column with the ``count`` values that most images have and no others; ties go by the values' order."""
+    """The list column with only its ``count`` most frequent values; ties go to the value that sorts first."""
     rows, codes, values = encoded(column)
     images = np.bincount(codes, minlength=len(values))
     order = np.lexsort((np.array(values.to_pylist(), dtype=object), -images))[:count]
@@ -61,14 +62,14 @@ def frequent(column: pa.ChunkedArray | pa.Array, count: int) -> pa.Array:
 
 
 def drop_rare_labels(table: pa.Table, min_positives: int) -> tuple[pa.Table, list[str], dict[str, int]]:
-    """The table without the labels that fewer than ``min_positives`` images have; the names kept, sorted; those
-    dropped, with their number of images."""
+    """The table without labels of fewer than ``min_positives`` images, the sorted names of the other labels, and the
+    dropped labels with their numbers of images."""
     _, codes, values = encoded(table["labels"])
     images = np.bincount(codes, minlength=len(values))
     names = values.to_pylist()
     kept = images >= min_positives
     dropped = {names[code]: int(images[code]) for code in np.flatnonzero(~kept)}
-    if dropped:  # what stays keeps its order
+    if dropped:  # the other labels keep their order
         lists = table["labels"].combine_chunks()
         stays = pc.is_in(lists.flatten(), pa.array([names[code] for code in np.flatnonzero(kept)], pa.string()))
         left = np.concatenate([[0], np.cumsum(stays.to_numpy(zero_copy_only=False))])
@@ -79,11 +80,9 @@ def drop_rare_labels(table: pa.Table, min_positives: int) -> tuple[pa.Table, lis
 
 
 def statistics(table: pa.Table) -> dict[str, dict[str, Any]]:
-    """The paper's Table 1 for a collection: per column the number of values, images per value, values per image."""
+    """The paper's Table 1 for a collection: for each column the values, images per value and values per image."""
     result: dict[str, dict[str, Any]] = {}
-    for name in ("labels", *METADATA_TYPES):
-        if name not in table.column_names:
-            continue
+    for name in ("labels", *metadata_columns(table.column_names)):
         rows, codes, values = encoded(table[name])
         images = np.bincount(codes, minlength=len(values))
         per_image = np.bincount(rows, minlength=table.num_rows)

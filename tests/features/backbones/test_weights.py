@@ -27,7 +27,7 @@ STATE = network().state_dict()
 
 
 class Unsafe:
-    """Unpickled, it would make a file."""
+    """Unpickling this object creates a file."""
 
     def __reduce__(self) -> tuple[Callable[[str], object], tuple[str]]:
         return os.mkdir, (self.place,)
@@ -48,7 +48,7 @@ class Unsafe:
     ],
     ids=["plain", "state_dict", "model of DDP", "compiled DDP", "half", "old batch norm"],
 )
-def test_what_training_wraps_around_weights_is_taken_off(wrapped: dict[str, Any], tmp_path: Path) -> None:
+def test_wrappers_of_training_programs_are_removed(wrapped: dict[str, Any], tmp_path: Path) -> None:
     torch.save(wrapped, tmp_path / "a.pth")
     loaded = network()
     torch.nn.init.zeros_(loaded[0].weight)
@@ -68,17 +68,14 @@ def test_a_classifier_of_other_classes_does_not_matter(tmp_path: Path) -> None:
     load_into(network(), "net", tmp_path / "a.pth", head="2")
 
 
-ENDING = "give a state dict saved with torch.save, or a .safetensors file."
-
-
 @pytest.mark.parametrize(
     ("kind", "reason"),
     [
-        ("unsafe", "it holds Python objects, which are not loaded, or is something else"),
-        ("text", "it holds Python objects, which are not loaded, or is something else"),
-        ("list", "it holds no state dict"),
-        ("empty dict", "it holds no state dict"),
-        ("numbers", "it holds no state dict"),
+        ("unsafe", "Python objects"),
+        ("text", "Python objects"),
+        ("list", "no state dict"),
+        ("empty dict", "no state dict"),
+        ("numbers", "no state dict"),
         ("truncated", None),
         ("empty", None),
         ("folder", None),
@@ -100,8 +97,8 @@ def test_a_file_that_is_no_checkpoint(kind: str, reason: str | None, tmp_path: P
     with pytest.raises(UserError) as caught:
         read_state_dict(path)
     message = str(caught.value)
-    assert message.startswith(f"weights: {path} cannot be read as a checkpoint ({reason or ''}")
-    assert message.endswith(f"); {ENDING}")
+    assert message.startswith(f"weights: {path} cannot be read as a checkpoint (")
+    assert (reason or "") in message
     assert "\n" not in message
     assert "weights_only" not in message
     assert not (tmp_path / "made").exists()
@@ -125,17 +122,13 @@ def test_a_checkpoint_of_another_network(
     torch.save(changed, tmp_path / "a.pth")
     with pytest.raises(UserError) as caught:
         load_into(network(), "net", tmp_path / "a.pth", head="2")
-    assert str(caught.value) == (
-        f"weights: {tmp_path}/a.pth does not fit net ({difference}); give a checkpoint of net."
-    )
+    assert str(caught.value).startswith(f"weights: {tmp_path}/a.pth does not fit net ({difference})")
 
 
 def test_a_file_that_is_not_there(tmp_path: Path) -> None:
     with pytest.raises(UserError) as caught:
         given(tmp_path / "a.pth")
-    assert str(caught.value) == (
-        f"weights: {tmp_path}/a.pth is not a file; give a checkpoint (.pth, .pt or .safetensors)."
-    )
+    assert str(caught.value).startswith(f"weights: {tmp_path}/a.pth is not a file")
 
 
 CONTENT = b"the weights"
@@ -192,7 +185,7 @@ def closed_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def test_a_download_goes_to_the_cache_and_is_found_there(server: str, tmp_path: Path) -> None:
+def test_a_download_is_cached(server: str, tmp_path: Path) -> None:
     url = f"{server}/net-{HASH[:8]}.pth"
     first = at_url("net", url)
     assert first.path == tmp_path / "torch" / "hub" / "checkpoints" / f"net-{HASH[:8]}.pth"
@@ -209,27 +202,23 @@ def test_a_download_goes_to_the_cache_and_is_found_there(server: str, tmp_path: 
         ("closed", "<urlopen error [Errno 111] Connection refused>"),
     ],
 )
-def test_a_download_that_fails_says_what_to_fetch_and_where_to_put_it(
-    server: str, tmp_path: Path, place: str, reason: str
-) -> None:
+def test_a_failed_download_names_the_url_and_the_path(server: str, tmp_path: Path, place: str, reason: str) -> None:
     url = f"http://127.0.0.1:{closed_port()}/net-00000000.pth" if place == "closed" else f"{server}/{place}"
     path = tmp_path / "torch" / "hub" / "checkpoints" / url.rpartition("/")[2]
     before = socket.getdefaulttimeout()
     with pytest.raises(UserError) as caught:
         at_url("net", url)
-    assert str(caught.value) == (
-        f"backbone: the weights of net cannot be downloaded ({reason}); fetch {url} and put it at {path}, or give the "
-        "file as weights=FILE."
-    )
+    for part in ("backbone: the weights of net", f"({reason})", f" {url} ", f" {path}", "weights=FILE"):
+        assert part in str(caught.value)
     assert not list(path.parent.iterdir())
     assert socket.getdefaulttimeout() == before
 
 
-def test_a_server_that_says_nothing_is_given_up(server: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_silent_server_gives_a_timeout(server: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(weights, "_TIMEOUT", 0.2)
     with socket.create_server(("127.0.0.1", 0)) as silent:
         address = f"127.0.0.1:{silent.getsockname()[1]}"
-        with pytest.raises(UserError, match=r"cannot be downloaded \(.*timed out.*\); fetch"):
+        with pytest.raises(UserError, match=r"cannot be downloaded \(.*timed out.*\)"):
             at_url("net", f"http://{address}/net.pth")
 
 
@@ -239,10 +228,8 @@ def test_a_damaged_file_in_the_cache(server: str, tmp_path: Path) -> None:
     path.write_bytes(CONTENT[:5])
     with pytest.raises(UserError) as caught:
         at_url("net", f"{server}/net-{HASH[:8]}.pth")
-    assert str(caught.value) == (
-        f"weights: {path} is damaged (its hash is not the one in its name); delete it, so that it is fetched again, "
-        f"or put {server}/net-{HASH[:8]}.pth there."
-    )
+    assert str(caught.value).startswith(f"weights: {path} is damaged")
+    assert f"{server}/net-{HASH[:8]}.pth" in str(caught.value)
 
 
 def test_the_hub_gives_the_first_file_that_it_has(server: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -253,14 +240,12 @@ def test_the_hub_gives_the_first_file_that_it_has(server: str, tmp_path: Path, m
     import huggingface_hub
 
     monkeypatch.setattr(huggingface_hub, "hf_hub_download", None)
-    monkeypatch.setattr(huggingface_hub, "get_hf_file_metadata", None)  # nobody is asked again
+    monkeypatch.setattr(huggingface_hub, "get_hf_file_metadata", None)  # no second request
     assert on_hub("net", "some/net", ("first.safetensors", "second.bin")).path == found.path
 
 
 @pytest.mark.parametrize("trouble", ["closed", "absent"])
-def test_a_hub_that_cannot_be_reached_says_what_to_fetch(
-    server: str, trouble: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_failed_hub_download_names_the_url(server: str, trouble: str, monkeypatch: pytest.MonkeyPatch) -> None:
     import huggingface_hub.constants
 
     template = server + "/{repo_id}/resolve/{revision}/{filename}"
@@ -268,9 +253,8 @@ def test_a_hub_that_cannot_be_reached_says_what_to_fetch(
         template = f"http://127.0.0.1:{closed_port()}/" + "{repo_id}/resolve/{revision}/{filename}"
     monkeypatch.setattr(huggingface_hub.constants, "HUGGINGFACE_CO_URL_TEMPLATE", template)
     url = template.format(repo_id="some/net", revision="main", filename="first.bin")
-    reason = "[Errno 111] Connection refused" if trouble == "closed" else "there is no such file in some/net"
+    reason = "[Errno 111] Connection refused" if trouble == "closed" else "some/net has no such file"
     with pytest.raises(UserError) as caught:
         on_hub("net", "some/net", ("first.bin",))
-    assert str(caught.value) == (
-        f"backbone: the weights of net cannot be downloaded ({reason}); fetch {url} and give the file as weights=FILE."
-    )
+    for part in ("backbone: the weights of net", f"({reason})", f" {url} ", "weights=FILE"):
+        assert part in str(caught.value)

@@ -1,7 +1,6 @@
-"""Backbones: frozen networks that turn pictures into features, each known by a name.
+"""Backbones: frozen networks that turn pictures into features, chosen by name.
 
-This module imports neither torch nor any of the libraries that the networks come from, so that a wrong name is told at
-once and ``--help`` is quick.
+This module imports neither torch nor the libraries of the networks, so that a wrong name is reported at once.
 """
 
 import re
@@ -19,7 +18,7 @@ if TYPE_CHECKING:
 
 BUNDLED = "efficientnet_lite0"
 TORCHVISION = ("alexnet", "vgg16", "resnet50", "vit_b_16", "convnext_tiny")
-# CLIP by OpenAI was trained with QuickGELU, which is a model of its own in open_clip.
+# OpenAI trained CLIP with QuickGELU, for which open_clip has a separate model.
 SHORT_NAMES = {
     "dinov2": "timm/vit_base_patch14_dinov2.lvd142m",
     "clip": "open_clip/ViT-B-32-quickgelu/openai",
@@ -31,10 +30,10 @@ _LONG_NAME = re.compile(r"timm/[\w.-]+|open_clip/[\w.-]+(/[\w.-]+)?", re.ASCII)
 
 @dataclass(frozen=True)
 class Backbone:
-    """A frozen network: ``forward`` takes RGB pixels float32 [B, 3, size, size] from 0 to 255 to features [B, dim].
+    """A frozen network: ``forward`` maps RGB pixels float32 [B, 3, size, size] from 0 to 255 to features [B, dim].
 
-    ``name`` is a plain file name. ``sha256`` is the hash of the weights' file, ``about`` what the card says of network,
-    weights, input and output.
+    ``name`` is a plain file name, ``sha256`` the hash of the weights' file, ``about`` describes network, weights,
+    input and output for the card.
     """
 
     name: str
@@ -46,7 +45,7 @@ class Backbone:
 
 
 def check_name(name: str) -> None:
-    """Raise `UserError` unless ``name`` is a backbone whose package is installed."""
+    """Raise `UserError` unless ``name`` is a backbone and its package is installed."""
     full = SHORT_NAMES.get(name, name)
     if full == BUNDLED or full in TORCHVISION:
         return
@@ -65,9 +64,9 @@ def table_name(name: str) -> str:
 
 
 def load_backbone(name: str, device: "torch.device", weights: Path | None = None) -> Backbone:
-    """The backbone ``name`` on ``device``, with the weights in the file ``weights`` or else those published for it.
+    """The backbone ``name`` on ``device``, with the weights in the file ``weights``, or with the published weights.
 
-    Raises `UserError` if there is none of that name, or if its weights are missing, damaged or another network's.
+    Raises `UserError` for an unknown name, and for weights that are missing, damaged or of another network.
     """
     check_name(name)
     family, _, network = SHORT_NAMES.get(name, name).partition("/")

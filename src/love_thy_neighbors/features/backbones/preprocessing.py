@@ -1,6 +1,6 @@
-"""From a picture to the square of pixels that a network sees, as the network's own library does it.
+"""Makes the square of pixels that a network gets from a picture, as the network's own library does it.
 
-Imports no torch: the worker processes that decode pictures need this and nothing heavier.
+Does not import torch, so that the worker processes start quickly.
 """
 
 from collections.abc import Sequence
@@ -21,9 +21,9 @@ WHITE = (255, 255, 255)
 class Preprocessing:
     """How a picture becomes a square of ``size`` pixels.
 
-    ``shorter`` is what the shorter side is scaled to before the centre is cut out, in pixels; with ``squash`` both
-    sides are scaled to it, whatever the picture's shape. ``interpolation`` is one of Pillow's names, in lower case.
-    ``rounding`` of the longer side, to whole pixels, is 'down' in torchvision, timm and open_clip, and else 'nearest'.
+    The shorter side is scaled to ``shorter`` pixels (with ``squash``, both sides), and then the centre is cut out.
+    ``interpolation`` is one of Pillow's names in lower case. ``rounding`` is how the longer side becomes whole pixels:
+    'down' in torchvision, timm and open_clip, 'nearest' elsewhere.
     """
 
     size: int = 224
@@ -33,13 +33,13 @@ class Preprocessing:
     rounding: Literal["down", "nearest"] = "down"
 
     def at(self, size: int | None) -> "Preprocessing":
-        """The same for a square of another size; None leaves it as it is."""
+        """The same for a square of ``size`` pixels; None changes nothing."""
         if size is None:
             return self
         return replace(self, size=size, shorter=round(size * self.shorter / self.size))
 
     def text(self, fit: Fit) -> str:
-        """What `to_square` does, for the card."""
+        """A description of `to_square` for the card."""
         if fit == "pad":
             return f"longer side scaled to {self.size} pixels ({self.interpolation}), padded to a square with white"
         scaled = "both sides" if self.squash else "shorter side"
@@ -49,8 +49,8 @@ class Preprocessing:
 def to_square(image: Image.Image, how: Preprocessing, fit: Fit) -> np.ndarray:
     """RGB pixels uint8 [size, size, 3].
 
-    ``fit="crop"``: the picture is scaled and the centre cut out, as the network expects of photographs. ``fit="pad"``:
-    the longer side is scaled to ``size`` and the rest is white, so that nothing of a drawing is lost.
+    ``fit="crop"``: the picture is scaled and the centre cut out, as in the training. ``fit="pad"``: the longer
+    side is scaled to ``size`` and the rest is white, so that a drawing is seen completely.
     """
     resampling = Image.Resampling[how.interpolation.upper()]
     if fit == "pad":
@@ -59,7 +59,7 @@ def to_square(image: Image.Image, how: Preprocessing, fit: Fit) -> np.ndarray:
         return np.asarray(_centre(image.resize((how.shorter, how.shorter), resampling), how))
     ratio = how.shorter / min(image.size)
     if max(image.size) * ratio > 8 * how.size:
-        # A strip 1 x 100,000: cut the middle out first, or scaling it would need the memory of a bomb.
+        # For example 1 x 100,000 pixels: without this cut the scaled picture would fill the memory.
         image = _middle(image, max(1, round(2 * how.size / ratio)))
         scaled = [max(how.size, round(side * ratio)) for side in image.size]
     elif how.rounding == "down":
@@ -93,17 +93,17 @@ def _centre(image: Image.Image, how: Preprocessing) -> Image.Image:
 
 @dataclass(frozen=True)
 class Normalisation:
-    """Mean and standard deviation of red, green and blue, where pixels go from 0 to 1."""
+    """Mean and standard deviation of red, green and blue, for pixels from 0 to 1."""
 
     mean: Sequence[float]
     std: Sequence[float]
 
     def __call__(self, pixels: "torch.Tensor") -> "torch.Tensor":
-        """Pixels [B, 3, H, W] from 0 to 255 as the network expects them."""
+        """Normalise pixels [B, 3, H, W] from 0 to 255."""
         mean, std = (pixels.new_tensor(values).view(3, 1, 1) for values in (self.mean, self.std))
         return (pixels / 255 - mean) / std
 
     def text(self) -> str:
-        """What is done, for the card."""
+        """A description for the card."""
         mean, std = (", ".join(f"{value:g}" for value in values) for values in (self.mean, self.std))
         return f"(RGB / 255 - ({mean})) / ({std}), transparency on white"

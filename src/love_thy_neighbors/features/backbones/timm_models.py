@@ -17,17 +17,17 @@ _FILES = ("model.safetensors", "pytorch_model.bin")  # what timm calls its weigh
 def load(table: str, name: str, device: torch.device, weights: Path | None) -> Backbone:
     """timm's network ``name`` on ``device``, pooled and without classifier, for the feature table ``table``.
 
-    Raises `UserError` if timm has no such network or no weights for it, or if ``weights`` are another's.
+    Raises `UserError` if timm has no such network or no weights for it, or if ``weights`` do not fit.
     """
     import timm
 
     config = _config(timm, name)
     preprocessing = _preprocessing(timm, name, config)
     found = given(weights) if weights else _published(name, config)
-    read_state_dict(found.path)  # for its messages, which are better than timm's
+    read_state_dict(found.path)  # only for its error messages, which are better than timm's
     with fitting(name, found.path):
-        # timm renames the keys of other people's checkpoints while it loads. Only with the whole classifier does it
-        # refuse a checkpoint that lacks something, so that goes afterwards.
+        # timm renames the keys of some checkpoints while it loads them. It reports missing keys only if the network
+        # has its classifier, so the classifier is removed after loading.
         source = {"file": str(found.path), "custom_load": False}
         network: Any = timm.create_model(name, pretrained=True, pretrained_cfg_overlay=source)
     network.reset_classifier(0)
@@ -49,7 +49,7 @@ def load(table: str, name: str, device: torch.device, weights: Path | None) -> B
 
 
 def _config(timm: Any, name: str) -> dict[str, Any]:
-    """timm's notes on the weights of ``name``: where they are, and the pictures that they were trained on."""
+    """timm's config of ``name``: where its weights are, and how its pictures were prepared."""
     try:
         return dict(timm.models.get_pretrained_cfg(name, allow_unregistered=False).to_dict())
     except RuntimeError:
@@ -62,7 +62,9 @@ def _preprocessing(timm: Any, name: str, config: dict[str, Any]) -> Preprocessin
     data = timm.data.resolve_data_config(pretrained_cfg=config)
     channels, height, width = data["input_size"]
     if channels != 3 or height != width or data["crop_mode"] not in ("center", "squash"):
-        raise UserError(f"backbone: timm/{name} sees no square RGB pictures, which is not supported; use another.")
+        raise UserError(
+            f"backbone: timm/{name} needs pictures that are not square RGB, which is not supported; use another."
+        )
     return Preprocessing(
         size=height,
         shorter=floor(height / data["crop_pct"]),  # as timm.data.transforms_imagenet_eval rounds it
@@ -83,5 +85,5 @@ def _dim(name: str, network: torch.nn.Module, size: int, device: torch.device) -
     with torch.inference_mode():
         features = network(torch.zeros(1, 3, size, size, device=device))
     if features.ndim != 2:
-        raise UserError(f"backbone: timm/{name} gives {list(features.shape[1:])} and not a vector; use another.")
+        raise UserError(f"backbone: timm/{name} returns {list(features.shape[1:])} and not a vector; use another.")
     return int(features.shape[1])

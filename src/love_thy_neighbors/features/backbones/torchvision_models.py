@@ -12,7 +12,7 @@ from love_thy_neighbors.features.backbones.weights import at_url, given, load_in
 
 @dataclass(frozen=True)
 class _Network:
-    """A network: the name of its last layer, which is left out, and the dimension and meaning of what remains."""
+    """``head`` is the last layer, which is removed; ``dim`` and ``output`` describe the output without it."""
 
     title: str
     head: str
@@ -27,13 +27,13 @@ _NETWORKS = {
     "vit_b_16": _Network("ViT-B/16", "heads.head", 768, "class token after the last layer norm"),
     "convnext_tiny": _Network("ConvNeXt-T", "classifier.2", 768, "mean over positions, after the layer norm"),
 }
-# The first weights published for each. ResNet-50 has others since, with label smoothing and mixing, which classify
-# ImageNet better and transfer worse as features (Kornblith et al., NeurIPS 2021).
+# The first published weights of each. Newer weights of ResNet-50, trained with label smoothing and mixing, classify
+# ImageNet better but are worse as features for other data (Kornblith et al., NeurIPS 2021).
 _WEIGHTS = "IMAGENET1K_V1"
 
 
 def load(name: str, device: torch.device, weights: Path | None) -> Backbone:
-    """The network ``name`` on ``device``; raises `UserError` if its weights are missing or ``weights`` another's."""
+    """The network ``name`` on ``device``; raises `UserError` if its weights are missing or do not fit."""
     from torchvision.models import get_model, get_model_weights
 
     kind = _NETWORKS[name]

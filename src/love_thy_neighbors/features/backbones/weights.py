@@ -1,4 +1,4 @@
-"""Where a backbone's weights come from: the user's file, a library's cache, or the internet; read without pickle."""
+"""Finds the weights of a backbone (a file, a library's cache or the internet) and reads them without pickle."""
 
 import http.client
 import re
@@ -15,12 +15,12 @@ import torch
 from love_thy_neighbors.collection.card import sha256
 from love_thy_neighbors.errors import UserError
 
-_TIMEOUT = 20  # seconds without an answer, after which a download is given up
+_TIMEOUT = 20  # seconds without an answer after which a download fails
 
 
 @dataclass(frozen=True)
 class Weights:
-    """A file of weights, the hash of its content, and where it is from, for the card."""
+    """A file of weights, the hash of its content, and its origin for the card."""
 
     path: Path
     sha256: str
@@ -28,16 +28,16 @@ class Weights:
 
 
 def given(path: Path) -> Weights:
-    """The user's own file; raises `UserError` if it is not one."""
+    """The user's own file; raises `UserError` if it is not a file."""
     if not path.is_file():
         raise UserError(f"weights: {path} is not a file; give a checkpoint (.pth, .pt or .safetensors).")
     return Weights(path, sha256(path), f"file {path.name}")
 
 
 def at_url(name: str, url: str) -> Weights:
-    """The file at ``url``, from torch's hub cache or else downloaded into it.
+    """The file at ``url``, from torch's hub cache or downloaded into it.
 
-    Raises `UserError` if it can be had from neither, or if its hash is not the one that its name ends in.
+    Raises `UserError` if the download fails, or if the content does not match the hash at the end of the file name.
     """
     path = Path(torch.hub.get_dir()) / "checkpoints" / Path(urlparse(url).path).name
     prefix = re.search(r"-([0-9a-f]{8,})\.", path.name)
@@ -46,15 +46,15 @@ def at_url(name: str, url: str) -> Weights:
     digest = sha256(path)
     if prefix and not digest.startswith(prefix[1]):
         raise UserError(
-            f"weights: {path} is damaged (its hash is not the one in its name); delete it, so that it is fetched "
-            f"again, or put {url} there."
+            f"weights: {path} is damaged (its hash is not the one in its name); delete it, so that it is "
+            f"downloaded again, or put {url} there."
         )
     return Weights(path, digest, url)
 
 
 def _download(name: str, url: str, path: Path, prefix: str | None) -> None:
     before = socket.getdefaulttimeout()
-    socket.setdefaulttimeout(_TIMEOUT)  # torch's download has no limit of its own and would hang
+    socket.setdefaulttimeout(_TIMEOUT)  # torch's download has no timeout and would hang
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         torch.hub.download_url_to_file(url, str(path), prefix)
@@ -65,9 +65,9 @@ def _download(name: str, url: str, path: Path, prefix: str | None) -> None:
 
 
 def on_hub(name: str, repository: str, files: Sequence[str]) -> Weights:
-    """The first of ``files`` that a Hugging Face repository has, from the library's cache or else downloaded into it.
+    """The first of ``files`` that a Hugging Face repository has, from the library's cache or downloaded into it.
 
-    Raises `UserError` if it can be had from neither.
+    Raises `UserError` if the download fails.
     """
     import huggingface_hub as hub
 
@@ -79,15 +79,15 @@ def on_hub(name: str, repository: str, files: Sequence[str]) -> Weights:
     for file in files:
         url = hub.hf_hub_url(repository, file)
         try:
-            # Asked for first, since hf_hub_download retries for minutes where there is no network.
+            # Fails at once without a network, where hf_hub_download would retry for minutes.
             hub.get_hf_file_metadata(url, timeout=_TIMEOUT)
             path = Path(hub.hf_hub_download(repository, file))
         except hub.errors.RemoteEntryNotFoundError:
             continue
-        except Exception as error:  # the library's own, httpx's and the system's have no common class
+        except Exception as error:  # huggingface_hub, httpx and the system raise many kinds
             raise _cannot_fetch(name, error, f"{url} and give the file as weights=FILE") from None
         return Weights(path, sha256(path), url)
-    raise _cannot_fetch(name, f"there is no such file in {repository}", f"{url} and give the file as weights=FILE")
+    raise _cannot_fetch(name, f"{repository} has no such file", f"{url} and give the file as weights=FILE")
 
 
 def _cannot_fetch(name: str, why: object, cure: str) -> UserError:
@@ -100,9 +100,9 @@ def _first_sentence(error: object) -> str:
 
 
 def read_state_dict(path: Path) -> dict[str, torch.Tensor]:
-    """The tensors of a checkpoint by name, on the CPU, without what training wraps around them.
+    """The tensors of a checkpoint by name, on the CPU, without the wrappers and prefixes of training programs.
 
-    Nothing in the file is executed. Raises `UserError` if it is damaged or holds anything but tensors.
+    No code of the file is executed. Raises `UserError` if it is damaged or contains anything but tensors.
     """
     try:
         if path.suffix == ".safetensors":
@@ -111,17 +111,17 @@ def read_state_dict(path: Path) -> dict[str, torch.Tensor]:
             content: Any = load_file(path)
         else:
             content = torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:  # what torch, zipfile, pickle and safetensors raise has no common class
-        told = isinstance(error, OSError | RuntimeError) or path.suffix == ".safetensors"
-        # Of others the message is a bare number, or recommends weights_only=False.
-        objects = "it holds Python objects, which are not loaded, or is something else"
-        raise _unreadable(path, _first_sentence(error) if told else objects) from None
+    except Exception as error:  # torch, zipfile, pickle and safetensors raise many kinds
+        # Other messages are a bare number, or recommend weights_only=False, which is not safe.
+        helpful = isinstance(error, OSError | RuntimeError) or path.suffix == ".safetensors"
+        objects = "it contains Python objects, which are not loaded, or is no checkpoint"
+        raise _unreadable(path, _first_sentence(error) if helpful else objects) from None
     for key in ("state_dict", "model"):
         if isinstance(content, dict) and isinstance(content.get(key), dict):
             content = content[key]
     if not isinstance(content, dict) or not content or not all(_is_tensor(item) for item in content.items()):
-        raise _unreadable(path, "it holds no state dict")
-    for prefix in ("module.", "_orig_mod."):  # of DistributedDataParallel and torch.compile
+        raise _unreadable(path, "it contains no state dict")
+    for prefix in ("module.", "_orig_mod."):  # added by DistributedDataParallel and torch.compile
         if all(key.startswith(prefix) for key in content):
             content = {key.removeprefix(prefix): value for key, value in content.items()}
     return dict(content)
@@ -140,7 +140,7 @@ def _unreadable(path: Path, why: str) -> UserError:
 
 @contextmanager
 def fitting(name: str, path: Path) -> Iterator[None]:
-    """Turn what loading the weights of another network raises into a `UserError`."""
+    """Turn the errors of loading weights that do not fit into a `UserError`."""
     try:
         yield
     except UserError:
@@ -152,7 +152,7 @@ def fitting(name: str, path: Path) -> Iterator[None]:
 
 
 def _differences(error: Exception) -> str:
-    """What `load_state_dict` complains of, with the first name of each kind."""
+    """The first missing, unknown and misshaped key in the error of `load_state_dict`."""
     text, found = str(error), []
     for kind, what in (("Missing", "it lacks"), ("Unexpected", "it has the unknown")):
         line = re.search(rf"{kind} key\(s\) in state_dict: (.*)", text)
@@ -166,10 +166,9 @@ def _differences(error: Exception) -> str:
 
 
 def load_into(network: torch.nn.Module, name: str, path: Path, head: str) -> None:
-    """Load a checkpoint into ``network``, whose layer ``head``, the classifier, becomes the identity.
+    """Load a checkpoint into ``network`` and replace its classifier ``head`` by the identity.
 
-    The classifier's own weights are not needed, and may be those of other classes. Raises `UserError` if anything else
-    is missing, unknown or of another shape.
+    The classifier's weights are ignored. Raises `UserError` if other weights are missing, unknown or of another shape.
     """
     state = {key: value for key, value in read_state_dict(path).items() if not key.startswith(f"{head}.")}
     network.set_submodule(head, torch.nn.Identity())
