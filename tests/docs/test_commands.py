@@ -12,11 +12,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from pages import PAGES, blocks, checked_text, command_lines, text_of
 from PIL import Image
 
 from conftest import ROOT, made_up_table, run_program, settings
 from fixtures import nuswide
-from pages import PAGES, blocks, checked_text, command_lines, text_of
 
 TEXTS = [checked_text(page) for page in PAGES if page.name != "extending.md"]
 COMMANDS = list(dict.fromkeys(command for text in TEXTS for command in command_lines(text, "bash")))
@@ -27,7 +27,9 @@ ON_A_CLUSTER = [command for command in COMMANDS if "cluster=slurm" in command]
 PROGRAMS = [
     command
     for command in COMMANDS
-    if re.match(r"(\.venv/bin/)?python \w+\.py", command) and command not in ON_A_CLUSTER and "watch=true" not in command
+    if re.match(r"(\.venv/bin/)?python \w+\.py", command)
+    and command not in ON_A_CLUSTER
+    and "watch=true" not in command
 ]
 BENCHMARKS = [command for command in COMMANDS if command.startswith("python benchmarks/")]
 

@@ -1,5 +1,6 @@
 """The examples of docs/extending.md, added to a copy of the project."""
 
+import json
 import os
 import re
 import shlex
@@ -10,10 +11,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from pages import blocks, checked_text, command_lines
 from PIL import Image
 
-from conftest import ROOT
-from pages import blocks, checked_text, command_lines
+from conftest import ROOT, made_up_table
 
 PAGE = checked_text(ROOT / "docs" / "extending.md")
 SECTIONS = {section.splitlines()[0]: section for section in re.split(r"^## ", PAGE, flags=re.MULTILINE)[1:]}
@@ -22,7 +23,7 @@ EXAMPLE = r"^`([\w/.]+\.(?:py|yaml))`:\n\n```(?:python|yaml)\n(.*?)^```$"
 
 @pytest.fixture
 def project(tmp_path: Path) -> Path:
-    """A copy of the programs, the package and the configuration, with photos and a table of them beside it."""
+    """A copy of the programs, the package and the configuration, with photos, a table of them, records and features."""
     copy = tmp_path / "project"
     for name in ("src", "configs"):
         shutil.copytree(ROOT / name, copy / name, symlinks=True, ignore=shutil.ignore_patterns("__pycache__"))
@@ -38,6 +39,10 @@ def project(tmp_path: Path) -> Path:
         picture.save(copy / "photos" / f"{number}.jpg")
         lines.append(f"{number}.jpg,sea;people,waves;holiday")
     (copy / "photos.csv").write_text("\n".join(lines))
+    table, features = made_up_table(90)
+    records = [row | {"cameras": row["groups"]} for row in table.to_pylist()]
+    (copy / "photos.jsonl").write_text("\n".join(json.dumps(record) for record in records))
+    np.save(copy / "feats.npy", features)
     return copy
 
 

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 import yaml
+from pages import PAGES, text_of
 
 from conftest import ROOT
-from pages import PAGES, text_of
 
 
 def anchors(page: Path) -> set[str]:
