@@ -20,7 +20,7 @@ test: .venv/installed-dev
 	$(BIN)/mypy
 	$(BIN)/pytest -n 2 $(ARGS)
 
-# In the paper's order. Finished jobs are skipped, so the same command continues after an interruption.
+# In the paper's order; what has finished is found again, so an interrupted call is simply made again.
 EXPERIMENTS := statistics table2 neighbor_types metadata_generalization vocabulary_overlap label_correlation \
 	learned_weights per_label examples hyperparameters
 
