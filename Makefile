@@ -1,8 +1,9 @@
-# make train [ARGS="metadata=sets split=2"]   set up, then train on the embedded collection
-# make test                                   set up, then linters, types and the test suite, but for the slow checks
-# make test-slow                              the checks that take minutes
-# make paper                                  every table and figure of the paper, then the report in docs/results
-# make picture                                the README's picture, from runs that are trained if need be
+# make train [ARGS="metadata=sets split=2"]   installs, then trains on the embedded collection
+# make test [ARGS=tests/test_model.py]        installs, then runs linters, type checks and the tests, without the slow ones
+# make test-slow                              runs the tests that take minutes
+# make paper                                  runs all experiments of the paper, then writes the report into docs/results
+# make picture                                draws the README's picture; trains its two models if they are missing
+# make clean                                  removes .venv and the caches of the tools
 PYTHON ?= python3
 ARGS ?=
 REPORT_ARGS ?=
@@ -37,10 +38,10 @@ picture: .venv/installed
 test-slow: .venv/installed-dev
 	$(BIN)/pytest -m slow $(ARGS)
 
-# Each stamp is newer than pyproject.toml exactly when what it names is installed, so a second call installs nothing.
+# These two files record that the packages are installed. They are made again when pyproject.toml changes.
 .venv/installed: pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
-		{ echo "Python 3.11 or later is needed; name one: make PYTHON=python3.12 $(MAKECMDGOALS)"; exit 1; }
+		{ echo "Python 3.11 or later is needed; give its name: make PYTHON=python3.12 $(MAKECMDGOALS)"; exit 1; }
 	$(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --upgrade pip
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable .

@@ -1,4 +1,8 @@
-"""Every command that the README gives is run here, cut short, or is one of those that make and CI run."""
+"""The commands of the README and of docs/*.md.
+
+Lines of ``bash`` blocks run here, cut short, on miniatures. Lines of ``sh`` blocks and commands inside a sentence need a
+cluster, files that cannot be had or much time: their configuration is composed. docs/extending.md has a test of its own.
+"""
 
 import json
 import re
@@ -8,34 +12,34 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from pages import PAGES, blocks, checked_text, command_lines, text_of
 from PIL import Image
 
 from conftest import ROOT, made_up_table, run_program, settings
 from fixtures import nuswide
 
-README = (ROOT / "README.md").read_text(encoding="utf-8")
-BLOCKS = re.findall(r"```bash\n(.*?)```", README, re.DOTALL)
-COMMANDS = [line.split("  #")[0].strip() for block in BLOCKS for line in block.splitlines() if line.strip()]
+TEXTS = [checked_text(page) for page in PAGES if page.name != "extending.md"]
+COMMANDS = list(dict.fromkeys(command for text in TEXTS for command in command_lines(text, "bash")))
+COMPOSED = list(dict.fromkeys(command for text in TEXTS for command in command_lines(text, "sh")))
+SET_UP = "python3 -m venv .venv && .venv/bin/pip install -e ."  # as `make` does it
+# There is no SLURM here, and watch=true ends only by Ctrl-C (see tests/report/test_program.py).
+ON_A_CLUSTER = [command for command in COMMANDS if "cluster=slurm" in command]
+PROGRAMS = [
+    command
+    for command in COMMANDS
+    if re.match(r"(\.venv/bin/)?python \w+\.py", command)
+    and command not in ON_A_CLUSTER
+    and "watch=true" not in command
+]
+BENCHMARKS = [command for command in COMMANDS if command.startswith("python benchmarks/")]
 
-# Set-up and what make runs: CI itself begins with `make test` in a fresh clone, which does all of these but train.
-BY_MAKE = {
-    "make train",
-    "make test",
-    "make paper",
-    "make picture",
-    "python3 -m venv .venv && .venv/bin/pip install -e .",
-}
-# No SLURM here: the command's configuration is composed, as far as its launcher.
-ON_A_CLUSTER = {command for command in COMMANDS if "cluster=slurm" in command}
-
-
-# What the reader of a line has by then, made from miniatures: folder -> the settings of prepare.py.
+# The collections that commands use, made from miniatures: folder -> the settings of prepare.py.
 MADE = {
     "data/mine": ("source=jsonl", "records=photos.jsonl", "features=feats.npy"),
     "data/nuswide": ("source=nuswide", "root=NUS-WIDE", "metadata=photosNUS.xml", "low_level=[CH]"),
     "data/synthetic": ("source=synthetic", "images=400", "dim=16"),
 }
-# What cannot be had in a test, and what stands in for it.
+# What a test cannot have or takes long, and what is used instead.
 STAND_INS = {
     "split=0,1,2,3,4": "split=0,1",
     "images=190253 dim=4096": "images=400 dim=16",
@@ -47,7 +51,7 @@ STAND_INS = {
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Where a reader stands: photos, a records file, a table of labels and a NUS-WIDE beside the programs."""
+    """A reader's folder: photos, a records file, a table of labels, features and a NUS-WIDE."""
     folder = tmp_path_factory.mktemp("reader")
     (folder / "photos").mkdir()
     table, features = made_up_table(90)
@@ -67,31 +71,29 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def programs() -> list[str]:
-    without_end = {command for command in COMMANDS if "watch=true" in command}  # see test_report_program.py
-    return [c for c in COMMANDS if c not in BY_MAKE | ON_A_CLUSTER | without_end]
+def test_every_command_is_of_a_known_kind() -> None:
+    made = [command for command in COMMANDS if re.match(r"make [\w-]+( ARGS=\S+)?$", command)]
+    watching = [command for command in COMMANDS if "watch=true" in command]
+    assert {SET_UP, *made, *ON_A_CLUSTER, *watching, *PROGRAMS, *BENCHMARKS} == set(COMMANDS)
+    assert min(len(made), len(ON_A_CLUSTER), len(watching), len(BENCHMARKS)) > 0
+    assert len(PROGRAMS) >= 14
+    targets = re.findall(r"^([\w-]+):", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE)
+    assert [command for command in made if command.split()[1] not in targets] == []
 
 
-def test_the_commands_are_found() -> None:
-    assert len(programs()) >= 6
-    assert ON_A_CLUSTER
-
-
-@pytest.mark.parametrize("command", programs())
+@pytest.mark.parametrize("command", PROGRAMS)
 def test_every_command_runs(command: str, folder: Path) -> None:
     for real, stand_in in STAND_INS.items():
         command = command.replace(real, stand_in)
     words = shlex.split(command.removeprefix(".venv/bin/"))
-    assert words[0] == "python"
-    short = {"prepare.py": to_prepare, "train.py": to_train, "report.py": to_report, "neighbors.py": to_neighbors}[
-        words[1]
-    ](words, folder)
+    prepare = {"prepare.py": to_prepare, "train.py": to_train, "report.py": to_report, "neighbors.py": to_neighbors}
+    short = prepare[words[1]](words, folder)
     done = run_program(words[1], *words[2:], *short, cwd=folder)
     assert done.returncode == 0, done.stderr
 
 
 def to_prepare(words: list[str], folder: Path) -> list[str]:
-    """Have the collection there that the command adds to, and not the one that it makes."""
+    """Remove the collection that the command makes; make the one that it adds to."""
     for word in words:
         key, _, value = word.partition("=")
         if key == "out":
@@ -103,7 +105,7 @@ def to_prepare(words: list[str], folder: Path) -> list[str]:
 
 
 def to_train(words: list[str], folder: Path) -> list[str]:
-    """What cuts a training short, in a collection that is there."""
+    """Make the collection of the command; returns settings for a short training."""
     short = [f"logs={folder}/logs", f"cache={folder}/cache", "h=8"]
     if not any(word.startswith(("epochs=", "debug=")) for word in words):
         short += ["epochs=1", "baseline=null", "trainer.enable_progress_bar=false"]
@@ -119,14 +121,14 @@ def to_train(words: list[str], folder: Path) -> list[str]:
 
 
 def to_neighbors(words: list[str], folder: Path) -> list[str]:
-    """The collection that lists are made of, and a cache that is empty."""
+    """Make the collection of the command, and empty the cache."""
     have("data/synthetic", folder)
     shutil.rmtree(folder / "lists", ignore_errors=True)
     return [f"data.dir={folder}/data/synthetic", "data.split_sizes=[0.6,0.2,0.2]", f"cache={folder}/lists"]
 
 
 def to_report(words: list[str], folder: Path) -> list[str]:
-    """A report of one run."""
+    """Make one run for the report."""
     data = []
     if "data=nuswide" in words:
         have("data/nuswide", folder)
@@ -138,13 +140,14 @@ def to_report(words: list[str], folder: Path) -> list[str]:
 
 
 def have(collection: str, folder: Path) -> None:
+    """Make a collection of `MADE` unless it is there."""
     if not (folder / collection).exists():
         made = run_program("prepare.py", *MADE[collection], f"out={collection}", cwd=folder)
         assert made.returncode == 0, made.stderr
 
 
-@pytest.mark.parametrize("command", sorted(ON_A_CLUSTER))
-def test_cluster_commands_compose(command: str, folder: Path) -> None:
+@pytest.mark.parametrize("command", ON_A_CLUSTER)
+def test_commands_for_slurm_compose(command: str, folder: Path) -> None:
     overrides = [word for word in shlex.split(command)[2:] if word != "-m" and not word.startswith("split=")]
     assert settings(*overrides)["resume"] is True
     shown = run_program("train.py", *overrides, "--cfg", "hydra", cwd=folder)
@@ -153,8 +156,41 @@ def test_cluster_commands_compose(command: str, folder: Path) -> None:
     assert "partition: gpu" in shown.stdout
 
 
-def test_the_script_for_sbatch_asks_for_the_processes_that_it_starts() -> None:
-    (script,) = re.findall(r"```sh\n(#!/bin/bash\n.*?)```", README, re.DOTALL)
+def test_other_commands_compose() -> None:
+    """Commands of ``sh`` blocks, and complete commands inside sentences."""
+    inline = [command for text in TEXTS for command in re.findall(r"`(python \w+\.py [^`]*)`", text)]
+    complete = [command for command in dict.fromkeys(inline) if not re.search(r"[A-Z]{4}|\.\.\.|--help", command)]
+    ours = [command for command in COMPOSED if re.search(r"\b\w+\.py\b", command)]
+    assert len(complete) >= 3
+    assert len(ours) >= 4
+    for command in complete + ours:
+        compose(command)
+
+
+def compose(command: str) -> None:
+    """Compose the configuration of a command; of several values, the first."""
+    from hydra import compose, initialize_config_dir
+
+    from love_thy_neighbors.programs.start import register_resolvers
+
+    register_resolvers()
+    words = shlex.split(command)
+    place = next(place for place, word in enumerate(words) if word.endswith(".py"))
+    assert (ROOT / words[place]).is_file(), command
+    overrides = [re.sub(r"=([^,\[{]+),.*", r"=\1", word) for word in words[place + 1 :] if word != "-m"]
+    with initialize_config_dir(str(ROOT / "configs"), version_base="1.3"):
+        compose(words[place].removesuffix(".py"), overrides=overrides)
+
+
+@pytest.mark.parametrize("command", BENCHMARKS)
+def test_every_benchmark_has_the_options_of_its_command(command: str) -> None:
+    words = command.split()
+    source = (ROOT / words[1]).read_text(encoding="utf-8")
+    assert [word for word in words[2:] if word.startswith("--") and f'"{word}"' not in source] == []
+
+
+def test_the_script_for_sbatch_asks_for_as_many_processes_as_it_starts() -> None:
+    (script,) = [b for b in blocks(text_of(ROOT / "docs/sweeps-and-clusters.md"), "sh") if b.startswith("#!/bin/bash")]
     asked = dict(re.findall(r"^#SBATCH --(\S+)=(\S+)$", script, re.MULTILINE))
     words = shlex.split(script.splitlines()[-1])
     config = settings(*words[words.index("train.py") + 1 :])
@@ -163,15 +199,10 @@ def test_the_script_for_sbatch_asks_for_the_processes_that_it_starts() -> None:
     assert config["batch_size"] % (trainer["num_nodes"] * trainer["devices"]) == 0
 
 
-def test_every_link_of_the_readme_leads_somewhere() -> None:
-    for target in re.findall(r"\]\(([^)#]+)\)", README):
-        assert (ROOT / target).exists(), target
-
-
-def test_the_record_of_the_readme_is_one_that_prepare_takes() -> None:
+def test_prepare_accepts_the_json_line_of_the_page() -> None:
     from love_thy_neighbors.sources.jsonl_lines import parse_line
 
-    (line,) = re.findall(r"```json\n(.*?)\n```", README, re.DOTALL)
-    record = parse_line(line.encode(), file_required=True)
+    (line,) = blocks(text_of(ROOT / "docs/own-photos.md"), "json")
+    record = parse_line(line.strip().encode(), file_required=True)
     assert record.id == "4711"
     assert record.labels
