@@ -10,10 +10,11 @@ import pytest
 
 from conftest import ROOT
 from love_thy_neighbors.errors import UserError
+from love_thy_neighbors.paper import Estimate
 from love_thy_neighbors.programs.experiments import Job
 from love_thy_neighbors.report.collected import Result, collect, stamp
 from love_thy_neighbors.report.document import Gap
-from love_thy_neighbors.report.estimates import Difference, Estimate
+from love_thy_neighbors.report.estimates import Difference, estimate_of
 from love_thy_neighbors.report.matching import match, missing_runs
 from love_thy_neighbors.report.others import other_runs
 
@@ -163,7 +164,7 @@ def test_other_runs_are_averaged_where_nothing_but_the_split_differs() -> None:
     table = other_runs([*ours, slower, *visual], [*ours, slower, *visual])
     assert table is not None
     assert [row.cells[:4] for row in table.rows] == [
-        ("elsewhere", "neighborhood, tags to sets, pool=all, m=3, M=6, drop=0", 2, Estimate.of([61.0, 66.0])),
+        ("elsewhere", "neighborhood, tags to sets, pool=all, m=3, M=6, drop=0", 2, estimate_of([61.0, 66.0])),
         ("elsewhere", "visual_only", 3, Estimate(62.0, 2.0, 3)),
         ("elsewhere", "visual_mlp", 1, Estimate(50.0, None, 1)),
     ]

@@ -12,8 +12,9 @@ from matplotlib.figure import Figure
 from sklearn.metrics import precision_recall_curve
 
 from love_thy_neighbors.metrics import average_precision_per_label
+from love_thy_neighbors.paper import Estimate
 from love_thy_neighbors.report import plots, plots_per_label
-from love_thy_neighbors.report.estimates import Estimate
+from love_thy_neighbors.report.estimates import estimate_of
 from love_thy_neighbors.report.precision_recall import LabelCurves, Steps, choose_labels, precision_recall
 from love_thy_neighbors.report.themes import DARK, LIGHT, Theme, moved_apart, shortened
 
@@ -62,7 +63,7 @@ def save(figure: Figure, folder: Path) -> None:
 
 
 def estimates(*means: float) -> list[Estimate]:
-    return [Estimate.of([mean - 1, mean + 1]) for mean in means]
+    return [estimate_of([mean - 1, mean + 1]) for mean in means]
 
 
 @THEMES

@@ -12,9 +12,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
+from love_thy_neighbors.paper import Estimate
 from love_thy_neighbors.report.cells import is_number, text_of
 from love_thy_neighbors.report.document import Cell, Column, Gap, Row, Table, Verdict
-from love_thy_neighbors.report.estimates import Difference, Estimate
+from love_thy_neighbors.report.estimates import Difference
 from love_thy_neighbors.report.page import LARGEST_THUMBNAIL, cell_html, grouped, symbols, thumbnail
 from love_thy_neighbors.report.tables_as_text import as_csv, as_latex, as_markdown, latex, markdown
 

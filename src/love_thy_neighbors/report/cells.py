@@ -2,8 +2,9 @@
 
 import re
 
+from love_thy_neighbors.paper import Estimate
 from love_thy_neighbors.report.document import Cell, Table
-from love_thy_neighbors.report.estimates import Difference, Estimate
+from love_thy_neighbors.report.estimates import Difference
 
 MINUS, PLUS_MINUS = "\N{MINUS SIGN}", "\N{PLUS-MINUS SIGN}"
 

@@ -10,7 +10,8 @@ from typing import Any
 
 from matplotlib.figure import Figure as Drawing
 
-from love_thy_neighbors.report.estimates import Difference, Estimate
+from love_thy_neighbors.paper import Estimate
+from love_thy_neighbors.report.estimates import Difference
 
 
 class Verdict(StrEnum):

@@ -8,10 +8,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from love_thy_neighbors.paper import Estimate
 from love_thy_neighbors.programs.experiments import Job
 from love_thy_neighbors.report.collected import Result
 from love_thy_neighbors.report.document import Cell, Gap, MissingRuns
-from love_thy_neighbors.report.estimates import Difference, Estimate, paired_difference
+from love_thy_neighbors.report.estimates import Difference, estimate_of, paired_difference
 from love_thy_neighbors.runs.identity import identity
 
 Config = dict[str, Any]
@@ -59,7 +60,7 @@ class Runs:
     def estimate(self, metric: str) -> Estimate | Gap:
         """Mean and deviation over splits of a test figure."""
         values = self.values(metric)
-        return Estimate.of(list(values.values())) if values else self._gap
+        return estimate_of(list(values.values())) if values else self._gap
 
     def minus(self, other: "Runs", metric: str = "mAP_L") -> Difference | Gap:
         """The paired difference to other runs on the same splits."""

@@ -5,9 +5,10 @@ from collections import defaultdict
 from collections.abc import Iterable
 from typing import Any
 
+from love_thy_neighbors.paper import Estimate
 from love_thy_neighbors.report.collected import Result
 from love_thy_neighbors.report.document import Cell, Column, Gap, Row, Table
-from love_thy_neighbors.report.estimates import Estimate, paired_difference
+from love_thy_neighbors.report.estimates import estimate_of, paired_difference
 from love_thy_neighbors.runs.printing import PAPER_METRICS
 
 BASELINE = "visual_only"
@@ -20,7 +21,7 @@ def other_runs(others: list[Result], every: list[Result]) -> Table | None:
         _comparable(one): one.figure("mAP_L") for one in every if one.measure == "annotation" and _is_baseline(one)
     }
     for runs in _by_setting(one for one in others if one.measure == "annotation").values():
-        figures = [Estimate.of([one.figure(metric) for one in runs]) for metric in PAPER_METRICS]
+        figures = [estimate_of([one.figure(metric) for one in runs]) for metric in PAPER_METRICS]
         gain: Cell = Gap.NONE
         test_per_train = _test_per_train(runs[0])
         if not _is_baseline(runs[0]) and test_per_train is not None:

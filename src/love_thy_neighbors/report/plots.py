@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FixedLocator, NullFormatter, NullLocator
 
-from love_thy_neighbors.report.estimates import Estimate
+from love_thy_neighbors.paper import Estimate
 from love_thy_neighbors.report.themes import FONT, MARKERS, SMALL, Theme, canvas, label_lines, rule, shortened
 
 MAP_L = "mAP$_L$ (%)"

@@ -5,9 +5,10 @@ import io
 import re
 from itertools import groupby
 
+from love_thy_neighbors.paper import Estimate
 from love_thy_neighbors.report.cells import is_number_column, text_of
 from love_thy_neighbors.report.document import Cell, Row, Table
-from love_thy_neighbors.report.estimates import Difference, Estimate
+from love_thy_neighbors.report.estimates import Difference
 
 BEYOND = " (not in the paper)"
 _LATEX = {

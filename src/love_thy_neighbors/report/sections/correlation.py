@@ -9,7 +9,7 @@ from love_thy_neighbors.report import plots
 from love_thy_neighbors.report.collected import Result
 from love_thy_neighbors.report.context import Context, array_of, attempted, origin
 from love_thy_neighbors.report.document import Block, Cell, Column, Figure, Gap, Origin, Row, Table
-from love_thy_neighbors.report.estimates import Estimate
+from love_thy_neighbors.report.estimates import estimate_of
 
 RANKS = (1, 5, 10, 20)  # places among the nearest neighbours that the table shows
 
@@ -102,4 +102,4 @@ def _table(results: Sequence[Result], mean: dict[str, np.ndarray]) -> Table:
 
 def _percent(fractions: np.ndarray) -> Cell:
     known = [100 * float(value) for value in fractions if np.isfinite(value)]
-    return Estimate.of(known) if known else Gap.MISSING
+    return estimate_of(known) if known else Gap.MISSING

@@ -2,11 +2,11 @@
 
 from functools import partial
 
+from love_thy_neighbors.paper import Estimate
 from love_thy_neighbors.report import plots
 from love_thy_neighbors.report.cells import text_of
 from love_thy_neighbors.report.context import Context, origin
 from love_thy_neighbors.report.document import Block, Column, Figure, Note, Origin, Row, Table
-from love_thy_neighbors.report.estimates import Estimate
 from love_thy_neighbors.report.matching import Config, Runs
 from love_thy_neighbors.report.sections.annotation import DIFFERENCE, visual_line
 

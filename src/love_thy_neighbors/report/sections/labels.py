@@ -9,11 +9,12 @@ import torch
 
 from love_thy_neighbors.errors import UserError
 from love_thy_neighbors.metrics import average_precision_per_label
+from love_thy_neighbors.paper import Estimate
 from love_thy_neighbors.report import plots_per_label as plots
 from love_thy_neighbors.report.collected import Result
 from love_thy_neighbors.report.context import Context, attempted, origin, scores_of
 from love_thy_neighbors.report.document import Block, Column, Figure, Gap, Origin, Row, Table
-from love_thy_neighbors.report.estimates import Estimate
+from love_thy_neighbors.report.estimates import estimate_of
 from love_thy_neighbors.report.matching import has_model
 from love_thy_neighbors.report.precision_recall import LabelCurves, choose_labels, precision_recall
 
@@ -147,4 +148,4 @@ def _table(found: PerLabel, names: Sequence[str], frequency: np.ndarray) -> Tabl
 
 def _percent(fractions: np.ndarray) -> Estimate | Gap:
     known = [100 * float(value) for value in fractions if np.isfinite(value)]
-    return Estimate.of(known) if known else Gap.NONE
+    return estimate_of(known) if known else Gap.NONE
