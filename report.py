@@ -10,14 +10,13 @@ register_resolvers()
 
 
 def work(config: DictConfig) -> None:
-    """Write the report that ``config`` describes."""
+    """Writes the report that ``config`` describes."""
     from love_thy_neighbors.report.options import options_of
 
     hydra_config = HydraConfig.get()
     given = [f"data={hydra_config.runtime.choices['data']}", *hydra_config.overrides.task]
-    options = options_of(
-        config, [text for text in given if text.startswith(("data=", "data."))]
-    )  # mistakes are told before Matplotlib and Torch take their seconds
+    # Check the options first: Matplotlib and Torch take seconds to load.
+    options = options_of(config, [text for text in given if text.startswith(("data=", "data."))])
     from love_thy_neighbors.report.program import report
 
     report(options)
@@ -25,11 +24,11 @@ def work(config: DictConfig) -> None:
 
 @hydra.main(version_base="1.3", config_path="configs", config_name="report")
 def main(config: DictConfig) -> None:
-    """Hydra's way in."""
+    """Called by Hydra."""
     try:
         job(work, config)
     except KeyboardInterrupt:
-        fail("interrupted; the files below out= that are there are whole.")
+        fail("interrupted; every file below out= is complete, but some may be old.")
 
 
 if __name__ == "__main__":

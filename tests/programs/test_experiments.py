@@ -119,7 +119,7 @@ def test_the_command_line_takes_the_place_of_params_and_grids_and_keeps_theirs()
     ("override", "message"),
     [("lr=interval(0,1)", "lr=interval.* list the values"), ("experiment=table2,examples", "one experiment a sweep")],
 )
-def test_what_cannot_be_swept_is_told(override: str, message: str) -> None:
+def test_what_cannot_be_swept_gives_a_sentence(override: str, message: str) -> None:
     with pytest.raises(UserError, match=message):
         plan(None, None, [override])
 
@@ -135,11 +135,12 @@ def test_what_a_model_does_not_depend_on_makes_no_second_job() -> None:
 
 
 def test_every_experiment_is_named_and_says_what_it_is() -> None:
-    assert sorted(experiment_names()) == sorted(path.stem for path in FOLDER.glob("*.yaml"))
+    assert experiment_names()[:2] == ["statistics", "table2"]
     for name in experiment_names():
         lines = (FOLDER / f"{name}.yaml").read_text().splitlines()
         assert lines[0] == "# @package _global_"
-        assert lines[1].startswith(("# Table", "# Figure")), name
+        assert lines[1].startswith("# @order "), name
+        assert lines[2].startswith(("# Table", "# Figure")), name
         assert f"#   python train.py -m experiment={name}" in "\n".join(lines)
         assert any(line.startswith("# Here: ") or "here to within" in line for line in lines), name
 
