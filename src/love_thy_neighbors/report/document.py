@@ -67,12 +67,12 @@ class Table:
 
 @dataclass(frozen=True)
 class Figure:
-    """A figure; ``name`` is its file name without an ending, ``alt`` says in words what ``draw`` shows."""
+    """A figure; ``name`` is its file name without an ending, ``alt`` describes it to those who cannot see it."""
 
     name: str
     caption: str
-    alt: str
     draw: Callable[[], Drawing]
+    alt: str = "Plot; the table of this section gives the numbers."
 
 
 @dataclass(frozen=True)

@@ -22,10 +22,9 @@ DIFFERENCE = "mAP_L, difference to visual-only [95 %]"
 
 @dataclass(frozen=True)
 class Planned:
-    """A job of an experiment, the config that its result must have, and the result if it has finished."""
+    """A job of an experiment, and its result if it has finished."""
 
     job: Job
-    expected: Config
     result: Result | None
 
     @property
@@ -118,7 +117,7 @@ def match(plans: dict[str, list[tuple[Job, Config]]], results: Sequence[Result])
     for name, plan in plans.items():
         keyed = [(job, expected, _key(expected)) for job, expected in plan]
         wanted |= {key: expected for _, expected, key in keyed}
-        experiments[name] = Runs(tuple(Planned(job, expected, newest.get(key)) for job, expected, key in keyed))
+        experiments[name] = Runs(tuple(Planned(job, newest.get(key)) for job, _, key in keyed))
     messages = [text for key, found in by_key.items() if key in wanted for text in _duplicates(found, newest[key])]
     others = [r for r in results if r.config.get("ckpt_path") is not None or _key(r.config) not in wanted]
     return Matched(experiments, others, messages + _of_another_collection(others, wanted.values()))

@@ -5,7 +5,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from matplotlib.figure import Figure as Drawing
-from matplotlib.lines import Line2D
 
 from love_thy_neighbors.report.style import FONT, SERIES, SMALL, TEXT, canvas, horizontal_grid, legend, shortened
 
@@ -85,10 +84,10 @@ def panels(curves: Sequence[LabelCurves]) -> Drawing:
     figure, axes = canvas(6.8, 2.9, columns=len(curves), sharex=True, sharey=True)
     series = {"visual-only": SERIES[1], "with neighbours": SERIES[0]}
     for axis, label in zip(axes[0], curves, strict=True):
-        for steps, color in zip((label.before, label.after), series.values(), strict=True):
+        for steps, (name, color) in zip((label.before, label.after), series.items(), strict=True):
             precision = np.r_[steps.precision[:1], steps.precision]
             recall = np.r_[0, steps.recall][: len(precision)]
-            axis.plot(100 * recall, 100 * precision, color=color, linewidth=1.6, drawstyle="steps-pre")
+            axis.plot(100 * recall, 100 * precision, color=color, linewidth=1.6, drawstyle="steps-pre", label=name)
         change = f"AP {100 * label.before.area:.0f} → {100 * label.after.area:.0f} %"
         title = f"{shortened(label.name, 20)}\n{label.reason}\n{change}"
         axis.set_title(title, loc="left", color=TEXT, fontsize=SMALL, parse_math=False)
@@ -98,14 +97,5 @@ def panels(curves: Sequence[LabelCurves]) -> Drawing:
         horizontal_grid(axis)
     axes[0, 0].set_ylabel("precision (%)")
     figure.supxlabel("recall (%)", fontsize=FONT, color=TEXT)
-    legend(figure, [Line2D([], [], color=color, label=name) for name, color in series.items()])
+    legend(figure)
     return figure
-
-
-def panels_alt(curves: Sequence[LabelCurves]) -> str:
-    """Each panel's AP without and with neighbours in a sentence."""
-    parts = [
-        f"{label.name} ({label.reason}) from {100 * label.before.area:.0f} to {100 * label.after.area:.0f} %"
-        for label in curves
-    ]
-    return f"Precision against recall; average precision of {', '.join(parts)}."

@@ -4,7 +4,6 @@ Text has a contrast of at least 4.5 to 1 against the background (WCAG 2, level A
 too, not in colour alone.
 """
 
-from collections.abc import Sequence
 from typing import Any
 
 import matplotlib
@@ -12,8 +11,6 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
-from matplotlib.lines import Line2D
-from scipy.optimize import isotonic_regression
 
 FONT, SMALL = 10, 9  # points
 MARKERS = ("o", "s", "^", "D", "v", "P")
@@ -21,7 +18,6 @@ BACKGROUND, TEXT, MUTED, GRID = "#ffffff", "#1f2328", "#59636e", "#d9dee3"
 RIGHT, WRONG = "#1a5fb4", "#c01c28"  # labels, gains and losses, as in the paper's Figure 4
 SERIES = ("#0067a3", "#a84a00", "#00755a", "#9c3f78", "#6b5b00", "#59636e")  # Okabe and Ito's, darkened for text
 DIVERGING = LinearSegmentedColormap.from_list("diverging", [WRONG, BACKGROUND, RIGHT])  # negative, zero, positive
-_GAP = 0.06  # height of a line of small text, as a share of the axes
 
 _STYLE: dict[Any, Any] = {
     "figure.facecolor": BACKGROUND,
@@ -56,14 +52,16 @@ def horizontal_grid(axis: Axes) -> None:
     axis.grid(axis="y", color=GRID, linewidth=0.8)
 
 
-def dashed(axis: Axes, height: float, color: str = MUTED) -> None:
+def dashed(axis: Axes, height: float, label: str, color: str = MUTED) -> None:
     """Draws a dashed horizontal line."""
-    axis.axhline(height, color=color, linestyle="--", linewidth=1.2)
+    axis.axhline(height, color=color, linestyle="--", linewidth=1.2, label=label)
 
 
-def legend(figure: Figure, handles: Sequence[Line2D]) -> None:
-    """Puts a legend in one line above the axes."""
-    figure.legend(handles=handles, loc="outside upper center", ncols=5, frameon=False, labelcolor=TEXT, fontsize=SMALL)
+def legend(figure: Figure) -> None:
+    """Names the lines of the first axes above the figure."""
+    handles, labels = figure.axes[0].get_legend_handles_labels()
+    style: dict[str, Any] = {"ncols": 5, "frameon": False, "labelcolor": TEXT, "fontsize": SMALL}
+    figure.legend(handles, labels, loc="outside upper center", **style)
 
 
 def shortened(text: str, length: int = 24) -> str:
@@ -74,28 +72,3 @@ def shortened(text: str, length: int = 24) -> str:
     """
     line = " ".join(text.split())
     return line if len(line) <= length else line[: length - 1].rstrip() + "…"
-
-
-def label_lines(axis: Axes, ends: Sequence[tuple[float, str, str]]) -> None:
-    """Writes the names of lines at the right edge, far enough apart to be read.
-
-    Each of ``ends`` holds the height of a line's end in data units, its name and its colour.
-    """
-    low, high = axis.get_ylim()
-    ordered = sorted(ends, key=lambda end: end[0])
-    wanted = np.array([(end[0] - low) / (high - low) for end in ordered])
-    style: dict[str, Any] = {"transform": axis.transAxes, "fontsize": SMALL, "va": "center", "parse_math": False}
-    for y, (_, name, color) in zip(moved_apart(wanted, _GAP), ordered, strict=True):
-        axis.text(1.02, y, shortened(name), color=color, **style)
-
-
-def moved_apart(wanted: np.ndarray, gap: float) -> np.ndarray:
-    """Ascending positions [n], at least ``gap`` apart, with the least squared distance to the ``wanted`` ones.
-
-    Least squares under order constraints is the isotonic regression of ``wanted - gap * index``.
-
-    >>> moved_apart(np.array([0.1, 0.5, 0.5]), 0.2).round(3).tolist()
-    [0.1, 0.4, 0.6]
-    """
-    steps = gap * np.arange(len(wanted))
-    return isotonic_regression(wanted - steps).x + steps

@@ -2,11 +2,11 @@
 
 from collections.abc import Mapping, Sequence
 from functools import partial
+from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure as Drawing
-from matplotlib.lines import Line2D
 
 from love_thy_neighbors.report.collected import Result
 from love_thy_neighbors.report.context import Context, array_of, or_note, origin, percent
@@ -14,13 +14,11 @@ from love_thy_neighbors.report.document import Block, Cell, Column, Figure, Gap,
 from love_thy_neighbors.report.style import (
     FONT,
     MARKERS,
-    MUTED,
     SERIES,
     TEXT,
     canvas,
     dashed,
     horizontal_grid,
-    label_lines,
     legend,
     shortened,
 )
@@ -57,7 +55,6 @@ def label_correlation(context: Context) -> tuple[list[Block], list[Origin]]:
                 "label_correlation",
                 "Probability that the k-th nearest neighbour has a label that the image has, mean over labels and "
                 "splits; band: standard deviation over splits. Dashed: a random image.",
-                mean_alt(centers, chance),
                 partial(mean_curves, centers, spreads, chance),
             )
         )
@@ -85,7 +82,6 @@ def _by_label(context: Context, result: Result, types: list[str]) -> Figure:
         "label_correlation_by_label",
         f"The same for single labels, from the most to the least frequent, on split {result.split}, as in the paper's "
         "Figure 6.",
-        by_label_alt(probability, types, names, chosen),
         partial(by_label_curves, probability, chance, types, names, chosen),
     )
 
@@ -119,32 +115,19 @@ def mean_curves(mean: Mapping[str, np.ndarray], spread: Mapping[str, np.ndarray]
     """Mean over labels against k: for each type fractions [K] with their standard deviation, NaN without a value."""
     figure, axes = canvas(6.4, 3.8)
     axis: Axes = axes[0, 0]
-    ends = [(100 * chance, "chance", MUTED)]
     for kind, values, color, marker in zip(mean, mean.values(), SERIES, MARKERS, strict=False):
         ranks = np.arange(1, len(values) + 1)
-        axis.plot(ranks, 100 * values, color=color, marker=marker, markersize=4, linewidth=1.8)
+        style: dict[str, Any] = {"color": color, "marker": marker, "markersize": 4, "linewidth": 1.8}
+        axis.plot(ranks, 100 * values, label=NAMES.get(kind, kind), **style)
         band = 100 * np.nan_to_num(spread[kind])
         axis.fill_between(ranks, 100 * values - band, 100 * values + band, color=color, alpha=0.18, linewidth=0)
-        known = values[~np.isnan(values)]
-        ends += [(100 * float(known[-1]), NAMES.get(kind, kind), color)] if len(known) else []
-    dashed(axis, 100 * chance)
+    dashed(axis, 100 * chance, "chance")
     _show_ranks(axis, max(len(values) for values in mean.values()))
     axis.set_xlabel(RANK)
     axis.set_ylabel(SHARED)
     horizontal_grid(axis)
-    label_lines(axis, ends)
+    legend(figure)
     return figure
-
-
-def mean_alt(mean: Mapping[str, np.ndarray], chance: float) -> str:
-    """First and last point of each curve in a sentence."""
-    parts = []
-    for kind, values in mean.items():
-        known = np.flatnonzero(~np.isnan(values))
-        ends = dict.fromkeys(known[[0, -1][: len(known)]])
-        points = " and ".join(f"{100 * values[rank]:.1f} % at k = {rank + 1}" for rank in ends)
-        parts += [f"{NAMES.get(kind, kind)} {points}"] if points else []
-    return f"Probability that the k-th neighbour shares a label: {', '.join(parts)}; chance {100 * chance:.1f} %."
 
 
 def labels_over_frequencies(chance: np.ndarray, count: int = 6) -> list[int]:
@@ -166,9 +149,10 @@ def by_label_curves(
     figure, axes = canvas(6.8, 2.0 * rows + 0.7, rows, columns, sharex=True, sharey=True)
     ranks = np.arange(1, probability.shape[1] + 1)
     for axis, label in zip(axes.flat, chosen, strict=False):
-        for curves, color, marker in zip(probability, SERIES, MARKERS, strict=False):
-            axis.plot(ranks, 100 * curves[:, label], color=color, marker=marker, markersize=3, linewidth=1.4)
-        dashed(axis, 100 * chance[label])
+        for kind, curves, color, marker in zip(types, probability, SERIES, MARKERS, strict=False):
+            style: dict[str, Any] = {"color": color, "marker": marker, "markersize": 3, "linewidth": 1.4}
+            axis.plot(ranks, 100 * curves[:, label], label=NAMES.get(kind, kind), **style)
+        dashed(axis, 100 * chance[label], "chance")
         axis.set_title(shortened(names[label]), loc="left", color=TEXT, fontsize=FONT, parse_math=False)
         horizontal_grid(axis)
     for axis in axes.flat[len(chosen) :]:
@@ -176,19 +160,8 @@ def by_label_curves(
     _show_ranks(axes[0, 0], len(ranks))
     figure.supxlabel(RANK, fontsize=FONT, color=TEXT)
     figure.supylabel(SHARED, fontsize=FONT, color=TEXT)
-    handles = [
-        Line2D([], [], color=color, marker=marker, markersize=4, label=NAMES.get(kind, kind))
-        for kind, color, marker in zip(types, SERIES, MARKERS, strict=False)
-    ]
-    legend(figure, [*handles, Line2D([], [], color=MUTED, linestyle="--", label="chance")])
+    legend(figure)
     return figure
-
-
-def by_label_alt(probability: np.ndarray, types: Sequence[str], names: Sequence[str], chosen: Sequence[int]) -> str:
-    """The first type's probability at k = 1 for each chosen label in a sentence."""
-    nearest = [(names[label], 100 * probability[0, 0, label]) for label in chosen]
-    parts = [f"{name} {value:.0f} %" for name, value in nearest if not np.isnan(value)]
-    return f"Probability that the nearest neighbour by {types[0]} shares the label: {', '.join(parts)}."
 
 
 def _show_ranks(axis: Axes, K: int) -> None:

@@ -14,7 +14,7 @@ from love_thy_neighbors.report.context import Context, origin
 from love_thy_neighbors.report.document import Block, Column, Figure, Note, Origin, Row, Table
 from love_thy_neighbors.report.matching import DIFFERENCE, Config, Runs
 from love_thy_neighbors.report.sections.annotation import visual_line
-from love_thy_neighbors.report.style import SERIES, canvas, dashed, horizontal_grid, label_lines
+from love_thy_neighbors.report.style import SERIES, canvas, dashed, horizontal_grid, legend
 
 Curve = Sequence[tuple[float, Estimate]]
 HYPERPARAMETERS = {"m": "neighborhood size m", "M": "max rank M", "tau": "tag vocabulary size τ"}
@@ -67,7 +67,6 @@ def hyperparameters(context: Context) -> tuple[list[Block], list[Origin]]:
         "hyperparameters",
         "mAP_L against the neighborhood size m, the max rank M and the tag vocabulary τ. Bars: standard deviation over "
         "splits. Dashed: models without neighbours. The paper's Figure 7 has curves and no numbers.",
-        hyperparameter_alt(curves, lines),
         partial(hyperparameter_curves, curves, lines),
     )
     return [figure, table], origins
@@ -109,7 +108,6 @@ def vocabulary_overlap(context: Context) -> tuple[list[Block], list[Origin]]:
             "vocabulary_overlap",
             "mAP_L against the share of tags that the training and the test vocabulary have in common. Bars and band: "
             f"standard deviation over splits. Visual-only: {text_of(visual)}.",
-            overlap_alt(points, baseline),
             partial(overlap_curve, points, baseline),
         )
         blocks.insert(0, figure)
@@ -119,29 +117,16 @@ def vocabulary_overlap(context: Context) -> tuple[list[Block], list[Origin]]:
 def hyperparameter_curves(curves: Mapping[str, Curve], lines: Mapping[str, float]) -> Drawing:
     """A panel for each hyperparameter: mAP_L of the values tried, and of baselines as dashed lines, in percent."""
     figure, axes = canvas(6.8, 3.2, columns=len(curves), sharey=True)
-    baselines = [(height, name, SERIES[1 + place]) for place, (name, height) in enumerate(lines.items())]
     for axis, (key, curve) in zip(axes[0], curves.items(), strict=True):
         _error_bars(axis, curve)
         _ticks_at([value for value, _ in curve], axis, logarithmic=key != "m")
         axis.set_xlabel(HYPERPARAMETERS[key])
         horizontal_grid(axis)
-        for height, _, color in baselines:
-            dashed(axis, height, color)
+        for (name, height), color in zip(lines.items(), SERIES[1:], strict=False):
+            dashed(axis, height, name, color)
     axes[0, 0].set_ylabel(MAP_L)
-    last = list(curves.values())[-1][-1][1].mean
-    label_lines(axes[0, -1], [(last, "neighborhood", SERIES[0]), *baselines])
+    legend(figure)
     return figure
-
-
-def hyperparameter_alt(curves: Mapping[str, Curve], lines: Mapping[str, float]) -> str:
-    """The ranges of Figure 7 in a sentence."""
-    ranges = []
-    for key, curve in curves.items():
-        means = [estimate.mean for _, estimate in curve]
-        values = f"{curve[0][0]:g} to {curve[-1][0]:g}"
-        ranges.append(f"between {min(means):.1f} and {max(means):.1f} % for {HYPERPARAMETERS[key]} from {values}")
-    baselines = ", ".join(f"{name} {height:.1f} %" for name, height in lines.items())
-    return f"mAP_L is {'; '.join(ranges)}." + (f" Dashed lines: {baselines}." if baselines else "")
 
 
 def overlap_curve(points: Curve, visual_only: Estimate | None) -> Drawing:
@@ -149,33 +134,24 @@ def overlap_curve(points: Curve, visual_only: Estimate | None) -> Drawing:
     figure, axes = canvas(6.4, 3.6)
     axis: Axes = axes[0, 0]
     _error_bars(axis, [(100 * share, estimate) for share, estimate in points])
-    ends = [(points[-1][1].mean, "neighborhood", SERIES[0])]
     if visual_only is not None:
         mean, std = visual_only.mean, visual_only.std or 0
-        dashed(axis, mean, SERIES[1])
+        dashed(axis, mean, "visual-only", SERIES[1])
         axis.axhspan(mean - std, mean + std, color=SERIES[1], alpha=0.15, linewidth=0)
-        ends.append((mean, "visual-only", SERIES[1]))
     axis.set_xlim(-4, 104)
     axis.set_xticks([0, 25, 50, 75, 100])
     axis.set_xlabel("tags common to the training and the test vocabulary (%)")
     axis.set_ylabel(MAP_L)
     horizontal_grid(axis)
-    label_lines(axis, ends)
+    legend(figure)
     return figure
-
-
-def overlap_alt(points: Curve, visual_only: Estimate | None) -> str:
-    """The ends of Figure 8's curve in a sentence."""
-    (first, low), (last, high) = points[0], points[-1]
-    ends = f"mAP_L is {low.mean:.1f} % at {100 * first:g} % common tags and {high.mean:.1f} % at {100 * last:g} %"
-    return ends + ("." if visual_only is None else f"; visual-only has {visual_only.mean:.1f} %.")
 
 
 def _error_bars(axis: Axes, curve: Curve) -> None:
     values, means = [value for value, _ in curve], [estimate.mean for _, estimate in curve]
     stds = [estimate.std or 0 for _, estimate in curve]
     style: dict[str, Any] = {"marker": "o", "markersize": 5, "linewidth": 1.8, "elinewidth": 1.2, "capsize": 3}
-    axis.errorbar(values, means, yerr=stds, color=SERIES[0], **style)
+    axis.errorbar(values, means, yerr=stds, color=SERIES[0], label="neighborhood", **style)
 
 
 def _ticks_at(values: Sequence[float], axis: Axes, logarithmic: bool) -> None:

@@ -177,7 +177,7 @@ def _blocks(context: Context, before: Result, after: Result) -> list[Block]:
         f"neighbours (✓ right, ✗ wrong), and the nearest images by {metadata} with what they share. Chosen by a rule: "
         "thumbnails that can be seen, neighbours that share several values or a rare one, largest changes first."
     )
-    return [Figure("examples", caption, examples_alt(chosen), partial(draw_examples, chosen, collection, metadata))]
+    return [Figure("examples", caption, partial(draw_examples, chosen, collection, metadata), examples_alt(chosen))]
 
 
 def examples_alt(chosen: Sequence[Example]) -> str:

@@ -47,8 +47,8 @@ def _weights(context: Context, result: Result) -> list[Block]:
             "learned_weights",
             f"W_y on split {result.split}: a row for each label, a column for each hidden unit, those of the image "
             "on the left, those of the neighborhood on the right, each sorted by the label with its largest weight.",
-            f"Learned weights of {len(W_y)} labels: mean absolute weight {means}.",
             partial(draw_weights, W_y, names),
+            f"Learned weights of {len(W_y)} labels: mean absolute weight {means}.",
         ),
     ]
 
@@ -121,7 +121,7 @@ def _moved_most(context: Context, result: Result) -> list[Block]:
         for side in sides
         for pair in side
     )
-    return [Figure("moved_most", caption, alt, partial(draw_moved_most, *sides, collection))]
+    return [Figure("moved_most", caption, partial(draw_moved_most, *sides, collection), alt)]
 
 
 def moved_most(

@@ -23,7 +23,6 @@ from love_thy_neighbors.report.precision_recall import (
     LabelCurves,
     choose_labels,
     panels,
-    panels_alt,
     precision_recall,
 )
 from love_thy_neighbors.report.style import MUTED, RIGHT, SMALL, WRONG, canvas, horizontal_grid, shortened
@@ -105,13 +104,11 @@ def _blocks(context: Context) -> list[Block]:
             "ap_scatter",
             f"Average precision of each label with tag neighbours against visual-only, mean over {splits} splits. "
             "Above the line the neighbours help.",
-            ap_alt(found.gain, names),
             partial(ap_scatter, before, after, names),
         ),
         Figure(
             "gain_by_frequency",
             f"Gain in average precision against the number of images with the label, mean over {splits} splits.",
-            ap_alt(found.gain, names),
             partial(gain_by_frequency, found.gain, frequency, names),
         ),
         _table(found, names, frequency),
@@ -133,7 +130,7 @@ def _curves(context: Context) -> list[Block]:
     if not curves:
         return []
     caption = f"Precision against recall of chosen labels on split {first[0].split}, without neighbours and with."
-    return [Figure("precision_recall", caption, panels_alt(curves), partial(panels, curves))]
+    return [Figure("precision_recall", caption, partial(panels, curves))]
 
 
 def _table(found: PerLabel, names: Sequence[str], frequency: np.ndarray) -> Table:
@@ -179,18 +176,6 @@ def gain_by_frequency(gain: np.ndarray, frequency: np.ndarray, names: Sequence[s
     horizontal_grid(axis)
     _gains_and_losses(axis, frequency, 100 * gain, gain, names)
     return figure
-
-
-def ap_alt(gain: np.ndarray, names: Sequence[str]) -> str:
-    """How many labels gain, and the largest gain and loss, in a sentence. Shape: ``gain`` [L]."""
-    known = np.flatnonzero(~np.isnan(gain))
-    if not len(known):
-        return "No label has an image."
-    best, worst = (int(known[pick(gain[known])]) for pick in (np.argmax, np.argmin))
-    return (
-        f"{int((gain[known] > 0).sum())} of {len(known)} labels have a higher AP with neighbours; "
-        f"{names[best]} {100 * gain[best]:+.1f} points, {names[worst]} {100 * gain[worst]:+.1f}."
-    )
 
 
 def _gains_and_losses(axis: Axes, x: np.ndarray, y: np.ndarray, gain: np.ndarray, names: Sequence[str]) -> None:
