@@ -1,4 +1,4 @@
-"""Which files are results, which job each answers, and what becomes of the rest."""
+"""Reading results, matching them with jobs, and the messages about the others."""
 
 import json
 import shutil
@@ -72,7 +72,7 @@ def test_every_folder_is_searched_once(tmp_path: Path) -> None:
 
 
 def config(split: int, model: str = "visual_only", **more: Any) -> dict[str, Any]:
-    """An identity, as far as matching looks at it."""
+    """The part of an identity that matching reads."""
     data = {"name": "c", "split_sizes": [0.5, 0.25, 0.25], "fingerprint": "new"}
     return {
         "model": {"name": model},
@@ -104,7 +104,7 @@ def test_a_job_finds_its_result_whatever_device_it_ran_on() -> None:
     assert not matched.messages
 
 
-def test_a_run_from_a_checkpoint_answers_no_job() -> None:
+def test_a_run_from_a_checkpoint_matches_no_job() -> None:
     matched = match({"table2": plan(config(0))}, [result(config(0, ckpt_path="fingerprint"))])
     assert not matched.experiments["table2"].results
     assert len(matched.others) == 1

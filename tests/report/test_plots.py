@@ -1,4 +1,4 @@
-"""What the report's figures show: the data behind the pictures, not their pixels."""
+"""The data that the report's figures show."""
 
 from pathlib import Path
 
@@ -42,7 +42,7 @@ def line(axis: object, color: str) -> np.ndarray:
 
 
 def save(figure: Figure, folder: Path) -> None:
-    """Saving lays the figure out and reads every text, so that what cannot be drawn fails."""
+    """Saving a figure fails if a part of it cannot be drawn."""
     figure.savefig(folder / "figure.png")
     figure.savefig(folder / "figure.pdf")
 

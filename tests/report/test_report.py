@@ -48,7 +48,7 @@ def settings_of(collection: Path) -> list[str]:
 
 @pytest.fixture(scope="module")
 def plans(collection: Path) -> Plans:
-    """Every experiment's jobs."""
+    """The jobs of every experiment."""
     register_resolvers()
     with initialize_config_dir(str(ROOT / "configs"), version_base="1.3"):
         return Plans.of(settings_of(collection))
@@ -125,7 +125,7 @@ def test_claims_have_the_verdict_that_the_runs_give(full: Path) -> None:
 
 
 class Page(HTMLParser):
-    """What a browser would load, and what a reader without pictures gets."""
+    """The tags of a page; every end tag must close the last open one."""
 
     VOID = {"meta", "img", "br", "link", "input"}  # noqa: RUF012
 
@@ -145,7 +145,7 @@ class Page(HTMLParser):
         assert self.open.pop() == tag
 
 
-def test_the_page_is_whole_fetches_nothing_and_runs_nothing(full: Path) -> None:
+def test_the_page_is_valid_and_needs_neither_network_nor_script(full: Path) -> None:
     text = (full / "index.html").read_text()
     page = Page(text)
     assert page.open == []
@@ -187,7 +187,7 @@ def test_names_from_files_are_never_markup(full: Path) -> None:
     assert HOSTILE in {row["label"] for row in table(full, "per_label")}
 
 
-def test_settings_versions_and_folders_stand_behind_the_numbers(full: Path, logs: Path) -> None:
+def test_the_page_has_settings_versions_and_run_folders(full: Path, logs: Path) -> None:
     page = (full / "index.html").read_text()
     assert all(folder.name in page for folder in logs.iterdir())
     assert "fingerprint:" in page
