@@ -54,6 +54,7 @@ def test_other_files_are_left_out_with_their_path_and_key() -> None:
         json.dumps(GOOD | {"measure": "label_correlation", "label_correlation": {"mean": {"tags": [1], "sets": [1, 2]}}}),
         json.dumps(GOOD | {"versions": ["torch"]}),
         json.dumps(GOOD | {"wall_time_s": None}),
+        json.dumps(GOOD | {"config": GOOD["config"] | {"measure": "statistics"}}),
     ],
 )  # fmt: skip
 def test_no_content_of_a_file_raises(tmp_path: Path, text: str | bytes) -> None:

@@ -17,7 +17,7 @@ Stamp = dict[Path, tuple[int, int]]  # modification time in nanoseconds and size
 
 @dataclass(frozen=True)
 class Result:
-    """One run. ``figures`` are test metrics in percent; ``body`` holds what another measure than annotation found."""
+    """One run. ``figures``: test metrics in percent. ``body``: the numbers of statistics or label_correlation."""
 
     folder: Path
     changed: int  # modification time in nanoseconds
@@ -68,6 +68,8 @@ def _result(folder: Path, changed: int, content: Any) -> Result:
     """Raises KeyError, TypeError, AttributeError or ValueError for other content than that of `write_results`."""
     measure, config, split = content["measure"], content["config"], content["split"]
     hash((config["data"]["fingerprint"], split))  # both serve as keys
+    if config.get("measure", measure) != measure:
+        raise ValueError(f"key 'measure' is '{measure}', but config has '{config['measure']}'")
     body = {}
     if measure == "statistics":
         body = {kind: value if kind == "images" else _count(value) for kind, value in content[measure].items()}
@@ -108,7 +110,7 @@ def _curves(body: Any) -> dict[str, Any]:
     curves = {part: {kind: [*map(_or_none, one)] for kind, one in body[part].items()} for part in ("mean", "coverage")}
     if len(lengths := {len(one) for part in curves.values() for one in part.values()}) != 1 or 0 in lengths:
         raise ValueError("the curves of label_correlation differ in length, or are empty")
-    return {**curves, "chance": _number(body["chance"]), "types": list(body.get("types", curves["mean"]))}
+    return {**curves, "chance": _number(body["chance"]), "types": [*map(str, body.get("types", curves["mean"]))]}
 
 
 def _or_none(value: Any) -> float | None:

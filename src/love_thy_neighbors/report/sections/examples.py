@@ -101,29 +101,33 @@ def _candidates(images: ScoredImages, collection: Collection, metadata: str, kin
         for scores in (images.before, images.after)
     ]
     change = (precision[1] - precision[0]) * (1 if helps else -1)
-    keyed = []
+    matrix, keyed = collection.metadata[metadata], []
+    counts = np.bincount(matrix.indices, minlength=matrix.shape[1])
     for place in np.flatnonzero((change > 0) & (images.neighbors[:, :NEIGHBORS] >= 0).all(axis=1)):
         before, after = (top_labels(scores[place]) for scores in (images.before, images.after))
         is_right = images.labels[place] != 0
         first_changes = is_right[after[0]] == helps != is_right[before[0]]
-        new = [label for label in after if is_right[label] == helps and label not in before]
+        new = [int(label) for label in after if is_right[label] == helps and label not in before]
         neighbors = images.neighbors[place, :NEIGHBORS]
-        shared = [shared_values(collection, metadata, images.rows[place], neighbor) for neighbor in neighbors]
-        if (first_changes or new) and all(shared):
-            label = int(after[0] if first_changes else new[0])
-            if 2 * collection.labels[neighbors, label].sum() >= NEIGHBORS:
-                keyed.append((not first_changes, -change[place], -sum(map(len, shared)), int(place), label))
+        label = int(after[0]) if first_changes else next(iter(new), None)
+        if label is None or 2 * collection.labels[neighbors, label].sum() < NEIGHBORS:
+            continue
+        shared = [shared_values(matrix, counts, images.rows[place], neighbor) for neighbor in neighbors]
+        if all(shared):
+            keyed.append((not first_changes, -change[place], -sum(map(len, shared)), int(place), label))
     return ((place, label) for *_, place, label in sorted(keyed))
 
 
-def shared_values(collection: Collection, metadata: str, row: int, neighbor: int) -> tuple[str, ...]:
-    """The tags that two images share, the rarest first; empty if it is a single tag of more than `RARE` images."""
-    matrix: sparse.csr_matrix = collection.metadata[metadata]
-    columns = matrix[row].multiply(matrix[neighbor]).indices
-    images = np.asarray(matrix[:, columns].sum(axis=0)).ravel()
-    if len(columns) == 1 and images[0] > RARE:
-        return ()
-    return tuple(collection.values[metadata][column] for column in columns[np.argsort(images, kind="stable")])
+def shared_values(matrix: sparse.csr_matrix, counts: np.ndarray, row: int, neighbor: int) -> list[int]:
+    """Columns of the tags that two images share, the rarest first; empty if only a tag of more than `RARE` images.
+
+    Shapes: ``matrix`` [N, T] binary; ``counts`` [T], the number of images with each tag.
+    """
+    own, other = (matrix.indices[slice(*matrix.indptr[at : at + 2])] for at in (row, neighbor))
+    columns = np.intersect1d(own, other, assume_unique=True)
+    if len(columns) == 1 and counts[columns[0]] > RARE:
+        return []
+    return [int(column) for column in columns[np.argsort(counts[columns], kind="stable")]]
 
 
 def _is_visible(images: ScoredImages, collection: Collection, place: int) -> bool:
@@ -140,9 +144,13 @@ def _example(images: ScoredImages, collection: Collection, metadata: str, kind: 
         for scores in (images.before, images.after)
     )
     truth = tuple(names[int(label)] for label in np.flatnonzero(labels))
-    neighbors = [int(neighbor) for neighbor in images.neighbors[place, :NEIGHBORS]]
-    explained = tuple((other, shared_values(collection, metadata, row, other)) for other in neighbors)
-    return Example(kind, row, truth, before, after, explained)
+    matrix, values = collection.metadata[metadata], collection.values[metadata]
+    counts = np.bincount(matrix.indices, minlength=matrix.shape[1])
+    neighbors = tuple(
+        (int(other), tuple(values[column] for column in shared_values(matrix, counts, row, other)))
+        for other in images.neighbors[place, :NEIGHBORS]
+    )
+    return Example(kind, row, truth, before, after, neighbors)
 
 
 def top_labels(scores: np.ndarray) -> np.ndarray:
