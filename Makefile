@@ -20,12 +20,10 @@ test: .venv/installed-dev
 	$(BIN)/mypy
 	$(BIN)/pytest -n 2 $(ARGS)
 
-# In the paper's order; what has finished is found again, so an interrupted call is simply made again.
-EXPERIMENTS := statistics table2 neighbor_types metadata_generalization vocabulary_overlap label_correlation \
-	learned_weights per_label examples hyperparameters
-
+# Finished runs are skipped: after an interruption, make paper again.
 paper: .venv/installed-dev
-	for experiment in $(EXPERIMENTS); do \
+	experiments=$$($(BIN)/python -m love_thy_neighbors.programs.experiments) || exit 1; \
+	for experiment in $$experiments; do \
 		$(BIN)/python train.py -m experiment=$$experiment cluster=joblib resume=true $(ARGS) || exit 1; \
 	done
 	$(BIN)/python report.py out=docs/results $(REPORT_ARGS)

@@ -1,6 +1,16 @@
 """The paper's numbers on NUS-WIDE (Johnson, Ballan, Fei-Fei, ICCV 2015): mean and standard deviation over 5 splits."""
 
-from love_thy_neighbors.report.estimates import Estimate
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """Mean and sample standard deviation (divisor n - 1; None for one value) of n values."""
+
+    mean: float
+    std: float | None
+    n: int
+
 
 Figures = dict[str, Estimate]  # metric -> number in percent
 SPLITS = 5
@@ -33,7 +43,7 @@ TABLE_2: dict[str, Figures] = {
     }.items()
 }
 
-# Table 2, the rows that the paper quotes from McAuley and Leskovec (2012) and Gong et al. (2014): one number each.
+# Table 2, rows quoted from McAuley and Leskovec (2012) and Gong et al. (2014): numbers without a deviation.
 QUOTED: dict[str, Figures] = {
     "Tag-only + linear SVM (McAuley and Leskovec)": {"mAP_L": Estimate(46.67, None, 1)},
     "Graphical model, all metadata (McAuley and Leskovec)": {"mAP_L": Estimate(49.00, None, 1)},
@@ -47,7 +57,7 @@ QUOTED: dict[str, Figures] = {
     },
 }
 
-# Table 3: the type of metadata that the neighbours are found by.
+# Table 3, by the type of metadata that finds the neighbours.
 TABLE_3: dict[str, Figures] = {
     kind: _row(*numbers, metrics=METRICS[:2])
     for kind, numbers in {
@@ -82,5 +92,5 @@ TABLE_1: dict[str, tuple[int, tuple[float, float], tuple[float, float]]] = {
     "groups": (95_358, (26.1, 2), (13.1, 8)),
 }
 
-# Section 5.1: labels that the model does not improve (map, earthquake, rainbow), of how many.
+# Section 5.1: the number of labels that the model does not improve (map, earthquake, rainbow), and of all labels.
 LABELS_NOT_IMPROVED = (3, 81)

@@ -61,5 +61,5 @@ def test_each_part_depends_on_its_own_input_and_half_of_the_weights(seed: int) -
     "model", [VisualOnly(6, 4), VisualMLP(6, 4, 5), NeighborhoodTagVector(6, 4, values=3, hidden=5)]
 )
 def test_other_models_have_no_such_parts(model: nn.Module) -> None:
-    with pytest.raises(UserError, match=f"{type(model).__name__} .*set model=neighborhood"):
+    with pytest.raises(UserError, match=rf"{type(model).__name__}\b.*model=neighborhood"):
         score_parts(model, torch.zeros(1, 6), torch.zeros(1, 4, 6), torch.zeros(1, 4, dtype=torch.bool), max_pool)

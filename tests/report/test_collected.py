@@ -1,6 +1,5 @@
-"""Which files are results, which job each answers, and what becomes of the rest."""
+"""Reading results, matching them with jobs, and the messages about the others."""
 
-import copy
 import json
 import shutil
 from pathlib import Path
@@ -10,31 +9,36 @@ import pytest
 
 from conftest import ROOT
 from love_thy_neighbors.errors import UserError
+from love_thy_neighbors.paper import Estimate
 from love_thy_neighbors.programs.experiments import Job
 from love_thy_neighbors.report.collected import Result, collect, stamp
 from love_thy_neighbors.report.document import Gap
-from love_thy_neighbors.report.estimates import Difference, Estimate
+from love_thy_neighbors.report.estimates import Difference, estimate_of
 from love_thy_neighbors.report.matching import match, missing_runs
 from love_thy_neighbors.report.others import other_runs
+from love_thy_neighbors.runs.printing import METRICS
 
 FIXTURES = ROOT / "tests" / "fixtures" / "report"
 GOOD = json.loads((FIXTURES / "finished" / "results.json").read_text())
 
 
-def test_files_that_are_no_results_are_named_with_the_reason() -> None:
-    results, told = collect(stamp([FIXTURES]))
+def test_other_files_are_left_out_with_their_path_and_key() -> None:
+    results, messages = collect(stamp([FIXTURES]))
     assert [result.folder.name for result in results] == ["finished"]
-    reasons = {sentence.split(": ")[0].split("/")[-2]: sentence.split(": ", 1)[1] for sentence in told}
-    assert reasons == {
-        "a-list": "not a result of train.py, so it is left out.",
-        "empty": "not whole JSON, so it is left out.",
-        "half": "not whole JSON, so it is left out.",
-        "not-a-number": "holds NaN, which is not a number, so it is left out.",
-        "number-as-text": "key 'test.mAP_L' must be a number, so it is left out.",
-        "of-another-program": "not a result of train.py, so it is left out.",
-        "without-test": "key 'test' is missing, so it is left out.",
-        "without-versions": "key 'versions' is missing, so it is left out.",
+    keys = {
+        "a-list": "",
+        "empty": "JSON",
+        "half": "JSON",
+        "not-a-number": "test.",
+        "number-as-text": "test.mAP_L",
+        "of-another-program": "",
+        "without-test": "'test'",
+        "without-versions": "'versions'",
     }
+    assert len(messages) == len(keys)
+    for message, (folder, key) in zip(messages, keys.items(), strict=True):
+        assert str(FIXTURES / folder / "results.json") in message
+        assert key in message
 
 
 @pytest.mark.parametrize(
@@ -48,25 +52,28 @@ def test_files_that_are_no_results_are_named_with_the_reason() -> None:
         json.dumps(GOOD | {"measure": "statistics", "statistics": {"labels": 3}}),
         json.dumps(GOOD | {"measure": "label_correlation", "label_correlation": {"mean": {"tags": []}, "coverage": {}, "chance": 1}}),
         json.dumps(GOOD | {"measure": "label_correlation", "label_correlation": {"mean": {"tags": [1], "sets": [1, 2]}}}),
-        json.dumps(GOOD | {"versions": {"torch": 2}}),
+        json.dumps(GOOD | {"versions": ["torch"]}),
+        json.dumps(GOOD | {"wall_time_s": None}),
+        json.dumps(GOOD | {"config": GOOD["config"] | {"measure": "statistics"}}),
     ],
 )  # fmt: skip
-def test_no_content_of_a_file_is_an_error(tmp_path: Path, text: str | bytes) -> None:
+def test_no_content_of_a_file_raises(tmp_path: Path, text: str | bytes) -> None:
     (tmp_path / "results.json").write_bytes(text if isinstance(text, bytes) else text.encode())
-    results, told = collect(stamp([tmp_path]))
+    results, messages = collect(stamp([tmp_path]))
     assert not results
-    assert len(told) == 1
+    (message,) = messages
+    assert str(tmp_path / "results.json") in message
 
 
 def test_every_folder_is_searched_once(tmp_path: Path) -> None:
     shutil.copytree(FIXTURES / "finished", tmp_path / "a" / "b" / "run")
     assert len(stamp([tmp_path, tmp_path / "a"])) == 1
-    with pytest.raises(UserError, match=r"runs: .*nowhere is not a folder"):
+    with pytest.raises(UserError, match=r"runs: .*nowhere"):
         stamp([tmp_path / "nowhere"])
 
 
 def config(split: int, model: str = "visual_only", **more: Any) -> dict[str, Any]:
-    """An identity, as far as matching looks at it."""
+    """The part of an identity that matching reads."""
     data = {"name": "c", "split_sizes": [0.5, 0.25, 0.25], "fingerprint": "new"}
     return {
         "model": {"name": model},
@@ -78,9 +85,10 @@ def config(split: int, model: str = "visual_only", **more: Any) -> dict[str, Any
 
 
 def result(settings: dict[str, Any], mAP_L: float = 60.0, changed: int = 0, name: str = "run") -> Result:
-    content = copy.deepcopy(GOOD) | {"config": settings, "model": settings["model"]["name"], "split": settings["split"]}
-    content["test"] = dict.fromkeys(content["test"], mAP_L)
-    return Result(Path("/logs") / name, changed, content)
+    figures = dict.fromkeys(METRICS, mAP_L)
+    model, split = settings["model"]["name"], settings["split"]
+    folder = Path("/logs") / name
+    return Result(folder, changed, "annotation", "elsewhere", model, split, settings, {}, 1.0, figures, {})
 
 
 def plan(*settings: dict[str, Any]) -> list[tuple[Job, dict[str, Any]]]:
@@ -92,33 +100,36 @@ def test_a_job_finds_its_result_whatever_device_it_ran_on() -> None:
     matched = match({"table2": plan(config(0), config(1))}, [result(on_gpu, 61.0), result(config(1, lr=2), 99.0)])
     runs = matched.experiments["table2"]
     assert runs.values("mAP_L") == {0: 61.0}
-    assert [other.figure("mAP_L") for other in matched.others] == [99.0]
+    assert [other.figures["mAP_L"] for other in matched.others] == [99.0]
     assert runs.splits == "1 of 2"
-    assert not matched.told
+    assert not matched.messages
 
 
-def test_a_run_from_a_checkpoint_answers_no_job() -> None:
+def test_a_run_from_a_checkpoint_matches_no_job() -> None:
     matched = match({"table2": plan(config(0))}, [result(config(0, ckpt_path="fingerprint"))])
     assert not matched.experiments["table2"].results
     assert len(matched.others) == 1
 
 
-def test_of_two_results_the_newer_counts_and_the_other_is_told_of() -> None:
+def test_of_two_results_the_newer_counts_and_the_other_is_named() -> None:
     found = [result(config(0), 1.0, changed=2, name="new"), result(config(0), 2.0, changed=1, name="old")]
     matched = match({"table2": plan(config(0))}, found)
     assert matched.experiments["table2"].values("mAP_L") == {0: 1.0}
     assert not matched.others
-    assert matched.told == ["/logs/old: the same job as new, which is newer and counts."]
+    (message,) = matched.messages
+    assert message.startswith("/logs/old: ")
+    assert "new" in message
 
 
-def test_another_version_of_the_collection_is_told_of() -> None:
+def test_another_version_of_the_collection_is_named() -> None:
     old = config(0)
     old["data"] = old["data"] | {"fingerprint": "old"}
     matched = match({"table2": plan(config(0))}, [result(old)])
     assert not matched.experiments["table2"].results
     assert len(matched.others) == 1
-    assert "1 runs (the first in /logs/run) were made on another version of the collection" in matched.told[0]
-    assert "old instead of new" in matched.told[0]
+    (message,) = matched.messages
+    assert "/logs/run" in message
+    assert "old instead of new" in message
 
 
 def test_missing_runs_are_listed_by_setting_with_their_command() -> None:
@@ -136,7 +147,7 @@ def test_missing_runs_are_listed_by_setting_with_their_command() -> None:
     assert missing_runs("table2", complete, ()) is None
 
 
-def test_runs_nobody_asked_for_are_no_gap_and_unfinished_ones_are() -> None:
+def test_unplanned_runs_give_a_dash_and_unfinished_ones_missing() -> None:
     runs = match({"table2": plan(config(0), config(0, "visual_mlp"))}, [result(config(0))]).experiments["table2"]
     visual, mlp, none = (
         runs.where(lambda c, m=m: c["model"]["name"] == m) for m in ("visual_only", "visual_mlp", "other")
@@ -163,7 +174,7 @@ def test_other_runs_are_averaged_where_nothing_but_the_split_differs() -> None:
     table = other_runs([*ours, slower, *visual], [*ours, slower, *visual])
     assert table is not None
     assert [row.cells[:4] for row in table.rows] == [
-        ("elsewhere", "neighborhood, tags to sets, pool=all, m=3, M=6, drop=0", 2, Estimate.of([61.0, 66.0])),
+        ("elsewhere", "neighborhood, tags to sets, pool=all, m=3, M=6, drop=0", 2, estimate_of([61.0, 66.0])),
         ("elsewhere", "visual_only", 3, Estimate(62.0, 2.0, 3)),
         ("elsewhere", "visual_mlp", 1, Estimate(50.0, None, 1)),
     ]

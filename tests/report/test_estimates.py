@@ -1,4 +1,7 @@
-"""Means, corrected intervals, and what they say about a claim."""
+"""Means, corrected intervals, and verdicts."""
+
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -8,15 +11,15 @@ from scipy import stats
 
 from love_thy_neighbors.paper import METRICS, QUOTED, TABLE_2, TABLE_3, TABLE_4
 from love_thy_neighbors.report.document import Gap, Verdict
-from love_thy_neighbors.report.estimates import Difference, Estimate, paired_difference
+from love_thy_neighbors.report.estimates import Difference, estimate_of, paired_difference
 from love_thy_neighbors.report.verdicts import above_zero, all_of, no_change
 
 FIGURES = st.lists(st.floats(0, 100), min_size=1, max_size=8)
 
 
 @given(FIGURES)
-def test_estimates_are_numpys(values: list[float]) -> None:
-    estimate = Estimate.of(values)
+def test_estimates_equal_numpy(values: list[float]) -> None:
+    estimate = estimate_of(values)
     assert estimate.mean == pytest.approx(np.mean(values))
     assert estimate.n == len(values)
     if len(values) > 1:
@@ -25,13 +28,13 @@ def test_estimates_are_numpys(values: list[float]) -> None:
         assert estimate.std is None
 
 
-def test_no_value_has_no_estimate() -> None:
-    with pytest.raises(ValueError, match="needs a value"):
-        Estimate.of([])
+def test_an_estimate_needs_a_value() -> None:
+    with pytest.raises(ValueError, match="at least one data point"):
+        estimate_of([])
 
 
 @given(FIGURES.filter(lambda values: np.ptp(values) > 1e-3))
-def test_with_no_test_images_the_interval_is_the_t_tests(values: list[float]) -> None:
+def test_without_test_images_the_interval_is_that_of_the_t_test(values: list[float]) -> None:
     ours = dict(enumerate(values))
     difference = paired_difference(ours, dict.fromkeys(ours, 0.0), 0)
     interval = stats.ttest_1samp(values, 0).confidence_interval(0.95)
@@ -82,7 +85,13 @@ def test_the_weakest_part_decides() -> None:
     assert all_of([*verdicts, above_zero(BEHIND), Verdict.MISSING]) == all_of([]) == Verdict.MISSING
 
 
-def test_published_numbers_agree_where_the_paper_says_them_twice() -> None:
+def test_published_numbers_load_without_scipy() -> None:
+    """The sources read Table 1 and must start quickly."""
+    program = "import sys, love_thy_neighbors.paper; sys.exit('scipy' in sys.modules or 'torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", program], check=False).returncode == 0
+
+
+def test_numbers_that_the_paper_prints_twice_are_equal() -> None:
     assert TABLE_2["neighborhood"]["mAP_L"] == TABLE_3["tags"]["mAP_L"] == TABLE_4["tags", "tags"]
     assert TABLE_2["neighborhood"]["mAP_I"] == TABLE_3["tags"]["mAP_I"]
     assert all(TABLE_4[kind, kind].mean == TABLE_3[kind]["mAP_L"].mean for kind in ("sets", "groups"))

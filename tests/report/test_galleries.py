@@ -1,5 +1,6 @@
-"""Which examples the report shows, and what their pictures say."""
+"""The galleries: which examples they show, and what their pictures say."""
 
+import dataclasses
 from pathlib import Path
 
 import numpy as np
@@ -9,94 +10,135 @@ from hypothesis import strategies as st
 from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
 from PIL import Image
+from scipy import sparse
 
 from love_thy_neighbors.collection.loading import Collection, load_collection
-from love_thy_neighbors.report.galleries import (
+from love_thy_neighbors.report.pictures import LARGEST, filled, read_thumbnail
+from love_thy_neighbors.report.sections.examples import (
     COUNTS,
-    NEIGHBORS,
-    PAIRS,
-    TOP,
+    RARE,
     Example,
+    ScoredImages,
     ShownLabel,
-    SplitScore,
-    example_alt,
-    examples,
-    moved_most,
-    split_score_alt,
+    choose_examples,
+    draw_examples,
+    examples_alt,
+    shared_values,
 )
-from love_thy_neighbors.report.gallery_figures import LARGEST, examples_figure, moved_most_figure, read_thumbnail
-from love_thy_neighbors.report.themes import DARK, LIGHT, Theme
+from love_thy_neighbors.report.sections.learned_weights import PAIRS, SplitScore, draw_moved_most, moved_most
+from love_thy_neighbors.report.style import RIGHT, WRONG
 
-NAMES = ["a", "b", "c", "d", "e"]
-
-
-def kinds(cards: list[Example]) -> dict[str, list[int]]:
-    return {kind: [card.row for card in cards if card.kind == kind] for kind in COUNTS}
+NAMES = ("a", "b", "c", "d", "e", "f")
 
 
-def test_each_kind_of_example_is_found_and_named() -> None:
-    # Two labels each; scores that name them first, or the other three.
-    labels = np.zeros((7, 5), dtype=np.uint8)
-    for place, pair in enumerate([(0, 1), (1, 2), (2, 3), (3, 4), (0, 4), (0, 2), (1, 3)]):
-        labels[place, pair] = 1
-    good, bad = labels.astype(np.float32), 1 - labels.astype(np.float32)
-    #                          helped   both right  misled   both wrong  helped, but too few neighbours
-    scores = np.stack([good[0], good[1], good[2], good[3], bad[4], bad[5], good[6]])
-    before = np.stack([bad[0], bad[1], good[2], good[3], good[4], bad[5], bad[6]])
-    neighbors = np.arange(42, dtype=np.int32).reshape(7, 6)
-    neighbors[6, 5] = -1
-    rows = np.arange(7) + 100
-    cards = examples(labels, scores, before, neighbors, rows, NAMES)
-    assert {kind: set(found) for kind, found in kinds(cards).items()} == {
-        "helped by neighbours": {100, 101},
-        "both right": {102, 103},
-        "misled by neighbours": {104},
-        "both wrong": {105},
-    }
-    card = cards[0]
-    assert card.row == 100
-    assert card.truth == ("a", "b")
-    assert card.after == (ShownLabel("a", True), ShownLabel("b", True), ShownLabel("c", False))
-    assert card.before == (ShownLabel("c", False), ShownLabel("d", False), ShownLabel("e", False))
-    assert card.after_ap == 1.0 > card.before_ap
-    assert card.neighbors == (0, 1, 2, 3, 4, 5)
-    assert [card.kind for card in cards if card.failed] == ["misled by neighbours", "both wrong"]
-    assert example_alt(card) == (
-        "Image with the labels a, b. By its pixels alone: c (wrong), d (wrong), e (wrong). "
-        "With neighbours: a (right), b (right), c (wrong)."
+@pytest.fixture
+def made(made_up: Path, tmp_path: Path) -> Collection:
+    """44 images: 0 to 9 are tested, 10 to 39 have the label of their tag, 40 to 43 fill up a frequent tag.
+
+    Every image has a tag of its own label; rows 8 and 9 have a frequent tag instead. Every thumbnail is full, except
+    that of row 7, which is line art.
+    """
+    labels, tags = np.zeros((44, 6), np.uint8), np.zeros((44, 7), np.uint8)
+    for row in range(40):
+        labels[row, row % 5] = 1
+        tags[row, row % 5 if row not in (8, 9) else 5] = 1
+    tags[10:, 5] = 1  # with rows 8 and 9 more than RARE images
+    tags[[8, 18, 28, 38], 6] = 1  # a second tag that they share
+    assert tags[:, 5].sum() > RARE
+    (tmp_path / "thumbnails").mkdir()
+    for row in range(44):
+        picture = np.full((20, 20, 3), 255 if row == 7 else 90, np.uint8)
+        picture[0] = 0
+        Image.fromarray(picture).save(tmp_path / "thumbnails" / f"{row}.webp", lossless=True)
+    return dataclasses.replace(
+        load_collection(made_up),
+        folder=tmp_path,
+        label_names=NAMES,
+        labels=sparse.csr_matrix(labels),
+        metadata={"tags": sparse.csr_matrix(tags)},
+        values={"tags": ["tag a", "tag b", "tag c", "tag d", "tag e", "frequent", "second"]},
     )
 
 
-@given(st.integers(0, 2**32 - 1), st.integers(1, 60), st.integers(1, 7), st.integers(1, 8))
-def test_examples_keep_their_law(seed: int, N: int, L: int, M: int) -> None:
+def scored(collection: Collection) -> ScoredImages:
+    """Rows 0 to 9. Neighbours help all but 4, which they mislead to label f of none, and 3, where both are right."""
+    rows = np.arange(10)
+    labels = collection.labels[rows].toarray()
+    before, after = np.zeros((10, 6), np.float32), labels.astype(np.float32)
+    before[:, 5] = 1
+    before[3] = after[3]
+    before[4], after[4] = after[4].copy(), [0.5, 0.6, 0.7, 0.8, 0.2, 0.1]
+    neighbors = np.stack([rows + 10, rows + 20, rows + 30], axis=1)
+    neighbors[1, 2] = -1
+    neighbors[4] = [13, 23, 33]
+    return ScoredImages(rows, labels, before, after, neighbors)
+
+
+def test_examples_are_seen_explained_and_gain_different_labels(made: Collection) -> None:
+    cards = choose_examples(scored(made), made, "tags")
+    # 1 lacks a neighbour, 3 changes nothing, 4 shares no tag, 5 gains the label of 0, 7 is line art, 9 shares a
+    # frequent tag alone; 8 shares two tags and gains label d, 6 gains label b, 2 gains label c.
+    assert {card.row for card in cards if card.kind == "neighbours help"} == {0, 6, 2, 8}
+    assert cards[0].row == 8  # of equal changes the one with more shared tags
+    card = cards[0]
+    assert card.truth == ("d",)
+    assert card.before[0] == ShownLabel("f", False)
+    assert card.after[0] == ShownLabel("d", True)
+    assert card.neighbors == tuple((row, ("second", "frequent")) for row in (18, 28, 38))
+    assert examples_alt(cards[:1]).startswith("Image with the labels d. Image alone: f (wrong), ")
+
+
+def test_an_example_misleads_if_most_neighbours_have_the_wrong_label(made: Collection) -> None:
+    found = scored(made)
+    tags = made.metadata["tags"].tolil()
+    tags[4, 3] = 1
+    made = dataclasses.replace(made, metadata={"tags": tags.tocsr()})
+    assert [card.row for card in choose_examples(found, made, "tags") if card.kind == "neighbours mislead"] == [4]
+    found.neighbors[4] = [13, 24, 34]
+    assert not [card for card in choose_examples(found, made, "tags") if card.kind == "neighbours mislead"]
+
+
+def test_one_frequent_tag_explains_no_neighbour(made: Collection) -> None:
+    tags = made.metadata["tags"]
+    counts = np.asarray(tags.sum(axis=0)).ravel()
+    assert shared_values(tags, counts, 9, 19) == []
+    assert shared_values(tags, counts, 8, 18) == [6, 5]
+    assert shared_values(tags, counts, 0, 10) == [0]
+
+
+@given(st.integers(0, 2**32 - 1))
+def test_examples_keep_their_rule(seed: int) -> None:
     rng = np.random.default_rng(seed)
+    N, L = 30, 5
     labels = (rng.random((N, L)) < 0.4).astype(np.uint8)
-    scores, before = rng.normal(size=(2, N, L)).astype(np.float32)
-    neighbors = rng.integers(-1, N, (N, M)).astype(np.int32)
-    rows = rng.permutation(1000)[:N]
-    cards = examples(labels, scores, before, neighbors, rows, [f"label{label}" for label in range(L)])
-    place = {int(row): index for index, row in enumerate(rows)}
-    label_sets = [labels[place[card.row]].tobytes() for card in cards]
-    assert len(set(label_sets)) == len(cards)
-    for kind, found in kinds(cards).items():
-        assert len(found) <= COUNTS[kind]
+    collection = Seen(labels, (rng.random((N, 8)) < 0.5).astype(np.uint8))
+    scores = rng.normal(size=(2, N, L)).astype(np.float32)
+    found = ScoredImages(np.arange(N), labels, *scores, rng.integers(-1, N, (N, 4)).astype(np.int32))
+    cards = choose_examples(found, collection, "tags")  # type: ignore[arg-type]
+    assert len({card.row for card in cards}) == len(cards)
+    for kind, count in COUNTS.items():
+        assert sum(card.kind == kind for card in cards) <= count
     for card in cards:
-        at = place[card.row]
-        assert card.neighbors == tuple(neighbors[at, :NEIGHBORS])
-        assert min(card.neighbors) >= 0
-        right = {}
-        for name, given_scores, shown in (("before", before, card.before), ("after", scores, card.after)):
-            best = sorted(range(L), key=lambda label: -given_scores[at, label])[:TOP]
-            assert [label.name for label in shown] == [f"label{label}" for label in best]
-            assert [label.right for label in shown] == [bool(labels[at, label]) for label in best]
-            right[name] = sum(label.right for label in shown)
-        possible = min(len(card.truth), TOP)
-        assert {
-            "helped by neighbours": right["after"] > right["before"] and card.after_ap > card.before_ap,
-            "misled by neighbours": right["after"] < right["before"] and card.after_ap < card.before_ap,
-            "both right": right["after"] == right["before"] == possible,
-            "both wrong": right["after"] == right["before"] == 0,
-        }[card.kind]
+        best = [[f"label{label}" for label in np.argsort(-one[card.row])[:3]] for one in scores]
+        assert [[label.name for label in shown] for shown in (card.before, card.after)] == best
+        assert all(label.right == (label.name in card.truth) for label in (*card.before, *card.after))
+        assert [row for row, _ in card.neighbors] == found.neighbors[card.row, :3].tolist()
+        assert all(row >= 0 and tags for row, tags in card.neighbors)
+
+
+class Seen:
+    """The part of a collection that the rule reads; no image has a thumbnail."""
+
+    def __init__(self, labels: np.ndarray, tags: np.ndarray) -> None:
+        self.labels, self.metadata = sparse.csr_matrix(labels), {"tags": sparse.csr_matrix(tags)}
+        self.label_names = [f"label{label}" for label in range(labels.shape[1])]
+        self.values = {"tags": [f"tag{tag}" for tag in range(tags.shape[1])]}
+
+
+@pytest.fixture(autouse=True)
+def _all_visible(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    if request.node.originalname == "test_examples_keep_their_rule":
+        monkeypatch.setattr("love_thy_neighbors.report.sections.examples.filled", lambda *_: 1.0)
 
 
 def test_the_pairs_are_those_that_a_search_by_hand_finds() -> None:
@@ -110,9 +152,6 @@ def test_the_pairs_are_those_that_a_search_by_hand_finds() -> None:
     # Row 11's dog is wrong, 13's cat scores below zero, 14 has no neighborhood.
     assert by_neighborhood == [SplitScore(11, "cat", 0.5, 4.0, -1.0, 3.5), SplitScore(12, "dog", 1.0, 3.5, 0.25, 4.75)]
     assert by_image == [SplitScore(10, "cat", 3.0, 0.5, -1.0, 2.5)]
-    assert split_score_alt(by_image[0]) == (
-        "Image labelled cat, score 2.5: +3.0 from the image, +0.5 from its neighborhood, -1.0 bias."
-    )
 
 
 @given(st.integers(0, 2**32 - 1), st.integers(1, 40), st.integers(1, 12))
@@ -157,51 +196,38 @@ def test_only_small_whole_webp_pictures_are_read(collection: Collection) -> None
     assert picture is not None
     assert picture.shape == (30, 40, 3)
     assert [read_thumbnail(collection, row) for row in (1, 2, 3, 4)] == [None] * 4
+    assert filled(collection, 0) == 0.75
+    assert filled(collection, 1) == 0
 
 
 def texts(figure: Figure) -> dict[str, str]:
-    """Every text of the figure's axes, with its colour."""
-    return {text.get_text(): to_hex(text.get_color()) for axis in figure.axes for text in axis.texts if text.get_text()}
+    """Every text of the figure, with its colour."""
+    return {text.get_text(): to_hex(text.get_color()) for text in figure.texts}
 
 
 EXAMPLE = Example(
-    kind="misled by neighbours",
+    kind="neighbours mislead",
     row=0,
     truth=("$x^", "dog"),
     before=(ShownLabel("$x^", True), ShownLabel("cat", False), ShownLabel("dog", True)),
     after=(ShownLabel("cat", False), ShownLabel("a very long label that goes on", False), ShownLabel("dog", True)),
-    before_ap=0.8,
-    after_ap=0.4,
-    neighbors=(0, 1, 2, 3, 4, 5),
+    neighbors=((0, ("red", "$y^")), (1, ("red",)), (2, ("red",))),
 )
 
 
-@pytest.mark.parametrize("theme", [LIGHT, DARK], ids=["light", "dark"])
-def test_the_picture_shows_labels_in_their_colours(collection: Collection, theme: Theme) -> None:
-    figure = examples_figure([EXAMPLE], collection, theme)
+def test_the_picture_shows_labels_with_colour_and_sign_and_shared_tags(collection: Collection) -> None:
+    figure = draw_examples([EXAMPLE], collection, "tags")
     shown = texts(figure)
-    assert shown["✓ $x^"] == shown["✓ dog"] == theme.right  # no mathematics is read into a label
-    assert shown["✗ cat"] == shown["misled by neighbours"] == theme.wrong
-    assert shown["✗ a very long lab…"] == theme.wrong
-    assert [name for name in shown if name.startswith("image")] == [
-        "image",
-        "image alone",
-        "image1",
-        *map("image{}".format, range(2, 6)),
-    ]
+    assert shown["$x^"] == shown["dog"] == shown["✓"] == RIGHT  # no mathematics is read into a label
+    assert shown["cat"] == shown["✗"] == shown["neighbours mislead"] == WRONG
+    assert {"a very long lab…", "$x^, dog", "red, $y^", "red", "image1", "image2"} <= shown.keys()
     assert sum(len(axis.images) for axis in figure.axes) == 2  # row 0, as the image and as its own neighbour
     figure.savefig(collection.folder / "examples.png")
 
 
 def test_the_picture_of_pairs_shows_that_their_numbers_add_up(collection: Collection) -> None:
     pair = SplitScore(1, "cat", 3.0, -0.5, -1.0, 1.5)
-    figure = moved_most_figure([pair], [], collection, LIGHT)
-    shown = texts(figure)
-    assert {"cat", "3.00 − 0.50 − 1.00", "= 1.50", "image1"} <= shown.keys()
+    figure = draw_moved_most([pair], [], collection)
+    assert {"cat", "3.00 − 0.50 − 1.00", "= 1.50", "image1"} <= texts(figure).keys()
     figure.savefig(collection.folder / "pairs.pdf")
     assert (collection.folder / "pairs.pdf").read_bytes().startswith(b"%PDF")
-
-
-def test_galleries_without_anything_to_show_are_empty_pictures(collection: Collection) -> None:
-    for figure in (examples_figure([], collection, LIGHT), moved_most_figure([], [], collection, LIGHT)):
-        figure.savefig(collection.folder / "empty.png")

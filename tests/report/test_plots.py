@@ -1,23 +1,17 @@
-"""What the report's figures show: the data behind the pictures, not their pixels."""
+"""The data that the report's figures show."""
 
 from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
-from hypothesis import given
-from hypothesis import strategies as st
 from matplotlib.colors import to_hex, to_rgb
 from matplotlib.figure import Figure
-from sklearn.metrics import precision_recall_curve
 
-from love_thy_neighbors.metrics import average_precision_per_label
-from love_thy_neighbors.report import plots, plots_per_label
-from love_thy_neighbors.report.estimates import Estimate
-from love_thy_neighbors.report.precision_recall import LabelCurves, Steps, choose_labels, precision_recall
-from love_thy_neighbors.report.themes import DARK, LIGHT, Theme, moved_apart, shortened
-
-THEMES = pytest.mark.parametrize("theme", [LIGHT, DARK], ids=["light", "dark"])
+from love_thy_neighbors.paper import Estimate
+from love_thy_neighbors.report import style
+from love_thy_neighbors.report.estimates import estimate_of
+from love_thy_neighbors.report.sections import correlation, curves, learned_weights, per_label
+from love_thy_neighbors.report.style import MUTED, RIGHT, SERIES, WRONG
 
 
 def luminance(color: str) -> float:
@@ -26,28 +20,20 @@ def luminance(color: str) -> float:
     return 0.2126 * r + 0.7152 * g + 0.0722 * b
 
 
-@THEMES
-def test_every_colour_of_a_theme_can_be_read_on_its_background(theme: Theme) -> None:
-    for color in (theme.text, theme.muted, theme.right, theme.wrong, *theme.series):
-        low, high = sorted((luminance(color), luminance(theme.background)))
+def test_every_colour_of_text_can_be_read() -> None:
+    for color in (style.TEXT, MUTED, RIGHT, WRONG, *SERIES):
+        low, high = sorted((luminance(color), luminance(style.BACKGROUND)))
         assert (high + 0.05) / (low + 0.05) >= 4.5, color
 
 
-@given(st.lists(st.floats(-2, 2), max_size=12).map(sorted), st.floats(0.01, 0.3))
-def test_names_are_moved_apart_and_no_further_than_needed(wanted: list[float], gap: float) -> None:
-    places = moved_apart(np.array(wanted), gap)
-    assert (np.diff(places) >= gap - 1e-9).all()
-    if (np.diff(wanted) >= gap).all():
-        assert places == pytest.approx(wanted)
-
-
 def test_names_are_shortened_to_one_line() -> None:
-    assert shortened("a\nb\tc") == "a b c"
-    assert shortened("x" * 30, 10) == "x" * 9 + "…"
+    assert style.shortened("a\nb\tc") == "a b c"
+    assert style.shortened("x" * 30, 10) == "x" * 9 + "…"
 
 
-def texts(figure: Figure) -> list[str]:
-    return [text.get_text() for axis in figure.axes for text in axis.texts]
+def named(figure: Figure) -> list[str]:
+    """The names in the legend."""
+    return [text.get_text() for text in figure.legends[0].get_texts()]
 
 
 def line(axis: object, color: str) -> np.ndarray:
@@ -56,71 +42,52 @@ def line(axis: object, color: str) -> np.ndarray:
 
 
 def save(figure: Figure, folder: Path) -> None:
-    """Saving lays the figure out and reads every text, so that what cannot be drawn fails."""
+    """Saving a figure fails if a part of it cannot be drawn."""
     figure.savefig(folder / "figure.png")
     figure.savefig(folder / "figure.pdf")
 
 
 def estimates(*means: float) -> list[Estimate]:
-    return [Estimate.of([mean - 1, mean + 1]) for mean in means]
+    return [estimate_of([mean - 1, mean + 1]) for mean in means]
 
 
-@THEMES
-def test_hyperparameters_show_every_value_and_every_baseline(theme: Theme, tmp_path: Path) -> None:
-    curves = {
+def test_hyperparameters_show_every_value_and_every_baseline(tmp_path: Path) -> None:
+    points = {
         "m": list(zip((1, 2, 3), estimates(60, 61, 62), strict=True)),
-        "M": [],
         "tau": list(zip((50, 1000, 5000), estimates(58, 60, 62), strict=True)),
     }
-    figure = plots.hyperparameter_curves(curves, {"visual-only": 57.0, "kNN voting": 56.9}, theme)
-    m, M, tau = figure.axes
-    assert line(m, theme.series[0]).tolist() == [[1, 60], [2, 61], [3, 62]]
-    assert line(tau, theme.series[0]).tolist() == [[50, 58], [1000, 60], [5000, 62]]
+    figure = curves.hyperparameter_curves(points, {"visual-only": 57.0, "kNN voting": 56.9})
+    m, tau = figure.axes
+    assert line(m, SERIES[0]).tolist() == [[1, 60], [2, 61], [3, 62]]
+    assert line(tau, SERIES[0]).tolist() == [[50, 58], [1000, 60], [5000, 62]]
     assert tau.get_xscale() == "log"
     assert [tick.get_text() for tick in tau.get_xticklabels()] == ["50", "1000", "5000"]
-    assert texts(figure) == ["no finished runs", "kNN voting", "visual-only", "neighborhood"]
-    for axis in (m, M, tau):
-        assert line(axis, theme.series[1])[0, 1] == 57.0
+    assert named(figure) == ["visual-only", "kNN voting", "neighborhood"]
+    for axis in (m, tau):
+        assert line(axis, SERIES[1])[0, 1] == 57.0
     bars = m.collections[0].get_segments()
     assert np.ptp(bars[0][:, 1]) == pytest.approx(2 * np.sqrt(2))  # the standard deviation to either side
-    assert plots.hyperparameter_curves_alt(curves, {"visual-only": 57.0}) == (
-        "mAP_L is between 60.0 and 62.0 % for neighborhood size m from 1 to 3; between 58.0 and 62.0 % for tag vocabulary "
-        "size τ from 50 to 5000. Dashed lines: visual-only 57.0 %."
-    )
     save(figure, tmp_path)
-
-
-def test_hyperparameters_may_all_be_missing(tmp_path: Path) -> None:
-    save(plots.hyperparameter_curves({"m": [], "M": [], "tau": []}, {}, LIGHT), tmp_path)
-    assert plots.hyperparameter_curves_alt({"m": [], "M": [], "tau": []}, {}) == "No run has finished."
 
 
 def test_overlap_is_shown_in_percent_with_the_baseline(tmp_path: Path) -> None:
     points = list(zip((0.0, 0.5, 1.0), estimates(60, 61, 63), strict=True))
-    figure = plots.overlap_curve(points, Estimate(57.0, 0.5, 5), LIGHT)
-    assert line(figure.axes[0], LIGHT.series[0]).tolist() == [[0, 60], [50, 61], [100, 63]]
-    assert line(figure.axes[0], LIGHT.series[1])[:, 1].tolist() == [57, 57]
-    assert texts(figure) == ["visual-only", "neighborhood"]
+    figure = curves.overlap_curve(points, Estimate(57.0, 0.5, 5))
+    assert line(figure.axes[0], SERIES[0]).tolist() == [[0, 60], [50, 61], [100, 63]]
+    assert line(figure.axes[0], SERIES[1])[:, 1].tolist() == [57, 57]
+    assert named(figure) == ["visual-only", "neighborhood"]
     save(figure, tmp_path)
-    assert texts(plots.overlap_curve(points[:1], None, DARK)) == ["neighborhood"]
-    assert plots.overlap_curve_alt(points, Estimate(57.0, None, 1)) == (
-        "mAP_L is 60.0 % at 0 % common tags and 63.0 % at 100 %; visual-only has 57.0 %."
-    )
+    assert named(curves.overlap_curve(points[:1], None)) == ["neighborhood"]
 
 
-@THEMES
-def test_label_correlation_shows_each_type_and_chance(theme: Theme, tmp_path: Path) -> None:
+def test_label_correlation_shows_each_type_and_chance(tmp_path: Path) -> None:
     mean = {"tags": np.array([0.5, 0.4, 0.3]), "sets": np.array([0.6, np.nan, np.nan]), "visual": np.full(3, np.nan)}
-    figure = plots.label_correlation(mean, {kind: np.full(3, 0.01) for kind in mean}, 0.05, theme)
+    figure = correlation.mean_curves(mean, {kind: np.full(3, 0.01) for kind in mean}, 0.05)
     axis = figure.axes[0]
-    assert line(axis, theme.series[0]) == pytest.approx(np.array([[1, 50], [2, 40], [3, 30]]))
-    assert line(axis, theme.muted)[0, 1] == pytest.approx(5)
-    assert texts(figure) == ["chance", "tags", "sets"]
+    assert line(axis, SERIES[0]) == pytest.approx(np.array([[1, 50], [2, 40], [3, 30]]))
+    assert line(axis, MUTED)[0, 1] == pytest.approx(5)
+    assert named(figure) == ["tags", "sets", "visual features", "chance"]
     save(figure, tmp_path)
-    assert plots.label_correlation_alt(mean, 0.05) == (
-        "Probability that the k-th neighbour shares a label: tags 50.0 % at k = 1 and 30.0 % at k = 3, sets 60.0 % at "
-        "k = 1; chance 5.0 %."
-    )
 
 
 def test_label_correlation_by_label_has_a_panel_for_each(tmp_path: Path) -> None:
@@ -128,33 +95,30 @@ def test_label_correlation_by_label_has_a_panel_for_each(tmp_path: Path) -> None
     probability, chance = rng.random((2, 20, 9)), np.linspace(0.9, 0, 9)
     probability[1, 5:, 2] = np.nan
     names = ["$a", "b_1", *"cdefghi"]
-    chosen = plots.labels_over_frequencies(chance, 4)
+    chosen = correlation.labels_over_frequencies(chance, 4)
     assert chosen == [0, 2, 5, 7]  # from the most frequent to the rarest that occurs
-    figure = plots.label_correlation_by_label(probability, chance, ["tags", "sets"], names, chosen, DARK)
+    figure = correlation.by_label_curves(probability, chance, ["tags", "sets"], names, chosen)
     assert [axis.get_title(loc="left") for axis in figure.axes[:4]] == ["$a", "c", "f", "h"]
-    assert line(figure.axes[2], DARK.series[1])[:, 1] == pytest.approx(100 * probability[1, :, 5])
-    assert [text.get_text() for text in figure.legends[0].get_texts()] == ["tags", "sets", "chance"]
+    assert line(figure.axes[2], SERIES[1])[:, 1] == pytest.approx(100 * probability[1, :, 5])
+    assert named(figure) == ["tags", "sets", "chance"]
     save(figure, tmp_path)
-    alt = plots.label_correlation_by_label_alt(probability, ["tags", "sets"], names, chosen)
-    assert f"$a {100 * probability[0, 0, 0]:.0f} %, c" in alt
-    assert plots.labels_over_frequencies(np.array([0.1, 0.0])) == [0]
+    assert correlation.labels_over_frequencies(np.array([0.1, 0.0])) == [0]
 
 
 def test_weights_are_shown_with_their_units_sorted_in_each_half(tmp_path: Path) -> None:
     W_y = np.zeros((3, 8), dtype=np.float32)
     W_y[[2, 0, 1, 0], [0, 1, 2, 3]] = [1.0, 2.0, 3.0, 4.0]  # image tower
     W_y[[1, 1, 0, 2], [4, 5, 6, 7]] = [1.0, 2.0, 3.0, -4.0]  # neighbourhood tower
-    figure = plots_per_label.weights(W_y, ["$cat", "dog", "bird"], LIGHT)
+    figure = learned_weights.draw_weights(W_y, ["$cat", "dog", "bird"])
     shown = np.asarray(figure.axes[0].images[0].get_array())
     assert shown[:, :4].tolist() == [[4, 2, 0, 0], [0, 0, 3, 0], [0, 0, 0, 1]]
     assert sorted(map(tuple, shown[:, 4:].T)) == sorted(map(tuple, W_y[:, 4:].T))
     low, high = figure.axes[0].images[0].get_clim()
     assert low == -high
     assert [tick.get_text() for tick in figure.axes[0].get_yticklabels()] == ["$cat", "dog", "bird"]
-    assert "0.8333 for the image's units" in plots_per_label.weights_alt(W_y)
     save(figure, tmp_path)
-    save(plots_per_label.weights(np.zeros((2, 4)), ["a", "b"], DARK), tmp_path)
-    save(plots_per_label.weights(np.ones((200, 4)), [str(i) for i in range(200)], DARK), tmp_path)
+    save(learned_weights.draw_weights(np.zeros((2, 4)), ["a", "b"]), tmp_path)
+    save(learned_weights.draw_weights(np.ones((200, 4)), [str(i) for i in range(200)]), tmp_path)
 
 
 BEFORE, AFTER = np.array([0.2, 0.9, 0.5, np.nan, 1.0]), np.array([0.6, 0.95, 0.4, np.nan, 1.0])
@@ -166,83 +130,18 @@ def points(figure: Figure, color: str) -> list[list[float]]:
     return np.asarray(found[0].get_offsets()).round(6).tolist()
 
 
-@THEMES
-def test_gains_and_losses_have_their_colours_and_names(theme: Theme, tmp_path: Path) -> None:
-    figure = plots_per_label.ap_scatter(BEFORE, AFTER, NAMES, theme)
-    assert points(figure, theme.right) == [[20, 60], [90, 95]]
-    assert points(figure, theme.wrong) == [[50, 40]]
-    assert points(figure, theme.muted) == [[100, 100]]
+def test_gains_and_losses_have_their_colours_and_names(tmp_path: Path) -> None:
+    figure = per_label.ap_scatter(BEFORE, AFTER, NAMES)
+    assert points(figure, RIGHT) == [[20, 60], [90, 95]]
+    assert points(figure, WRONG) == [[50, 40]]
+    assert points(figure, MUTED) == [[100, 100]]
     assert {text.get_text(): to_hex(text.get_color()) for text in figure.axes[0].texts} == {
-        "$a_": theme.right,
-        "food": theme.right,
-        "map": theme.wrong,
+        "$a_": RIGHT,
+        "food": RIGHT,
+        "map": WRONG,
     }
     save(figure, tmp_path)
-    figure = plots_per_label.gain_by_frequency(AFTER - BEFORE, np.array([50, 3000, 70, 0, 68000]), NAMES, theme)
-    assert points(figure, theme.right) == [[50, 40], [3000, 5]]
+    figure = per_label.gain_by_frequency(AFTER - BEFORE, np.array([50, 3000, 70, 0, 68000]), NAMES)
+    assert points(figure, RIGHT) == [[50, 40], [3000, 5]]
     assert figure.axes[0].get_xscale() == "log"
-    save(figure, tmp_path)
-    assert plots_per_label.ap_alt(AFTER - BEFORE, NAMES) == (
-        "2 of 4 labels have a higher AP with neighbours; $a_ +40.0 points, map -10.0."
-    )
-    assert plots_per_label.ap_alt(np.array([np.nan]), ["never"]) == "No label has an image."
-
-
-def test_names_beside_points_do_not_cover_each_other() -> None:
-    before = np.full(12, 0.5) + np.linspace(0, 0.01, 12)
-    figure = plots_per_label.ap_scatter(before, before + 0.2, [f"a long label {i}" for i in range(12)], LIGHT)
-    boxes = [text.get_window_extent() for text in figure.axes[0].texts]
-    assert 1 <= len(boxes) < 12
-    assert not any(a.overlaps(b) for i, a in enumerate(boxes) for b in boxes[:i])
-
-
-# Few distinct scores, so that ties are common.
-cases = st.integers(1, 40).flatmap(
-    lambda n: st.tuples(
-        st.lists(st.sampled_from([-1.0, 0.0, 0.5, 0.75, 2.0, 3.0]), min_size=n, max_size=n),
-        st.lists(st.integers(0, 1), min_size=n, max_size=n).filter(any),
-    )
-)
-
-
-@given(cases)
-def test_precision_and_recall_are_those_of_scikit_learn_and_the_area_is_ap(case: tuple[list[float], list[int]]) -> None:
-    scores, labels = np.array(case[0]), np.array(case[1])
-    steps = precision_recall(scores, labels)
-    precision, recall, _ = precision_recall_curve(labels, scores)
-    precision, recall = precision[-2::-1], recall[-2::-1]  # from the highest threshold, without the point added at 0
-    rises = np.diff(recall, prepend=0) > 0  # thresholds that only add wrong images
-    assert steps.recall == pytest.approx(recall[rises])
-    assert steps.precision == pytest.approx(precision[rises])
-    (ap,) = average_precision_per_label(torch.tensor(scores)[:, None], torch.tensor(labels)[:, None]).tolist()
-    assert steps.area == pytest.approx(ap)
-
-
-def test_a_label_without_images_has_an_empty_curve() -> None:
-    for steps in (
-        precision_recall(np.array([1.0, 2.0]), np.array([0, 0])),
-        precision_recall(np.array([]), np.array([])),
-    ):
-        assert len(steps.recall) == len(steps.precision) == 0
-        assert steps.area == 0
-
-
-def test_the_labels_of_the_curves_are_chosen_for_a_reason() -> None:
-    assert choose_labels(BEFORE, AFTER) == [(0, "largest gain"), (2, "largest loss")]
-    assert choose_labels(AFTER, AFTER) == []
-    assert choose_labels(np.array([np.nan]), np.array([np.nan])) == []
-    high = choose_labels(np.array([0.1, 0.2, 0.3, 0.9]), np.array([0.8, 0.3, 0.4, 0.95]))
-    assert high == [(0, "largest gain"), (3, "gain on a high baseline")]
-
-
-def test_precision_recall_panels_show_both_models_steps(tmp_path: Path) -> None:
-    before, after = Steps(np.array([0.5, 1.0]), np.array([1.0, 0.5])), Steps(np.array([1.0]), np.array([1.0]))
-    empty = Steps(np.array([]), np.array([]))
-    curves = [LabelCurves("$a", "largest gain", before, after), LabelCurves("b", "largest loss", empty, empty)]
-    figure = plots_per_label.precision_recall(curves, LIGHT)
-    assert line(figure.axes[0], LIGHT.series[1]).tolist() == [[0, 100], [50, 100], [100, 50]]
-    assert line(figure.axes[0], LIGHT.series[0]).tolist() == [[0, 100], [100, 100]]
-    assert {drawn.get_drawstyle() for drawn in figure.axes[0].lines} == {"steps-pre"}
-    assert figure.axes[0].get_title(loc="left") == "$a\nlargest gain\nAP 75 → 100 %"
-    assert "$a (largest gain) from 75 to 100 %" in plots_per_label.precision_recall_alt(curves)
     save(figure, tmp_path)

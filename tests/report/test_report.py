@@ -3,6 +3,7 @@
 import csv
 import json
 import re
+import shutil
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -12,14 +13,28 @@ from hydra import initialize_config_dir
 
 from conftest import ROOT
 from fixtures.report_runs import HOSTILE, FakeRuns, write_pictured
+from love_thy_neighbors.programs import experiments
 from love_thy_neighbors.programs.experiments import experiment_names
 from love_thy_neighbors.programs.start import register_resolvers
-from love_thy_neighbors.report.build import SECTIONS, Plans
+from love_thy_neighbors.report import sections
+from love_thy_neighbors.report.build import Plans, found_sections
 from love_thy_neighbors.report.collected import stamp
-from love_thy_neighbors.report.files import FIGURES
 from love_thy_neighbors.report.options import Options
-from love_thy_neighbors.report.program import made
+from love_thy_neighbors.report.program import write_report
 from love_thy_neighbors.runs.identity import run_name
+
+FIGURES = {
+    "precision_recall",
+    "ap_scatter",
+    "gain_by_frequency",
+    "examples",
+    "learned_weights",
+    "moved_most",
+    "hyperparameters",
+    "label_correlation",
+    "label_correlation_by_label",
+    "vocabulary_overlap",
+}
 
 
 @pytest.fixture(scope="module")
@@ -33,7 +48,7 @@ def settings_of(collection: Path) -> list[str]:
 
 @pytest.fixture(scope="module")
 def plans(collection: Path) -> Plans:
-    """Every experiment's jobs."""
+    """The jobs of every experiment."""
     register_resolvers()
     with initialize_config_dir(str(ROOT / "configs"), version_base="1.3"):
         return Plans.of(settings_of(collection))
@@ -52,7 +67,7 @@ def logs(plans: Plans, collection: Path, tmp_path_factory: pytest.TempPathFactor
 
 def reported(plans: Plans, logs: Path, out: Path) -> Path:
     """The report on ``logs``."""
-    made(plans, stamp([logs]), Options((logs,), out, (), watch=False))(None)
+    write_report(plans, stamp([logs]), Options((logs,), out, (), watch=False))(None)
     return out
 
 
@@ -67,7 +82,7 @@ def table(out: Path, name: str) -> list[dict[str, str]]:
 
 
 def test_every_experiment_has_its_section(full: Path) -> None:
-    assert list(SECTIONS) == experiment_names()
+    assert sorted(found_sections()) == sorted(experiment_names())
     page = (full / "index.html").read_text()
     assert all(f'<section id="{name}"' in page for name in experiment_names())
 
@@ -110,9 +125,9 @@ def test_claims_have_the_verdict_that_the_runs_give(full: Path) -> None:
 
 
 class Page(HTMLParser):
-    """What a browser would load, and what a reader without pictures gets."""
+    """The tags of a page; every end tag must close the last open one."""
 
-    VOID = {"meta", "img", "source", "br", "link", "input"}  # noqa: RUF012
+    VOID = {"meta", "img", "br", "link", "input"}  # noqa: RUF012
 
     def __init__(self, text: str) -> None:
         super().__init__()
@@ -130,13 +145,13 @@ class Page(HTMLParser):
         assert self.open.pop() == tag
 
 
-def test_the_page_is_whole_fetches_nothing_and_runs_nothing(full: Path) -> None:
+def test_the_page_is_valid_and_needs_neither_network_nor_script(full: Path) -> None:
     text = (full / "index.html").read_text()
     page = Page(text)
     assert page.open == []
     tags = {tag for tag, _ in page.tags}
     assert tags.isdisjoint({"script", "link", "iframe", "object", "embed", "form"})
-    loaded = [value or "" for tag, a in page.tags for key, value in a.items() if key in ("src", "srcset")]
+    loaded = [value or "" for tag, a in page.tags for key, value in a.items() if key == "src"]
     assert loaded
     assert all(uri.startswith("data:image/") for uri in loaded)
     assert all((a["href"] or "").startswith("#") for tag, a in page.tags if tag == "a")
@@ -147,17 +162,17 @@ def test_the_page_is_whole_fetches_nothing_and_runs_nothing(full: Path) -> None:
     anchors = {a["id"] for _, a in page.tags if "id" in a}
     assert {(a["href"] or "")[1:] for tag, a in page.tags if tag == "a"} <= anchors
     assert 'http-equiv="refresh"' not in text
-    assert text.count('media="(prefers-color-scheme: dark)"') == sum(tag == "picture" for tag, _ in page.tags)
     assert "NUS-WIDE" in text
 
 
 def test_every_figure_is_there_in_all_forms(full: Path) -> None:
     files = {path.name for path in (full / "figures").iterdir()}
     drawn = {name.removesuffix(".pdf") for name in files if name.endswith(".pdf")}
-    assert drawn == {*FIGURES}
-    assert files == {f"{name}{ending}" for name in drawn for ending in (".png", "-dark.png", ".pdf")}
-    linked = set(re.findall(r"\]\((figures/[\w-]+\.png)\)", (full / "report.md").read_text()))
-    assert linked == {f"figures/{name}.png" for name in drawn}
+    assert drawn == FIGURES
+    assert files == {f"{name}{ending}" for name in drawn for ending in (".png", ".pdf")}
+    linked = set(re.findall(r"\]\(((?:figures|tables)/\w+\.\w+)\)", (full / "report.md").read_text()))
+    assert linked == {str(path.relative_to(full)) for path in full.glob("*/*")}
+    assert all(f'<figure id="figure-{name}"' in (full / "index.html").read_text() for name in drawn)
 
 
 def test_names_from_files_are_never_markup(full: Path) -> None:
@@ -172,23 +187,24 @@ def test_names_from_files_are_never_markup(full: Path) -> None:
     assert HOSTILE in {row["label"] for row in table(full, "per_label")}
 
 
-def test_settings_versions_and_folders_stand_behind_the_numbers(full: Path, logs: Path) -> None:
+def test_the_page_has_settings_versions_and_run_folders(full: Path, logs: Path) -> None:
     page = (full / "index.html").read_text()
     assert all(folder.name in page for folder in logs.iterdir())
     assert "fingerprint:" in page
     assert "pytorch-lightning" in page
 
 
-def test_what_is_missing_is_said_with_its_command(plans: Plans, logs: Path, collection: Path, tmp_path: Path) -> None:
+def test_missing_runs_are_named_with_their_command(
+    plans: Plans, logs: Path, full: Path, collection: Path, tmp_path: Path
+) -> None:
     some = tmp_path / "logs"
     for job, _ in plans.experiments["table2"]:
         name = run_name(job.config)
         if job.config["split"] < 2 and job.config["model"]["name"] != "visual_only":
             (some / name).mkdir(parents=True)
             (some / name / "results.json").write_bytes((logs / name / "results.json").read_bytes())
-    (tmp_path / "out" / "figures").mkdir(parents=True)
+    shutil.copytree(full, tmp_path / "out")
     (tmp_path / "out" / "figures" / "overlap_notes.png").write_text("mine")
-    (tmp_path / "out" / "figures" / "ap_scatter.png").write_text("of a run that is gone")
     out = reported(plans, some, tmp_path / "out")
     text = (out / "report.md").read_text()
     assert "29 of 45 runs are missing" in text
@@ -200,18 +216,18 @@ def test_what_is_missing_is_said_with_its_command(plans: Plans, logs: Path, coll
     assert rows["CNN + kNN voting"]["splits"] == "2 of 5"
     assert {row["here"] for row in table(out, "claims")} == {"missing runs"}
     assert (out / "figures" / "overlap_notes.png").read_text() == "mine"
-    assert not (out / "figures" / "ap_scatter.png").exists()
-    # Arrays that were not copied are told of where they are needed; numbers stay.
+    assert not [*out.glob("figures/ap_scatter.*"), *out.glob("tables/per_label.*")]  # of runs that are gone
+    # A note names arrays that were not copied; numbers stay.
     visual = next(job for job, _ in plans.experiments["per_label"] if job.config["model"]["name"] == "visual_only")
     name = run_name(visual.config)
     (some / name).mkdir()
     (some / name / "results.json").write_bytes((logs / name / "results.json").read_bytes())
     text = (reported(plans, some, tmp_path / "out") / "report.md").read_text()
-    assert re.search(r"Left out: .*rows\.npy is missing; copy the whole folder", text)
+    assert re.search(r"Left out: .*rows\.npy is missing", text)
 
 
 def test_the_same_results_give_the_same_files(plans: Plans, logs: Path, tmp_path: Path) -> None:
-    """But for the page, which says when it was made."""
+    """Except the page, which has a date."""
     some = tmp_path / "logs"
     for job, _ in plans.experiments["vocabulary_overlap"]:
         name = run_name(job.config)
@@ -222,3 +238,41 @@ def test_the_same_results_give_the_same_files(plans: Plans, logs: Path, tmp_path
     assert Path("figures/vocabulary_overlap.pdf") in files
     for path in files - {Path("index.html")}:
         assert (first / path).read_bytes() == (second / path).read_bytes(), path
+
+
+EXPERIMENT = """# @package _global_
+# Mine: more images kept without a neighbourhood.
+hydra:
+  sweeper:
+    params: {model: "tag_only", split: "0,1"}
+"""
+SECTION = """from love_thy_neighbors.report.document import Note
+
+def mine(context):
+    return [Note(f"{len(context.matched.runs('mine').results)} runs of mine")], []
+
+SECTIONS = {"mine": ("My figure", "not in the paper", mine)}
+"""
+
+
+def test_an_experiment_costs_a_config_and_a_section(
+    collection: Path, logs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Without a section, the report shows its runs as a table."""
+    shutil.copytree(ROOT / "configs", tmp_path / "configs", symlinks=True)
+    folder = tmp_path / "configs" / "experiment"
+    (folder / "mine.yaml").write_text(EXPERIMENT)
+    (folder / "another.yaml").write_text(EXPERIMENT)
+    (tmp_path / "sections").mkdir()
+    (tmp_path / "sections" / "mine.py").write_text(SECTION)
+    monkeypatch.setattr(experiments, "FOLDER", folder)
+    monkeypatch.setattr(sections, "__path__", [*sections.__path__, str(tmp_path / "sections")])
+    assert experiments.experiment_names()[-2:] == ["another", "mine"]
+    with initialize_config_dir(str(tmp_path / "configs"), version_base="1.3"):
+        plans = Plans.of(settings_of(collection))
+    assert [job.config["split"] for job, _ in plans.experiments["mine"]] == [0, 1]
+    out = reported(plans, logs, tmp_path / "out")
+    text = (out / "report.md").read_text()
+    assert "## My figure\n\n*not in the paper*\n\n2 runs of mine" in text
+    (row,) = table(out, "another")
+    assert (row["setting"], row["splits"]) == ("model=tag_only", "2")

@@ -5,17 +5,16 @@ import html
 import io
 import re
 from html.parser import HTMLParser
-from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from PIL import Image
 
+from love_thy_neighbors.paper import Estimate
 from love_thy_neighbors.report.cells import is_number, text_of
 from love_thy_neighbors.report.document import Cell, Column, Gap, Row, Table, Verdict
-from love_thy_neighbors.report.estimates import Difference, Estimate
-from love_thy_neighbors.report.page import LARGEST_THUMBNAIL, cell_html, grouped, symbols, thumbnail
+from love_thy_neighbors.report.estimates import Difference
+from love_thy_neighbors.report.page import cell_html, grouped, symbols
 from love_thy_neighbors.report.tables_as_text import as_csv, as_latex, as_markdown, latex, markdown
 
 TABLE = Table(
@@ -128,13 +127,3 @@ def test_indices_are_set_low_and_verdicts_say_their_name() -> None:
         ("", 1),
         ("", 1),
     ]
-
-
-def test_thumbnails_are_embedded_only_if_they_are_small_webp_files(tmp_path: Path) -> None:
-    Image.new("RGB", (8, 8)).save(tmp_path / "0.webp")
-    (tmp_path / "1.webp").write_text("<svg onload='alert(1)'>")
-    (tmp_path / "2.webp").write_bytes((tmp_path / "0.webp").read_bytes() + bytes(LARGEST_THUMBNAIL))
-    uris = [thumbnail(tmp_path, row) for row in range(4)]
-    assert uris[0] is not None
-    assert uris[0].startswith("data:image/webp;base64,UklGR")
-    assert uris[1:] == [None, None, None]

@@ -1,1 +1,1 @@
-"""What the paper measures beside annotation: Table 1, and Figures 3 and 6."""
+"""The paper's measurements other than annotation: Table 1, and Figures 3 and 6."""

@@ -1,4 +1,4 @@
-"""How likely an image and its k-th nearest neighbour are to share a label (section 5.2, Figure 6)."""
+"""The probability that an image and its k-th nearest neighbour share a label (section 5.2, Figure 6)."""
 
 import numpy as np
 from scipy import sparse
@@ -14,7 +14,7 @@ def label_correlation(labels: sparse.csr_matrix, rows: np.ndarray, neighbors: np
     with the label has a k-th neighbour.
     """
     probability = np.full((neighbors.shape[1], labels.shape[1]), np.nan)
-    # One k at a time and sparse: dense, the labels of all neighbours at once would be n * K * L numbers.
+    # One k at a time: the dense labels of all neighbours would be n * K * L numbers.
     for k, column in enumerate(neighbors.T):
         there = column >= 0
         own = labels[rows[there]]
@@ -30,10 +30,10 @@ def coverage(neighbors: np.ndarray) -> np.ndarray:
 
 
 def chance(labels: sparse.csr_matrix, rows: np.ndarray) -> np.ndarray:
-    """The overall probability that one of ``rows`` [n] has a label, Figure 6's dashed lines: [L], fractions of 1."""
+    """The share of ``rows`` [n] that have each label, Figure 6's dashed lines: [L], fractions of 1."""
     return _count(labels[rows]) / len(rows)
 
 
 def _count(matrix: sparse.csr_matrix) -> np.ndarray:
-    """How many rows of a binary matrix [n, L] have each label: int64 [L]."""
+    """The number of rows of a binary matrix [n, L] with each label: int64 [L]."""
     return np.asarray(matrix.sum(axis=0, dtype=np.int64)).ravel()

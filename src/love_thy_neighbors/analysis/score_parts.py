@@ -1,4 +1,4 @@
-"""How much of a label's score is due to the image, and how much to its neighborhood (section 3.3, Figure 3)."""
+"""The parts of a label's score that come from the image and from its neighborhood (section 3.3, Figure 3)."""
 
 import torch
 from torch import Tensor, nn
@@ -9,22 +9,21 @@ from love_thy_neighbors.model import NeighborhoodModel, Pool
 
 @torch.no_grad()
 def score_parts(model: nn.Module, x: Tensor, z: Tensor, mask: Tensor, pool: Pool) -> tuple[Tensor, Tensor, Tensor]:
-    """The terms of the model's score, as it is in evaluation mode, in whatever mode ``model`` is in.
+    """The terms of the model's score without dropout, also if ``model`` is in training mode.
 
         f(x, z) = W_image v_x + W_neighborhood v_z + b_y,    W_y = [W_image | W_neighborhood]          (Eq. 6)
 
-    Where the neighborhood is empty its part is exactly 0. An average over neighborhoods (``pool``) divides likewise,
-    since W_y is linear.
+    The part of an empty neighborhood is exactly 0. ``pool`` may average over neighborhoods, because W_y is linear.
 
     Shapes: x [B, d], z [B, m, d], mask [B, m] boolean (True where there is a neighbour) -> image part [B, |Y|],
     neighborhood part [B, |Y|], bias [|Y|].
 
     Raises `UserError` for any other model than `NeighborhoodModel`.
     """
-    # A subclass may add terms of its own to Eq. 6, and then the parts would not add up to its score.
+    # A subclass may add terms to Eq. 6; then the parts would not add up to its score.
     if type(model) is not NeighborhoodModel:
         raise UserError(
-            f"model: a {type(model).__name__} does not score by an image part and a neighborhood part alone; "
+            f"model: the score of a {type(model).__name__} is not the sum of an image part and a neighborhood part; "
             "set model=neighborhood."
         )
     W_image, W_neighborhood = model.W_y.weight.chunk(2, dim=1)

@@ -1,4 +1,4 @@
-"""How many labels, tags, sets and groups a collection has, and how they are spread (Table 1)."""
+"""The number of labels, tags, sets and groups of a collection, and their distribution (Table 1)."""
 
 from typing import Any
 
@@ -9,25 +9,24 @@ from love_thy_neighbors.collection.loading import Collection
 
 
 def collection_statistics(collection: Collection, rows: np.ndarray) -> dict[str, Any]:
-    """Table 1 of any collection (section 4.1), ready for JSON.
+    """Table 1 of any collection (section 4.1), as a dict for JSON.
 
-    Returns ``{"images": n, "labels": {...}, <metadata type>: {...}, ...}``, with one entry for every metadata type that
-    the collection has. An entry is::
+    Returns ``{"images": n, "labels": {...}, <metadata type>: {...}, ...}``, with an entry for each metadata type of
+    the collection. An entry is::
 
         {"values": T, "images_per_value": {"mean": .., "median": ..}, "values_per_image": {"mean": .., "median": ..}}
 
-    T counts the values that at least one of ``rows`` carries; there is no limit on it, while the paper's 10,000 tags
-    are a chosen vocabulary. An image without a value counts as 0 in ``values_per_image``. Where there is nothing to
-    average (no value, or no image), mean and median are None.
+    T is the number of values that at least one of ``rows`` has, without the paper's limit of 10,000 tags. An image
+    without a value counts as 0 in ``values_per_image``. Mean and median are None without a value or an image.
 
-    Shapes: ``rows`` [n] distinct row numbers of the images that count.
+    Shapes: ``rows`` [n] distinct row numbers of the images to count.
     """
     matrices = {"labels": collection.labels, **collection.metadata}
     return {"images": len(rows), **{name: _spread(matrix[rows]) for name, matrix in matrices.items()}}
 
 
 def _spread(matrix: sparse.csr_matrix) -> dict[str, Any]:
-    """The entry of a binary matrix [n, T] without stored zeros."""
+    """The entry of a binary matrix [n, T] that stores no zeros."""
     images = np.bincount(matrix.indices, minlength=matrix.shape[1])
     images = images[images > 0]
     return {

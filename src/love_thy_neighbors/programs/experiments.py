@@ -1,18 +1,22 @@
-"""The jobs of a sweep: what ``train.py -m`` launches, and what the report looks for.
+"""The jobs of a sweep: ``train.py -m`` launches them, and the report looks for their results.
 
-An experiment, a file of configs/experiment, gives the values that its jobs take:
+An experiment is a file of configs/experiment. It gives the values of a sweep:
 
+    # @order 2                                          place in the report and in ``make paper``; else the last
     hydra.sweeper.params: {split: "0,1,2"}              every combination of these ...
-    hydra.sweeper.grids: [{m: "1,2"}, {M: "3,6"}]       ... with those of each of these grids, one grid after the other
+    hydra.sweeper.grids: [{m: "1,2"}, {M: "3,6"}]       ... with every combination of each grid, one grid after another
 
-Values given on the command line take the place of both.
+Values on the command line replace both. ``python -m love_thy_neighbors.programs.experiments`` prints the names.
 """
 
 import copy
+import math
+import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from itertools import product
+from pathlib import Path
 from typing import Any
 
 from hydra import compose
@@ -24,22 +28,11 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from love_thy_neighbors.errors import UserError
-from love_thy_neighbors.programs.start import job_name, plain
+from love_thy_neighbors.programs.start import ROOT, job_name, plain
 
 Choices = Mapping[str, Sequence[str]]
 
-EXPERIMENTS = (
-    "statistics",  # Table 1
-    "table2",
-    "per_label",  # Figure 5
-    "examples",  # Figure 4
-    "learned_weights",  # Figure 3
-    "neighbor_types",  # Table 3
-    "hyperparameters",  # Figure 7
-    "label_correlation",  # Figure 6
-    "vocabulary_overlap",  # Figure 8
-    "metadata_generalization",  # Table 4
-)
+FOLDER = ROOT / "configs" / "experiment"
 
 
 @dataclass(frozen=True)
@@ -52,21 +45,28 @@ class Job:
 
 @dataclass
 class Plan:
-    """What a sweep launches, in order, and the pairs (m, M), m > M, that it leaves out."""
+    """The jobs of a sweep, in order, and the pairs (m, M) with m > M that it leaves out."""
 
     jobs: list[Job] = field(default_factory=list)
-    impossible: dict[tuple[int, int], None] = field(default_factory=dict)  # a set that keeps its order
+    impossible: dict[tuple[int, int], None] = field(default_factory=dict)  # an ordered set
 
 
 def experiment_names() -> list[str]:
-    """The experiments of configs/experiment in the order in which the paper discusses their results."""
-    return list(EXPERIMENTS)
+    """The experiments of configs/experiment in the order of their ``# @order``, then those without one by name."""
+    return sorted(
+        (path.stem for path in FOLDER.glob("*.yaml")), key=lambda name: (_order(FOLDER / f"{name}.yaml"), name)
+    )
+
+
+def _order(path: Path) -> float:
+    found = re.search(r"^# @order (\d+)$", path.read_text(encoding="utf-8"), re.MULTILINE)
+    return int(found[1]) if found else math.inf
 
 
 def jobs(experiment: str, overrides: Sequence[str] = ()) -> list[Job]:
-    """What ``train.py -m experiment=EXPERIMENT *overrides`` launches, in order.
+    """The jobs of ``train.py -m experiment=EXPERIMENT *overrides``, in order.
 
-    Hydra has to be initialised with the folder configs, as inside a program or by ``hydra.initialize_config_dir``.
+    Hydra must be initialised with the folder configs, as in a program or by ``hydra.initialize_config_dir``.
     """
     chosen = f"experiment={experiment}"
     sweeper = compose("train", overrides=[chosen], return_hydra_config=True).hydra.sweeper
@@ -80,9 +80,9 @@ def plan(params: Mapping[str, str] | None, grids: Sequence[Mapping[str, str]] | 
 
 
 def select(candidates: Iterable[tuple[str, ...]], resolve: Callable[[tuple[str, ...]], dict[str, Any]]) -> Plan:
-    """Those of ``candidates`` that are possible, and each run once; ``resolve`` gives the config of one.
+    """The possible ones of ``candidates``, each run once; ``resolve`` returns the config of a candidate.
 
-    Two that name the same run ask for the same result, as two values of tau do of a model without neighbours.
+    Two candidates may name the same run: a model without neighbours does not depend on tau.
     """
     made, names = Plan(), set()
     for candidate in candidates:
@@ -102,9 +102,9 @@ def choices_of(
     overrides: Sequence[str],
     config_loader: ConfigLoader,
 ) -> list[Choices]:
-    """For each grid, the overrides that every key may take; those of the command line win over the experiment's.
+    """For each grid, the overrides of every key; ``overrides`` of the command line replace those of the experiment.
 
-    Keys stand in the order in which they vary, the last one fastest: grid, params, and what only ``overrides`` set.
+    The last key varies fastest. The order of keys: those of the grid, of ``params``, and the others of ``overrides``.
     """
     given = _parsed(overrides, config_loader)
     if len(given.get("experiment", ())) > 1:
@@ -118,7 +118,7 @@ def _assignments(values: Mapping[str, str]) -> list[str]:
 
 
 def _parsed(overrides: Sequence[str], config_loader: ConfigLoader) -> dict[str, list[str]]:
-    """The key of each override, with the override itself or, if it sweeps, one override for each of its values."""
+    """The overrides by key: one for each value of a sweep, else the override itself."""
     parsed = {}
     for override in OverridesParser.create(config_loader).parse_overrides(list(overrides)):
         key = override.get_key_element()
@@ -132,7 +132,7 @@ def _parsed(overrides: Sequence[str], config_loader: ConfigLoader) -> dict[str, 
 
 
 def combinations(choices: Sequence[Choices]) -> list[tuple[str, ...]]:
-    """Every choice of one value a key, as overrides: the union of the grids, in their order, none of them twice.
+    """Every combination of one override per key: the union of the grids, in their order, without duplicates.
 
     >>> combinations([{"m": ["m=1", "m=2"], "split": ["split=0", "split=1"]}, {"m": ["m=2"], "split": ["split=0"]}])
     [('m=1', 'split=0'), ('m=1', 'split=1'), ('m=2', 'split=0'), ('m=2', 'split=1')]
@@ -142,8 +142,10 @@ def combinations(choices: Sequence[Choices]) -> list[tuple[str, ...]]:
 
 
 class Composer:
-    """The resolved configs of many jobs. Composing takes Hydra a fifth of a second, so that it is done once for all
-    jobs that differ in plain values alone; these are put in afterwards, as Hydra itself does.
+    """Resolves the configs of many jobs.
+
+    Hydra takes a fifth of a second to compose a config. Jobs that differ in plain values alone share one composed
+    config, and their values are set in it afterwards, as Hydra does.
     """
 
     def __init__(self, config_loader: ConfigLoader) -> None:
@@ -152,7 +154,7 @@ class Composer:
         self.composed: dict[tuple[str, ...], DictConfig] = {}
 
     def __call__(self, overrides: Sequence[str]) -> dict[str, Any]:
-        """What ``train.py *overrides`` runs with."""
+        """The config of ``train.py *overrides``."""
         parsed = self.parser.parse_overrides(list(overrides))
         values = [override for override in parsed if self._is_value(override)]
         key = tuple(override.input_line or "" for override in parsed if override not in values)
@@ -162,7 +164,7 @@ class Composer:
         try:
             for override in values:
                 OmegaConf.update(config, override.key_or_group, override.value())
-        except OmegaConfBaseException:  # Hydra says better what is wrong
+        except OmegaConfBaseException:  # Hydra has the better message
             compose("train", overrides=list(overrides))
             raise
         return plain(config)
@@ -170,3 +172,7 @@ class Composer:
     def _is_value(self, override: Override) -> bool:
         change = override.type == OverrideType.CHANGE and override.package is None
         return change and not self.is_group(override.key_or_group)
+
+
+if __name__ == "__main__":
+    print("\n".join(experiment_names()))

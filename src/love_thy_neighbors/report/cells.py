@@ -1,15 +1,16 @@
-"""A table's cells as plain text; the writers of each format escape it."""
+"""A table's cells as plain text."""
 
 import re
 
+from love_thy_neighbors.paper import Estimate
 from love_thy_neighbors.report.document import Cell, Table
-from love_thy_neighbors.report.estimates import Difference, Estimate
+from love_thy_neighbors.report.estimates import Difference
 
 MINUS, PLUS_MINUS = "\N{MINUS SIGN}", "\N{PLUS-MINUS SIGN}"
 
 
 def text_of(cell: Cell, digits: int = 2) -> str:
-    """A cell as a person reads it.
+    """A cell as text.
 
     >>> text_of(Estimate(52.78, 0.34, 5))
     '52.78 ± 0.34'
@@ -21,20 +22,20 @@ def text_of(cell: Cell, digits: int = 2) -> str:
         return f"{_number(cell.mean, digits)}{deviation}"
     if isinstance(cell, Difference):
         if cell.low is None or cell.high is None:
-            return f"{signed(cell.mean, digits)} [n/a]"
-        return f"{signed(cell.mean, digits)} [{signed(cell.low, digits)}, {signed(cell.high, digits)}]"
+            return f"{_signed(cell.mean, digits)} [n/a]"
+        return f"{_signed(cell.mean, digits)} [{_signed(cell.low, digits)}, {_signed(cell.high, digits)}]"
     if isinstance(cell, str):
         return str(cell)
     return f"{cell:,}" if isinstance(cell, int) else _number(cell, digits)
 
 
 def is_number(cell: Cell) -> bool:
-    """Whether a cell stands flush right: a number, or a pair of them ('3 of 5', '2.4 / 2')."""
+    """Whether a cell is a number, or a pair of them ('3 of 5', '2.4 / 2')."""
     return not isinstance(cell, str) or re.fullmatch(r"[\d.,]+( (/|of) [\d.,]+)?", cell) is not None
 
 
 def is_number_column(table: Table, place: int) -> bool:
-    """Whether a column stands flush right: any of its cells is a number."""
+    """Whether a column is aligned to the right: it is not the first, and has a number."""
     return place > 0 and any(is_number(row.cells[place]) for row in table.rows)
 
 
@@ -42,6 +43,5 @@ def _number(value: float, digits: int) -> str:
     return f"{value:,.{digits}f}".replace("-", MINUS)
 
 
-def signed(value: float, digits: int) -> str:
-    """A number with its sign, minus as it is printed."""
+def _signed(value: float, digits: int) -> str:
     return f"{value:+.{digits}f}".replace("-", MINUS)

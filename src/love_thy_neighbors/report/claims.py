@@ -1,4 +1,4 @@
-"""The orderings that the paper claims, and those beyond it, each with what the runs say."""
+"""The orderings that the paper claims, and some beyond it, each with a verdict from the runs."""
 
 from collections import Counter
 from collections.abc import Callable
@@ -16,17 +16,17 @@ from love_thy_neighbors.report.matching import Runs
 from love_thy_neighbors.report.sections.annotation import MODELS, NAMES, TYPES
 from love_thy_neighbors.report.sections.correlation import curves
 from love_thy_neighbors.report.sections.curves import overlaps, varied
-from love_thy_neighbors.report.sections.labels import mean_over_splits, per_label_precision
+from love_thy_neighbors.report.sections.per_label import mean_over_splits, per_label_precision
 from love_thy_neighbors.report.verdicts import Measured, above_zero, all_of, no_change
 
-FEW = 0.05  # share of labels that may lose where the paper says that few do (3 of 81 are 0.037)
+FEW = 0.05  # largest share of labels without a gain; the paper has 3 of 81 (0.037) and says "few"
 CHANCE = "by chance"
 BASELINES = ("visual_only", "knn_voting", "neighbor_voting", "tag_only")
 
 
 @dataclass(frozen=True)
 class Claim:
-    """A claim, its place in the paper (empty: beyond it), the verdict, and the numbers that it rests on."""
+    """A claim, its place in the paper (empty: beyond it), the verdict, and the numbers behind it."""
 
     text: str
     source: str
@@ -36,20 +36,17 @@ class Claim:
 
 
 def claims(context: Context) -> list[Block]:
-    """All claims as a table, and how it is to be read."""
+    """All claims as a table, with an explanation."""
     found = [claim for group in GROUPS for claim in group(context)]
     rows = tuple(
         Row((claim.text, claim.source or "beyond", claim.verdict, claim.numbers, claim.above), not claim.source)
         for claim in found
     )
-    columns = (
-        Column("claim"),
-        Column("in the paper"),
-        Column("here"),
-        Column("difference [95 %]"),
-        Column("splits above zero"),
-    )
-    return [Note(HOW), Table("claims", "What the paper claims, and what these runs say.", columns, rows)]
+    titles = ("claim", "in the paper", "here", "difference [95 %]", "splits above zero")
+    return [
+        Note(HOW),
+        Table("claims", "The paper's claims, and the verdict of these runs.", tuple(map(Column, titles)), rows),
+    ]
 
 
 HOW = (
@@ -57,8 +54,8 @@ HOW = (
     f"{100 * CONFIDENCE:.0f} % interval is that of the corrected resampled t-test (Nadeau and Bengio, 2003), because "
     "the training and test images of random splits overlap: variance of the mean = (1/n + n_test/n_train) s². "
     "Confirmed: mean above zero, and the interval leaves zero out. Leaning: mean above zero, but the interval "
-    "includes zero. A claim of several differences has the verdict of its weakest. Intervals are not corrected for "
-    "how many there are."
+    "includes zero. A claim about several differences has the verdict of the weakest. Intervals are not corrected for "
+    "multiple comparisons."
 )
 
 
@@ -80,7 +77,7 @@ def _above(difference: Measured) -> str:
 
 
 def _every(text: str, source: str, parts: dict[str, tuple[Runs, Runs]]) -> Claim:
-    """A claim that each pair of runs bears out; those that do not are listed."""
+    """A claim about several pairs of runs; lists the pairs that do not confirm it."""
     differences = {name: ours.minus(theirs) for name, (ours, theirs) in parts.items()}
     verdicts = {name: above_zero(differences[name], _complete(*pair)) for name, pair in parts.items()}
     counts = Counter(verdicts.values())
@@ -124,7 +121,7 @@ def _labels(context: Context) -> list[Claim]:
     runs = context.matched.runs("per_label")
     try:
         found = per_label_precision(context)
-    except UserError:  # the section on labels says what is wrong
+    except UserError:  # the section per_label shows the reason
         found = None
     if found is None:
         return [Claim(text, "Figure 5", Verdict.MISSING, Gap.MISSING)]
@@ -160,13 +157,13 @@ def _hyperparameters(context: Context) -> list[Claim]:
 def _correlations(context: Context) -> list[Claim]:
     runs = context.matched.runs("label_correlation")
     mean = {kind: mean_over_splits(values.T) for kind, values in curves(runs.results, "mean").items()}
-    mean[CHANCE] = np.array([result.content["label_correlation"]["chance"] for result in runs.results], dtype=float)
+    mean[CHANCE] = np.array([result.body["chance"] for result in runs.results], dtype=float)
     pairs = (("tags", "groups"), ("groups", "sets"), *((kind, CHANCE) for kind in TYPES))
     return [_correlation(runs, mean, *pair) for pair in pairs]
 
 
 def _correlation(runs: Runs, mean: dict[str, np.ndarray], ours: str, theirs: str) -> Claim:
-    """Difference of the mean probability over the neighbours shown, in percentage points."""
+    """The difference of the mean probability over all ranks, in percentage points."""
     text = f"Labels agree more among neighbours by {ours} than {'' if theirs == CHANCE else 'by '}{theirs}"
     values = [mean.get(kind, np.array([])) for kind in (ours, theirs)]
     if not all(len(one) and np.isfinite(one).all() for one in values):

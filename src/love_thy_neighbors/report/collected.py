@@ -1,7 +1,7 @@
-"""Every ``results.json`` of this project below some folders; all other files of that name are told of and left out."""
+"""Reads every ``results.json`` below some folders. Names and leaves out the files that train.py did not write."""
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from math import isfinite
 from pathlib import Path
@@ -17,32 +17,23 @@ Stamp = dict[Path, tuple[int, int]]  # modification time in nanoseconds and size
 
 @dataclass(frozen=True)
 class Result:
-    """The checked content of one run's ``results.json``."""
+    """One run. ``figures``: test metrics in percent. ``body``: the numbers of statistics or label_correlation."""
 
     folder: Path
     changed: int  # modification time in nanoseconds
-    content: dict[str, Any]
-
-    @property
-    def config(self) -> dict[str, Any]:
-        return dict(self.content["config"])
-
-    @property
-    def measure(self) -> str:
-        return str(self.content["measure"])
-
-    @property
-    def split(self) -> int | None:
-        split = self.content["split"]
-        return None if split is None else int(split)
-
-    def figure(self, metric: str) -> float:
-        """A test figure in percent."""
-        return float(self.content["test"][metric])
+    measure: str
+    collection: str
+    model: str | None
+    split: int | None
+    config: dict[str, Any]
+    versions: dict[str, str]
+    seconds: float
+    figures: dict[str, float]
+    body: dict[str, Any]
 
 
 def stamp(folders: Sequence[Path]) -> Stamp:
-    """Which results are there, and when each was last changed; raises `UserError` for a folder that is not there."""
+    """The results below ``folders`` and when each last changed. Raises `UserError` for a missing folder."""
     found: Stamp = {}
     for folder in folders:
         if not folder.is_dir():
@@ -50,123 +41,77 @@ def stamp(folders: Sequence[Path]) -> Stamp:
         for path in folder.rglob(RESULTS):
             try:
                 status = path.stat()
-            except OSError:  # gone meanwhile: a job that is done again removes its old results first
+            except OSError:  # a repeated job has just removed its old results
                 continue
             found[path.resolve()] = (status.st_mtime_ns, status.st_size)
     return dict(sorted(found.items()))
 
 
 def collect(found: Stamp) -> tuple[list[Result], list[str]]:
-    """The results in the order of their paths, and a sentence for every file that is none."""
-    results, told = [], []
+    """The results in the order of their paths, and a message for every file that is left out."""
+    results, messages = [], []
     for path, (changed, size) in found.items():
         try:
             if size > MAX_BYTES:
                 raise ValueError(f"{size} bytes are too many for a result")
-            content = json.loads(path.read_text(encoding="utf-8"), parse_constant=_refuse_constant)
-            check(content)
-        except (OSError, ValueError, RecursionError) as error:
-            reason = "not whole JSON" if isinstance(error, json.JSONDecodeError) else str(error) or "nested too deeply"
-            told.append(f"{path}: {reason}, so it is left out.")
-            continue
-        results.append(Result(path.parent, changed, content))
-    return results, told
+            results.append(_result(path.parent, changed, json.loads(path.read_text(encoding="utf-8"))))
+        except json.JSONDecodeError:
+            messages.append(f"{path}: not whole JSON, so it is left out.")
+        except KeyError as error:
+            messages.append(f"{path}: not a result of train.py, key {error} is missing; it is left out.")
+        except (OSError, ValueError, TypeError, AttributeError, RecursionError) as error:
+            messages.append(f"{path}: not a result of train.py ({error}); it is left out.")
+    return results, messages
 
 
-def _refuse_constant(name: str) -> Any:
-    raise ValueError(f"holds {name}, which is not a number")
-
-
-def check(content: Any) -> None:
-    """Raise ValueError, with what is wrong, unless ``content`` is a result as `results.write_results` writes it."""
-    if not isinstance(content, dict) or "measure" not in content:
-        raise ValueError("not a result of train.py")
-    for key, (kind, demand) in _HEAD.items():
-        if key not in content:
-            raise ValueError(f"key '{key}' is missing")
-        if not demand(content[key]):
-            raise ValueError(f"key '{key}' must be {kind}")
-    if content["measure"] not in _BODY:
-        raise ValueError(f"measure '{content['measure']}' is unknown")
-    for parts in _BODY[content["measure"]]:
-        _check_body(content, *parts)
-
-
-def _is_whole(value: Any) -> bool:
-    return value is None or type(value) is int
-
-
-def _is_text(value: Any) -> bool:
-    return isinstance(value, str)
-
-
-def _is_config(value: Any) -> bool:
-    return (
-        isinstance(value, dict) and isinstance(value.get("data"), dict) and _is_text(value["data"].get("fingerprint"))
+def _result(folder: Path, changed: int, content: Any) -> Result:
+    """Raises KeyError, TypeError, AttributeError or ValueError for other content than that of `write_results`."""
+    measure, config, split = content["measure"], content["config"], content["split"]
+    hash((config["data"]["fingerprint"], split))  # both serve as keys
+    if config.get("measure", measure) != measure:
+        raise ValueError(f"key 'measure' is '{measure}', but config has '{config['measure']}'")
+    body = {}
+    if measure == "statistics":
+        body = {kind: value if kind == "images" else _count(value) for kind, value in content[measure].items()}
+    elif measure == "label_correlation":
+        body = _curves(content[measure])
+    elif measure not in ("annotation", "score_parts"):
+        raise ValueError(f"measure '{measure}' is unknown")
+    return Result(
+        folder=folder,
+        changed=changed,
+        measure=measure,
+        collection=str(content["collection"]),
+        model=content["model"],
+        split=None if split is None else split + 0,
+        config=dict(config),
+        versions={str(name): str(version) for name, version in content["versions"].items()},
+        seconds=_number(content["wall_time_s"]),
+        figures={} if body else {metric: _number(content["test"][metric], f"test.{metric}") for metric in METRICS},
+        body=body,
     )
 
 
-def _is_number(value: Any) -> bool:
-    return type(value) in (int, float) and isfinite(value)
+def _number(value: Any, key: str = "value") -> float:
+    if type(value) not in (int, float) or not isfinite(value):
+        raise ValueError(f"key '{key}' must be a number")
+    return float(value)
 
 
-def _is_versions(value: Any) -> bool:
-    return isinstance(value, dict) and all(map(_is_text, value.values()))
+def _count(count: Any) -> dict[str, Any]:
+    """Table 1's numbers for a type of metadata, with None where there is nothing to average."""
+    averages = ("images_per_value", "values_per_image")
+    spreads = {name: {key: _or_none(count[name][key]) for key in ("mean", "median")} for name in averages}
+    return {"values": int(_number(count["values"])), **spreads}
 
 
-def _is_numbers(value: Any) -> bool:
-    return isinstance(value, list) and all(one is None or _is_number(one) for one in value)
+def _curves(body: Any) -> dict[str, Any]:
+    """Figure 6's curves, fractions [K] by type of metadata; all are of one length."""
+    curves = {part: {kind: [*map(_or_none, one)] for kind, one in body[part].items()} for part in ("mean", "coverage")}
+    if len(lengths := {len(one) for part in curves.values() for one in part.values()}) != 1 or 0 in lengths:
+        raise ValueError("the curves of label_correlation differ in length, or are empty")
+    return {**curves, "chance": _number(body["chance"]), "types": [*map(str, body.get("types", curves["mean"]))]}
 
 
-def _check_body(
-    content: dict[str, Any], part: str, keys: Sequence[str], kind: str, demand: Callable[[Any], bool]
-) -> None:
-    body = content.get(part)
-    if not isinstance(body, dict):
-        raise ValueError(f"key '{part}' is missing")
-    for key in keys:
-        if not demand(body.get(key)):
-            raise ValueError(f"key '{part}.{key}' must be {kind}")
-
-
-def _is_mean_and_median(value: Any) -> bool:
-    return isinstance(value, dict) and all(value[key] is None or _is_number(value[key]) for key in ("mean", "median"))
-
-
-def _is_count(value: Any) -> bool:
-    try:
-        spread = all(_is_mean_and_median(value[key]) for key in ("images_per_value", "values_per_image"))
-        return spread and type(value["values"]) is int
-    except (KeyError, TypeError):
-        return False
-
-
-def _is_curves(value: Any) -> bool:
-    return (
-        isinstance(value, dict)
-        and all(map(_is_numbers, value.values()))
-        and len({len(numbers) for numbers in value.values()} | {0}) == 2  # all of one length, and not empty
-    )
-
-
-_HEAD: dict[str, tuple[str, Callable[[Any], bool]]] = {
-    "measure": ("text", _is_text),
-    "collection": ("text", _is_text),
-    "collection_dir": ("text", _is_text),
-    "model": ("text or null", lambda value: value is None or _is_text(value)),
-    "split": ("a whole number or null", _is_whole),
-    "seed": ("a whole number or null", _is_whole),
-    "config": ("the run's settings", _is_config),
-    "wall_time_s": ("a number", _is_number),
-    "versions": ("package names and versions", _is_versions),
-}
-_TEST = ("test", METRICS, "a number", _is_number)
-_BODY: dict[str, tuple[tuple[str, Sequence[str], str, Callable[[Any], bool]], ...]] = {
-    "annotation": (_TEST,),
-    "score_parts": (_TEST, ("score_parts", ("largest_error",), "a number", _is_number)),
-    "statistics": (("statistics", ("labels",), "counts", _is_count),),
-    "label_correlation": (
-        ("label_correlation", ("mean", "coverage"), "lists of numbers", _is_curves),
-        ("label_correlation", ("chance",), "a number", _is_number),
-    ),
-}
+def _or_none(value: Any) -> float | None:
+    return None if value is None else _number(value)

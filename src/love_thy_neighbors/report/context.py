@@ -1,4 +1,4 @@
-"""What the sections of a report share: the matched runs, the collection, and the arrays beside a run's results."""
+"""What all sections use: the matched runs, the collection, and the arrays in a run's folder."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -11,14 +11,16 @@ import yaml
 
 from love_thy_neighbors.collection.loading import Collection, load_collection, open_npy
 from love_thy_neighbors.errors import UserError
+from love_thy_neighbors.paper import Estimate
 from love_thy_neighbors.report.collected import Result
-from love_thy_neighbors.report.document import Block, Note, Origin
+from love_thy_neighbors.report.document import Block, Gap, Note, Origin
+from love_thy_neighbors.report.estimates import estimate_of
 from love_thy_neighbors.report.matching import Config, Matched, Runs, has_model
 
 
 @dataclass(frozen=True)
 class Context:
-    """The runs of every experiment, and the folder of the collection that they are expected to have used."""
+    """The runs of every experiment, and the folder of their collection."""
 
     matched: Matched
     folder: Path
@@ -33,11 +35,11 @@ class Context:
         return self.model("visual_only")
 
     def neighbors_by(self, kind: str) -> Runs:
-        """Table 3's runs whose neighbours are found by one type of metadata."""
+        """Table 3's runs with neighbours by one type of metadata."""
         return self.matched.runs("neighbor_types", lambda config: config["metadata"]["type"] == kind)
 
     def generalized(self, train: str, *tests: str) -> Runs:
-        """Table 4's runs with one type of metadata in training and one of some at test time."""
+        """Table 4's runs with the type ``train`` in training and one of ``tests`` at test time."""
         return self.matched.runs(
             "metadata_generalization",
             lambda config: config["metadata"]["type"] == train and config["test_metadata"]["type"] in tests,
@@ -45,14 +47,14 @@ class Context:
 
     @cached_property
     def collection(self) -> Collection:
-        """The collection, loaded when the first figure needs it; raises `UserError` if it cannot be."""
+        """The collection, loaded at the first use. Raises `UserError` if it cannot be read."""
         return load_collection(self.folder)
 
 
 def array_of(result: Result, name: str, *shape: int | None, finite: bool = True) -> np.ndarray:
-    """An array beside a run's results, of the given shape (None: any length), without NaN and infinity if ``finite``.
+    """An array of a run's folder with the given shape (None: any length); ``finite``: without NaN and infinity.
 
-    Raises `UserError` if it is missing, damaged, of another shape, or not of numbers.
+    Raises `UserError` for an array that is missing, damaged, of another shape, or without numbers.
     """
     path = result.folder / f"{name}.npy"
     if not path.is_file():
@@ -68,48 +70,53 @@ def array_of(result: Result, name: str, *shape: int | None, finite: bool = True)
 
 
 def rows_of(result: Result, collection: Collection) -> np.ndarray:
-    """Row numbers [N_test] of a run's test images; raises `UserError` if the collection has no such rows."""
+    """Row numbers [N_test] of a run's test images. Raises `UserError` for rows outside the collection."""
     rows = array_of(result, "rows", None)
     if rows.dtype.kind not in "iu" or not len(rows) or rows.min() < 0 or rows.max() >= len(collection):
-        raise UserError(
-            f"{result.folder / 'rows.npy'}: not rows of the collection's {len(collection)}; do the job again."
-        )
+        place = result.folder / "rows.npy"
+        raise UserError(f"{place}: not row numbers of a collection of {len(collection)} images; do the job again.")
     return rows
 
 
 def scores_of(result: Result, collection: Collection) -> tuple[np.ndarray, np.ndarray]:
-    """Row numbers [N_test] and finite label scores [N_test, L] of a run's test images, else `UserError`."""
+    """Row numbers [N_test] and label scores [N_test, L] of a run's test images. Raises `UserError` like `array_of`."""
     rows = rows_of(result, collection)
     return rows, array_of(result, "scores", len(rows), len(collection.label_names))
 
 
-def attempted(make: Callable[[], Sequence[Block]]) -> list[Block]:
-    """Blocks made from files beside the results; a note that says why, where such a file cannot be used."""
+def percent(fractions: np.ndarray, absent: Gap = Gap.NONE) -> Estimate | Gap:
+    """The estimate in percent from one fraction per split, without NaN; ``absent`` if none is left."""
+    known = [100 * float(value) for value in fractions if np.isfinite(value)]
+    return estimate_of(known) if known else absent
+
+
+def or_note(blocks: Callable[[], Sequence[Block]]) -> list[Block]:
+    """The blocks, or a note with the reason if a file that they need cannot be used."""
     try:
-        return list(make())
+        return list(blocks())
     except UserError as error:
         return [Note(f"Left out: {error}")]
 
 
 def origin(title: str, runs: Runs) -> list[Origin]:
-    """Where a row's numbers come from, if any of its runs has finished."""
+    """Settings, versions and folders of a row's runs; empty if none has finished."""
     results = runs.results
     if not results:
         return []
-    versions = {", ".join(f"{name} {number}" for name, number in r.content["versions"].items()) for r in results}
+    versions = {", ".join(f"{name} {number}" for name, number in r.versions.items()) for r in results}
     return [
         Origin(
             title,
             _yaml(results[0].config, results),
             tuple(sorted(versions)),
-            sum(float(result.content["wall_time_s"]) for result in results),
-            tuple(result.folder.name for result in results),  # not their place, which differs on every machine
+            sum(result.seconds for result in results),
+            tuple(result.folder.name for result in results),  # no paths, which differ between machines
         )
     ]
 
 
 def _yaml(config: Config, results: Sequence[Result]) -> str:
-    """The resolved config of some runs that differ in their split alone."""
+    """The resolved config of runs that differ in their split alone."""
     shared: dict[str, Any] = dict(config)
     if "split" in shared:
         shared["split"] = sorted({result.split for result in results if result.split is not None})

@@ -1,20 +1,17 @@
-"""What a report is made of, before it is written as a page, as Markdown, as CSV and as LaTeX.
-
-Every string here is plain text; each writer escapes it for its own format.
-"""
+"""The parts of a report. Every string is plain text; the writers of HTML, Markdown, CSV and LaTeX escape it."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any
 
 from matplotlib.figure import Figure as Drawing
 
-from love_thy_neighbors.report.estimates import Difference, Estimate
+from love_thy_neighbors.paper import Estimate
+from love_thy_neighbors.report.estimates import Difference
 
 
 class Verdict(StrEnum):
-    """What the runs say about a claim."""
+    """The verdict on a claim."""
 
     CONFIRMED = "confirmed"
     LEANING = "leaning"
@@ -27,8 +24,8 @@ class Verdict(StrEnum):
 class Gap(StrEnum):
     """Why a cell holds no number."""
 
-    MISSING = "missing"  # a run that has not finished
-    NONE = "–"  # the paper reports none, or the question makes no sense here
+    MISSING = "missing"  # the run has not finished
+    NONE = "–"  # the paper has no number, or none is possible
 
 
 Cell = str | int | float | Estimate | Difference | Verdict | Gap
@@ -36,7 +33,7 @@ Cell = str | int | float | Estimate | Difference | Verdict | Gap
 
 @dataclass(frozen=True)
 class Column:
-    """A column; columns of one ``group`` side by side share a heading. ``paper`` marks published numbers."""
+    """A column; adjacent columns of one ``group`` share a heading. ``paper`` marks published numbers."""
 
     title: str
     group: str = ""
@@ -44,13 +41,13 @@ class Column:
 
     @property
     def flat(self) -> str:
-        """Title for formats without a second heading row."""
+        """The title in formats with a single heading row."""
         return f"{self.group}, {self.title}" if self.group else self.title
 
 
 @dataclass(frozen=True)
 class Row:
-    """A row, whose first cell is its heading. ``beyond`` marks what is not in the paper."""
+    """A row with its heading in the first cell. ``beyond``: not in the paper."""
 
     cells: tuple[Cell, ...]
     beyond: bool = False
@@ -58,7 +55,7 @@ class Row:
 
 @dataclass(frozen=True)
 class Table:
-    """A table; ``name`` is its file name without an ending. ``folded``: long, so the page shows it on request."""
+    """A table; ``name`` is its file name without an ending. ``folded``: too long to be shown unasked."""
 
     name: str
     caption: str
@@ -70,16 +67,12 @@ class Table:
 
 @dataclass(frozen=True)
 class Figure:
-    """A figure; ``draw`` makes it for a theme of `themes`.
-
-    On the page ``cards``, groups of `galleries`' cards with their titles, take its place.
-    """
+    """A figure; ``name`` is its file name without an ending, ``alt`` describes it to those who cannot see it."""
 
     name: str
     caption: str
-    alt: str
-    draw: Callable[[Any], Drawing]
-    cards: tuple[tuple[str, tuple[Any, ...]], ...] = ()
+    draw: Callable[[], Drawing]
+    alt: str = "Plot; the table of this section gives the numbers."
 
 
 @dataclass(frozen=True)
@@ -94,7 +87,7 @@ Block = Table | Figure | Note
 
 @dataclass(frozen=True)
 class MissingRuns:
-    """Which runs of an experiment are not there, and the command that makes them."""
+    """The missing runs of an experiment, and the command that makes them."""
 
     found: int
     planned: int
@@ -104,7 +97,7 @@ class MissingRuns:
 
 @dataclass(frozen=True)
 class Origin:
-    """Where a row's numbers come from: resolved config (YAML), versions, wall time in seconds, names of run folders."""
+    """The source of a row's numbers: resolved config (YAML), versions, wall time in seconds, names of run folders."""
 
     title: str
     config: str
@@ -127,13 +120,13 @@ class Section:
 
 @dataclass(frozen=True)
 class Report:
-    """The whole, from ``results`` files; ``told`` are sentences about those that were left out or are not used."""
+    """The whole report on a number of ``results``; ``messages`` name those that it does not use."""
 
     collection: str
     warning: str
     results: int
     sections: tuple[Section, ...]
-    told: tuple[str, ...]
+    messages: tuple[str, ...]
 
     def figures(self) -> list[Figure]:
         """Every figure, in order."""

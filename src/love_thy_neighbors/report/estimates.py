@@ -1,4 +1,4 @@
-"""Means over splits, and paired differences with an interval that knows that random splits overlap."""
+"""Means over splits, and paired differences with a confidence interval that allows for overlapping splits."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -7,30 +7,16 @@ from statistics import mean, stdev
 
 from scipy.stats import t
 
+from love_thy_neighbors.paper import Estimate
+
 CONFIDENCE = 0.95
 
 
 @dataclass(frozen=True)
-class Estimate:
-    """Mean and sample standard deviation (divisor n - 1; None for one value) of n values."""
-
-    mean: float
-    std: float | None
-    n: int
-
-    @classmethod
-    def of(cls, values: Sequence[float]) -> "Estimate":
-        """The estimate from one value a split. Raises ValueError without a value."""
-        if not values:
-            raise ValueError("an estimate needs a value")
-        return cls(mean(values), stdev(values) if len(values) > 1 else None, len(values))
-
-
-@dataclass(frozen=True)
 class Difference:
-    """Mean paired difference over n splits with its 95 % interval, and on how many splits it is above zero.
+    """Mean paired difference over n splits, its 95 % interval, and the number of splits where it is above zero.
 
-    ``low`` and ``high`` are None for one split, which gives no interval.
+    One split has no interval: ``low`` and ``high`` are None.
     """
 
     mean: float
@@ -40,10 +26,15 @@ class Difference:
     above: int
 
 
+def estimate_of(values: Sequence[float]) -> Estimate:
+    """The estimate from one value per split. Raises `statistics.StatisticsError` (a ValueError) without a value."""
+    return Estimate(mean(values), stdev(values) if len(values) > 1 else None, len(values))
+
+
 def paired_difference(
     ours: Mapping[int, float], theirs: Mapping[int, float], test_per_train: float
 ) -> Difference | None:
-    """The difference ``ours - theirs`` over the splits that both have, or None if they share none.
+    """The difference ``ours - theirs`` over the splits that both have; None without a common split.
 
     Corrected resampled t-test (Nadeau and Bengio, Inference for the Generalization Error, 2003): the training and test
     sets of random splits overlap, so the differences d_i are not independent, and s^2 / n is too small a variance. With
@@ -53,7 +44,7 @@ def paired_difference(
     the interval is mean +- t * sqrt(variance).
 
     Args:
-        ours, theirs: a figure for each split number.
+        ours, theirs: a value for each split number.
         test_per_train: n_test / n_train, test images for each training image.
     """
     splits = sorted(ours.keys() & theirs.keys())

@@ -1,4 +1,4 @@
-"""Which result answers which job of the paper's experiments."""
+"""Finds the result of every job of the experiments."""
 
 import json
 import shlex
@@ -8,22 +8,24 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from love_thy_neighbors.paper import Estimate
 from love_thy_neighbors.programs.experiments import Job
 from love_thy_neighbors.report.collected import Result
 from love_thy_neighbors.report.document import Cell, Gap, MissingRuns
-from love_thy_neighbors.report.estimates import Difference, Estimate, paired_difference
+from love_thy_neighbors.report.estimates import Difference, estimate_of, paired_difference
 from love_thy_neighbors.runs.identity import identity
 from love_thy_neighbors.runs.settings import settings_of
 
 Config = dict[str, Any]
+DEFAULT_DATA = "data=openclipart"
+DIFFERENCE = "mAP_L, difference to visual-only [95 %]"
 
 
 @dataclass(frozen=True)
 class Planned:
-    """A job of an experiment, the config that its result must have, and the result, if it has finished."""
+    """A job of an experiment, and its result if it has finished."""
 
     job: Job
-    expected: Config
     result: Result | None
 
     @property
@@ -33,7 +35,7 @@ class Planned:
 
 @dataclass(frozen=True)
 class Runs:
-    """Some jobs of an experiment. A figure of a split is the mean over its seeds, if there are several."""
+    """Some jobs of an experiment. The value of a split is the mean over its seeds."""
 
     planned: tuple[Planned, ...]
 
@@ -50,17 +52,19 @@ class Runs:
         return bool(self.planned) and len(self.results) == len(self.planned)
 
     def values(self, metric: str) -> dict[int, float]:
-        """A test figure for each split that has a finished run."""
-        figures: dict[int, list[float]] = defaultdict(list)
+        """A test metric in percent for each split that has a finished run."""
+        values: dict[int, list[float]] = defaultdict(list)
         for one in self.planned:
             if one.result is not None:
-                figures[one.config["split"]].append(one.result.figure(metric))
-        return {split: sum(values) / len(values) for split, values in sorted(figures.items())}
+                values[one.config["split"]].append(one.result.figures[metric])
+        return {split: sum(found) / len(found) for split, found in sorted(values.items())}
 
     def estimate(self, metric: str) -> Estimate | Gap:
-        """Mean and deviation over splits of a test figure."""
-        values = self.values(metric)
-        return Estimate.of(list(values.values())) if values else self._gap
+        """Mean and standard deviation of a test metric over splits."""
+        if not self.planned:
+            return Gap.NONE
+        values = list(self.values(metric).values())
+        return estimate_of(values) if values else Gap.MISSING
 
     def minus(self, other: "Runs", metric: str = "mAP_L") -> Difference | Gap:
         """The paired difference to other runs on the same splits."""
@@ -71,12 +75,8 @@ class Runs:
         return Gap.MISSING if difference is None else difference
 
     @property
-    def _gap(self) -> Gap:
-        return Gap.MISSING if self.planned else Gap.NONE  # nobody asked for them
-
-    @property
     def splits(self) -> Cell:
-        """How many splits have finished, of how many if some have not."""
+        """The number of finished splits, with the number of all splits if some are missing."""
         planned = {one.config["split"] for one in self.planned}
         unfinished = {one.config["split"] for one in self.planned if one.result is None}
         if not planned:
@@ -87,27 +87,27 @@ class Runs:
 
 @dataclass(frozen=True)
 class Matched:
-    """Every experiment's jobs with their results, and what is left over.
+    """Every experiment's jobs with their results; ``others`` are the results of no experiment.
 
-    ``others`` are the results of no experiment, ``told`` sentences on those which could be mistaken for one's.
+    ``messages`` name results that are not used although they look like those of an experiment.
     """
 
     experiments: dict[str, Runs]
     others: list[Result]
-    told: list[str]
+    messages: list[str]
 
     def runs(self, experiment: str, condition: Callable[[Config], bool] = lambda config: True) -> Runs:
-        """An experiment's jobs, or those that meet a condition."""
+        """An experiment's jobs that meet a condition."""
         return self.experiments[experiment].where(condition)
 
 
 def has_model(name: str) -> Callable[[Config], bool]:
-    """The condition that a job is of this model."""
+    """The condition that a job trains this model."""
     return lambda config: bool(config["model"]["name"] == name)
 
 
 def match(plans: dict[str, list[tuple[Job, Config]]], results: Sequence[Result]) -> Matched:
-    """Give every job its result: the newest whose config is the job's identity, whatever trainer it ran on."""
+    """Gives every job its result: the newest one whose config is the job's identity, whatever trainer it ran on."""
     by_key: dict[str, list[Result]] = defaultdict(list)
     for result in results:
         if result.config.get("ckpt_path") is None:
@@ -118,10 +118,10 @@ def match(plans: dict[str, list[tuple[Job, Config]]], results: Sequence[Result])
     for name, plan in plans.items():
         keyed = [(job, expected, _key(expected)) for job, expected in plan]
         wanted |= {key: expected for _, expected, key in keyed}
-        experiments[name] = Runs(tuple(Planned(job, expected, newest.get(key)) for job, expected, key in keyed))
-    told = [sentence for key, found in by_key.items() if key in wanted for sentence in _duplicates(found, newest[key])]
+        experiments[name] = Runs(tuple(Planned(job, newest.get(key)) for job, _, key in keyed))
+    messages = [text for key, found in by_key.items() if key in wanted for text in _duplicates(found, newest[key])]
     others = [r for r in results if r.config.get("ckpt_path") is not None or _key(r.config) not in wanted]
-    return Matched(experiments, others, told + _of_another_collection(others, wanted.values()))
+    return Matched(experiments, others, messages + _of_another_collection(others, wanted.values()))
 
 
 def expected_configs(jobs: Iterable[Job]) -> list[tuple[Job, Config]]:
@@ -130,7 +130,7 @@ def expected_configs(jobs: Iterable[Job]) -> list[tuple[Job, Config]]:
 
 
 def _key(config: Config, *left_out: str) -> str:
-    """What must be equal; the device that a job ran on, and how it was continued, need not be."""
+    """The part of a config that must be equal: all but the device, the checkpoint and the ``left_out`` keys of data."""
     kept = {key: value for key, value in config.items() if key not in ("trainer", "ckpt_path")}
     kept["data"] = {key: value for key, value in config["data"].items() if key not in left_out}
     return json.dumps(kept, sort_keys=True)
@@ -145,8 +145,7 @@ def _duplicates(found: list[Result], newest: Result) -> list[str]:
 
 
 def _of_another_collection(others: list[Result], wanted: Iterable[Config]) -> list[str]:
-    """Results that an experiment would take if its collection's content were the same, one sentence for each "
-    "content."""
+    """A message for each other version of the collection that has results for an experiment."""
     expected = {_key(config, "fingerprint"): config["data"]["fingerprint"] for config in wanted}
     found: dict[tuple[str, str], list[Path]] = defaultdict(list)
     for result in others:
@@ -155,33 +154,30 @@ def _of_another_collection(others: list[Result], wanted: Iterable[Config]) -> li
             found[result.config["data"]["fingerprint"], expected[key]].append(result.folder)
     return [
         f"{len(folders)} runs (the first in {folders[0]}) were made on another version of the collection, with the "
-        f"fingerprint {theirs} instead of {ours}; they stand below 'Other runs' alone."
-        for (theirs, ours), folders in sorted(found.items())
+        f"fingerprint {theirs} instead of {ours}; only the section 'Other runs' shows them."
+        for (theirs, ours), folders in found.items()
     ]
 
 
 def missing_runs(experiment: str, runs: Runs, given: Sequence[str]) -> MissingRuns | None:
-    """What is not there, by setting, and the command that makes it; None if all is there.
+    """The missing runs by setting, and the command that makes them; None if there are none.
 
-    ``given`` are the overrides that every job of the report has.
+    ``given`` are the overrides of every job of the report.
     """
     settings: dict[str, list[int]] = defaultdict(list)
     for one in runs.planned:
         if one.result is None:
-            own = [text for text in one.job.overrides if text not in given and not text.startswith(_NOT_A_SETTING)]
-            settings[" ".join(own) or "all settings as they are"].append(one.config["split"])
+            settings[setting_of(one.job, given)].append(one.config["split"])
     if not settings:
         return None
-    command = [
-        "python",
-        "train.py",
-        "-m",
-        f"experiment={experiment}",
-        *(text for text in given if text != DEFAULT_DATA),
-    ]
+    elsewhere = [text for text in given if text != DEFAULT_DATA]
+    command = shlex.join(["python", "train.py", "-m", f"experiment={experiment}", *elsewhere])
     lines = tuple(f"{setting}: split {', '.join(map(str, splits))}" for setting, splits in settings.items())
-    return MissingRuns(len(runs.results), len(runs.planned), shlex.join(command), lines)
+    return MissingRuns(len(runs.results), len(runs.planned), command, lines)
 
 
-DEFAULT_DATA = "data=openclipart"
-_NOT_A_SETTING = ("split=", "experiment=", "+experiment=")
+def setting_of(job: Job, given: Sequence[str] = ()) -> str:
+    """A job's own overrides, without split and experiment and those ``given`` to every job."""
+    general = ("split=", "experiment=", "+experiment=")
+    own = [text for text in job.overrides if text not in given and not text.startswith(general)]
+    return " ".join(own) or "all settings as they are"

@@ -1,4 +1,4 @@
-"""What report.py is asked for, checked."""
+"""The settings of report.py."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -22,8 +22,10 @@ class Options:
 
 
 def options_of(config: DictConfig, data: Sequence[str]) -> Options:
-    """The options of a config; ``data`` are the overrides of the group data. Raises `UserError` naming the first "
-    "wrong key."""
+    """The checked options of a config; ``data`` are the overrides of its group data.
+
+    Raises `UserError` with the name of the first wrong key.
+    """
     if type(config["watch"]) is not bool:
         raise UserError(f"watch: must be true or false, not {config['watch']}.")
     runs, settings = _listed(config["runs"]), _listed(config["settings"])
@@ -34,19 +36,17 @@ def options_of(config: DictConfig, data: Sequence[str]) -> Options:
             raise UserError(f"runs: {folder} is not a folder; give the folder that the runs are in (runs=logs/runs).")
     if config["out"] is None:
         raise UserError("out: give the folder to write into (out=logs/report).")
-    for setting in settings:
-        if "=" not in setting:
-            raise UserError(
-                f"settings: '{setting}' is not KEY=VALUE as train.py takes it; write settings='[\"pool=all\"]'."
-            )
     out = Path(str(config["out"]))
     if out.exists() and not out.is_dir():
         raise UserError(f"out: {out} is a file; give a folder.")
+    for setting in settings:
+        if "=" not in setting:
+            example = "settings='[\"pool=all\"]'"
+            raise UserError(f"settings: '{setting}' is not KEY=VALUE as train.py takes it; write {example}.")
     if OmegaConf.is_missing(config["data"], "dir"):
         raise UserError("data.dir: give the collection's folder (data.dir=data/mine).")
-    read_card(Path(str(config["data"]["dir"])))  # a collection that is not there is told of now
-    given = tuple(dict.fromkeys((*data, *settings)))
-    return Options(tuple(map(Path, runs)), out, given, config["watch"])
+    read_card(Path(str(config["data"]["dir"])))  # raises early if there is no collection
+    return Options(tuple(map(Path, runs)), out, tuple(dict.fromkeys((*data, *settings))), config["watch"])
 
 
 def _listed(value: Any) -> tuple[str, ...]:

@@ -1,17 +1,21 @@
-"""Precision-recall curves of single labels, and which labels to show (the paper's Figure 5a)."""
+"""Figure 5a: precision-recall curves of three labels."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from matplotlib.figure import Figure as Drawing
 
-HIGH = 75  # percentile of the baseline's AP from which on a label counts as one that it does well
+from love_thy_neighbors.report.style import FONT, SERIES, SMALL, TEXT, canvas, horizontal_grid, legend, shortened
+
+HIGH = 75  # percentile of the baseline's AP above which its AP counts as high
 
 
 @dataclass(frozen=True)
 class Steps:
     """A precision-recall curve: ``precision[i]`` holds for recalls above ``recall[i - 1]`` up to ``recall[i]``.
 
-    Both have one entry for each distinct score of an image with the label, the highest first. Fractions.
+    Both have one entry for each distinct score of an image with the label, the highest score first. Fractions.
     """
 
     recall: np.ndarray
@@ -25,7 +29,7 @@ class Steps:
 
 @dataclass(frozen=True)
 class LabelCurves:
-    """What a panel shows: a label, why it was chosen, and its curve before and after."""
+    """One panel: a label, why it was chosen, and its curve without and with neighbours."""
 
     name: str
     reason: str
@@ -34,7 +38,7 @@ class LabelCurves:
 
 
 def precision_recall(scores: np.ndarray, labels: np.ndarray) -> Steps:
-    """The exact curve of one label. Images whose scores tie come in together, as in `metrics`.
+    """The exact curve of one label. Images with equal scores form one step, as in `metrics`.
 
     Shapes: ``scores`` [N] real numbers, ``labels`` [N] 0 or 1. Empty without a positive image.
 
@@ -50,8 +54,8 @@ def precision_recall(scores: np.ndarray, labels: np.ndarray) -> Steps:
 
 
 def choose_labels(before: np.ndarray, after: np.ndarray) -> list[tuple[int, str]]:
-    """Up to three labels and why each is shown: the largest gain in AP, the largest gain where the baseline is good
-    already (its AP in the upper quarter), and the largest loss. A reason that no label meets is left out.
+    """Up to three labels and the reason for each: the largest gain in AP, the largest gain among labels with a high
+    baseline (AP in the upper quarter), and the largest loss. Leaves out a reason that no label meets.
 
     Shapes: ``before`` and ``after`` [L], AP per label, NaN for labels that no image has.
 
@@ -73,3 +77,25 @@ def choose_labels(before: np.ndarray, after: np.ndarray) -> list[tuple[int, str]
         if left.max() > 0:
             chosen[int(left.argmax())] = reason
     return list(chosen.items())
+
+
+def panels(curves: Sequence[LabelCurves]) -> Drawing:
+    """A panel for each label: the exact steps of visual-only and of the model with neighbours."""
+    figure, axes = canvas(6.8, 2.9, columns=len(curves), sharex=True, sharey=True)
+    series = {"visual-only": SERIES[1], "with neighbours": SERIES[0]}
+    for axis, label in zip(axes[0], curves, strict=True):
+        for steps, (name, color) in zip((label.before, label.after), series.items(), strict=True):
+            precision = np.r_[steps.precision[:1], steps.precision]
+            recall = np.r_[0, steps.recall][: len(precision)]
+            axis.plot(100 * recall, 100 * precision, color=color, linewidth=1.6, drawstyle="steps-pre", label=name)
+        change = f"AP {100 * label.before.area:.0f} → {100 * label.after.area:.0f} %"
+        title = f"{shortened(label.name, 20)}\n{label.reason}\n{change}"
+        axis.set_title(title, loc="left", color=TEXT, fontsize=SMALL, parse_math=False)
+        axis.set_xticks([0, 50, 100])
+        axis.set_xlim(0, 100)
+        axis.set_ylim(0, 103)
+        horizontal_grid(axis)
+    axes[0, 0].set_ylabel("precision (%)")
+    figure.supxlabel("recall (%)", fontsize=FONT, color=TEXT)
+    legend(figure)
+    return figure

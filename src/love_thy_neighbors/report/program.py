@@ -1,4 +1,4 @@
-"""What report.py does: once, or again whenever a result appears, changes or goes."""
+"""Writes the report once, or again whenever a result appears, changes or goes."""
 
 import signal
 import sys
@@ -18,45 +18,43 @@ PageWriter = Callable[[int | None], None]
 
 
 def report(options: Options) -> None:
-    """Write the report. Raises `UserError` without a single result, unless it watches for them."""
+    """Writes the report. Raises `UserError` without a result, unless it watches for results."""
     found = stamp(options.runs)
     if not (found or options.watch):
         places = ", ".join(map(str, options.runs))
-        raise UserError(
-            f"no results.json below {places}; make some (python train.py -m experiment=table2), or give their folder "
-            "(runs=FOLDER)."
-        )
+        cure = "make some (python train.py -m experiment=table2), or give their folder (runs=FOLDER)"
+        raise UserError(f"no results.json below {places}; {cure}.")
     plans = Plans.of(options.given)
     if options.watch:
         watch(plans, options)
     else:
-        made(plans, found, options)(None)
+        write_report(plans, found, options)(None)
         print(f"Written: {options.out / 'index.html'}")
 
 
 def watch(plans: Plans, options: Options) -> None:
-    """Write the report whenever the results differ from those of the last time, until Ctrl-C."""
+    """Writes the report whenever the results have changed, until Ctrl-C."""
     known: Stamp | None = None
     write_the_page: PageWriter | None = None
     with _interruptions() as stopped:
         while not stopped.is_set():
             found = stamp(options.runs)
             if found != known:
-                write_the_page = made(plans, found, options)
+                write_the_page = write_report(plans, found, options)
                 write_the_page(2 * POLL_SECONDS)
                 print(f"Written: {options.out / 'index.html'}", flush=True)
                 known = found
             stopped.wait(POLL_SECONDS)
     if write_the_page is not None:
-        write_the_page(None)  # it need not load itself again any more
+        write_the_page(None)  # without reloading
     print("Stopped.", file=sys.stderr)
 
 
 @contextmanager
 def _interruptions() -> Iterator[Event]:
-    """Ctrl-C ends the block and is not raised any further; the event says that it was pressed.
+    """Ctrl-C sets the event and ends the block, without an exception after it.
 
-    Python drops a KeyboardInterrupt that comes while a destructor runs, as it often does while figures are drawn.
+    The event is needed because Python drops a KeyboardInterrupt during a destructor, and figures have many.
     """
     stopped = Event()
 
@@ -73,13 +71,12 @@ def _interruptions() -> Iterator[Event]:
         signal.signal(signal.SIGINT, before)
 
 
-def made(plans: Plans, found: Stamp, options: Options) -> PageWriter:
-    """Write all but the page, and say what was left out; returns what writes the page, given its seconds to reload."""
+def write_report(plans: Plans, found: Stamp, options: Options) -> PageWriter:
+    """Writes all but the page, and prints messages. Returns a function of the reload seconds that writes the page."""
     report = build(plans, found)
-    for sentence in report.told:
-        print(f"report.py: {sentence}", file=sys.stderr)
+    for message in report.messages:
+        print(f"report.py: {message}", file=sys.stderr)
     pictures = draw_all(report)
     write(report, pictures, options.out)
     when = f"Made on {datetime.now():%-d %B %Y, %H:%M} from {report.results} results."
-    thumbnails = plans.folder / "thumbnails"
-    return lambda seconds: write_page(report, pictures, options.out, thumbnails, when, seconds)
+    return lambda seconds: write_page(report, pictures, options.out, when, seconds)

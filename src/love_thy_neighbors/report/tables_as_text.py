@@ -1,13 +1,14 @@
-"""Tables as CSV, LaTeX and Markdown. Text from files is data: each format's special characters are escaped."""
+"""Tables as CSV, LaTeX and Markdown, with each format's special characters escaped."""
 
 import csv
 import io
 import re
 from itertools import groupby
 
+from love_thy_neighbors.paper import Estimate
 from love_thy_neighbors.report.cells import is_number_column, text_of
 from love_thy_neighbors.report.document import Cell, Row, Table
-from love_thy_neighbors.report.estimates import Difference, Estimate
+from love_thy_neighbors.report.estimates import Difference
 
 BEYOND = " (not in the paper)"
 _LATEX = {
@@ -32,7 +33,7 @@ _LATEX = {
 
 
 def as_csv(table: Table) -> str:
-    """One line a row. An estimate takes columns for mean and deviation, a difference three for mean and interval."""
+    """One line for each row. Estimates take two columns (mean, std), differences three (mean, low, high)."""
     kinds = [_kind([row.cells[place] for row in table.rows]) for place in range(len(table.columns))]
     head = []
     for column, kind in zip(table.columns, kinds, strict=True):
@@ -59,11 +60,9 @@ def _csv_cells(cell: Cell, kind: type, digits: int) -> list[str]:
         numbers = (cell.mean, cell.low, cell.high)
     else:
         width = {Estimate: 2, Difference: 3}.get(kind, 1)
-        # A spreadsheet takes a text that begins like this for a formula.
-        text = (
-            str(cell) if not isinstance(cell, str) or cell[:1] not in ("=", "+", "-", "@", "\t", "\r") else f"'{cell}"
-        )
-        return [text, *[""] * (width - 1)]
+        # A spreadsheet reads a text that begins like this as a formula.
+        is_formula = isinstance(cell, str) and cell[:1] in ("=", "+", "-", "@", "\t", "\r")
+        return [f"'{cell}" if is_formula else str(cell), *[""] * (width - 1)]
     return ["" if number is None else f"{number:.{digits + 2}f}" for number in numbers]
 
 
@@ -106,7 +105,7 @@ def latex(text: str) -> str:
 
 
 def as_markdown(table: Table) -> str:
-    """A table as GitHub reads it."""
+    """A table in GitHub's Markdown."""
     sides = ["--:" if is_number_column(table, place) else ":--" for place in range(len(table.columns))]
     lines = [[markdown(column.flat) for column in table.columns], sides]
     lines += [[markdown(text) for text in _texts(table, row)] for row in table.rows]

@@ -1,4 +1,4 @@
-"""When the runs confirm a claim: the mean paired difference is above zero, and its interval leaves zero out."""
+"""The verdict on a claim: confirmed if the mean paired difference is above zero and its interval excludes zero."""
 
 from collections.abc import Sequence
 
@@ -6,12 +6,11 @@ from love_thy_neighbors.report.document import Gap, Verdict
 from love_thy_neighbors.report.estimates import Difference
 
 Measured = Difference | Gap
-# The weakest part decides on a claim about several differences.
 _WEAKEST_FIRST = (Verdict.MISSING, Verdict.NOT_CONFIRMED, Verdict.ONE_SPLIT, Verdict.LEANING, Verdict.CONFIRMED)
 
 
 def above_zero(difference: Measured, complete: bool = True) -> Verdict:
-    """The verdict on "the difference is above zero"; ``complete``: all runs that were planned have finished.
+    """The verdict on "the difference is above zero"; ``complete``: all planned runs have finished.
 
     >>> above_zero(Difference(1.0, 0.2, 1.8, 5, 5)), above_zero(Difference(1.0, -0.2, 2.2, 5, 4))
     (<Verdict.CONFIRMED: 'confirmed'>, <Verdict.LEANING: 'leaning'>)
@@ -26,8 +25,7 @@ def above_zero(difference: Measured, complete: bool = True) -> Verdict:
 
 
 def no_change(difference: Measured, complete: bool = True) -> Verdict:
-    """The verdict on "no significant change": an interval that includes zero is consistent with it, and proves "
-    "nothing."""
+    """The verdict on "no significant change". An interval with zero in it is consistent, which proves nothing."""
     if isinstance(difference, Gap) or not complete:
         return Verdict.MISSING
     if difference.low is None or difference.high is None:
@@ -36,5 +34,5 @@ def no_change(difference: Measured, complete: bool = True) -> Verdict:
 
 
 def all_of(verdicts: Sequence[Verdict]) -> Verdict:
-    """The verdict on a claim that needs every one of these; none at all is missing."""
+    """The weakest verdict, for a claim that needs all of them; missing if there are none."""
     return min(verdicts, key=_WEAKEST_FIRST.index, default=Verdict.MISSING)

@@ -1,1 +1,1 @@
-"""The sections of the report, one for each experiment of the paper, in its order."""
+"""The report's sections: each module gives in ``SECTIONS`` the title, place in the paper and builder by experiment."""

@@ -6,7 +6,7 @@ from love_thy_neighbors.paper import METRICS, QUOTED, TABLE_2, TABLE_3, TABLE_4,
 from love_thy_neighbors.report.cells import text_of
 from love_thy_neighbors.report.context import Context, origin
 from love_thy_neighbors.report.document import Block, Cell, Column, Gap, Note, Origin, Row, Table
-from love_thy_neighbors.report.matching import Runs
+from love_thy_neighbors.report.matching import DIFFERENCE, Runs
 
 # Rows of Table 2 in the paper's order, and whether the paper has them.
 MODELS = {
@@ -23,11 +23,10 @@ MODELS = {
 KINDS = ("visual", "groups", "sets", "tags", "union")  # rows of Table 3; the union is not in the paper
 NAMES = {"union": "all metadata together", "visual": "visual features"}
 TYPES = ("tags", "sets", "groups")  # of Table 4
-DIFFERENCE = "mAP_L, difference to visual-only [95 %]"
 
 
 def table2(context: Context) -> tuple[list[Block], list[Origin]]:
-    """Every model with the paper's six figures, the published ones beside them."""
+    """Table 2: the six metrics of every model, here and in the paper."""
     rows = [Row((name, Gap.NONE, *_beside(None, figures, METRICS), Gap.NONE)) for name, figures in QUOTED.items()]
     origins = []
     for model, (name, in_paper) in MODELS.items():
@@ -37,8 +36,8 @@ def table2(context: Context) -> tuple[list[Block], list[Origin]]:
         origins += origin(name, runs)
     columns = (Column("method"), Column("splits"), *_columns(METRICS), Column(DIFFERENCE))
     caption = (
-        "Labels for test images, percent, mean ± standard deviation over splits, beside the paper's figures on "
-        "NUS-WIDE. Precision and recall with as many labels an image as the run's settings say (the paper: 3)."
+        "Labels for test images, percent, mean ± standard deviation over splits, beside the paper's numbers on "
+        "NUS-WIDE. Precision and recall of the n best labels of an image; n stands in a run's settings (the paper: 3)."
     )
     return [Table("table2", caption, columns, tuple(rows))], origins
 
@@ -95,7 +94,7 @@ def metadata_generalization(context: Context) -> tuple[list[Block], list[Origin]
 
 
 def visual_line(context: Context) -> str:
-    """What visual-only reaches here and in the paper."""
+    """mAP_L of visual-only, here and in the paper, as a sentence."""
     here, paper = (text_of(cell) for cell in (context.visual_only.estimate("mAP_L"), TABLE_2["visual_only"]["mAP_L"]))
     return f"Visual-only, mAP_L in percent: {here} here, {paper} in the paper."
 
@@ -105,8 +104,15 @@ def _columns(metrics: Sequence[str]) -> list[Column]:
 
 
 def _beside(runs: Runs | None, published: Figures, metrics: Sequence[str]) -> list[Cell]:
-    """For each metric our figure and the paper's; ``runs`` None for models that are the paper's alone."""
+    """For each metric our number and the paper's; ``runs`` is None for models that only the paper has."""
     cells: list[Cell] = []
     for metric in metrics:
         cells += [Gap.NONE if runs is None else runs.estimate(metric), published.get(metric, Gap.NONE)]
     return cells
+
+
+SECTIONS = {
+    "table2": ("Image annotation", "Table 2, section 5.1", table2),
+    "neighbor_types": ("Types of neighbours", "Table 3, section 5.2", neighbor_types),
+    "metadata_generalization": ("Metadata generalization", "Table 4, section 5.3", metadata_generalization),
+}

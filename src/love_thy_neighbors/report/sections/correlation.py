@@ -1,30 +1,44 @@
-"""Figure 6: how likely an image's neighbours share its labels."""
+"""Figure 6: the probability that an image and its k-th nearest neighbour share a label."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
+from typing import Any
 
 import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure as Drawing
 
-from love_thy_neighbors.report import plots
 from love_thy_neighbors.report.collected import Result
-from love_thy_neighbors.report.context import Context, array_of, attempted, origin
+from love_thy_neighbors.report.context import Context, array_of, or_note, origin, percent
 from love_thy_neighbors.report.document import Block, Cell, Column, Figure, Gap, Origin, Row, Table
-from love_thy_neighbors.report.estimates import Estimate
+from love_thy_neighbors.report.style import (
+    FONT,
+    MARKERS,
+    SERIES,
+    TEXT,
+    canvas,
+    dashed,
+    horizontal_grid,
+    legend,
+    shortened,
+)
 
-RANKS = (1, 5, 10, 20)  # places among the nearest neighbours that the table shows
+RANKS = (1, 5, 10, 20)  # columns of the table
+NAMES = {"visual": "visual features"}
+RANK, SHARED = "k, rank among the nearest neighbours", "k-th neighbours that share the label (%)"
 
 
 def curves(results: Sequence[Result], part: str) -> dict[str, np.ndarray]:
-    """For each type of metadata the fractions [splits, K]; NaN where there was nothing to average.
+    """For each type of metadata the fractions [splits, K] of ``part`` ("mean" or "coverage"), NaN without a value.
 
-    Only types and ranks that all results have.
+    Returns the types and ranks that all results have.
     """
     if not results:
         return {}
-    bodies = [result.content["label_correlation"][part] for result in results]
-    kinds = [kind for kind in bodies[0] if all(kind in body for body in bodies)]
-    K = min(len(numbers) for body in bodies for numbers in body.values())
-    return {kind: np.array([body[kind][:K] for body in bodies], dtype=float) for kind in kinds}
+    bodies = [result.body[part] for result in results]
+    types = [kind for kind in bodies[0] if all(kind in body for body in bodies)]
+    K = min(len(values) for body in bodies for values in body.values())
+    return {kind: np.array([body[kind][:K] for body in bodies], dtype=float) for kind in types}
 
 
 def label_correlation(context: Context) -> tuple[list[Block], list[Origin]]:
@@ -34,23 +48,22 @@ def label_correlation(context: Context) -> tuple[list[Block], list[Origin]]:
     mean = curves(results, "mean")
     blocks: list[Block] = []
     if mean:
-        chance = float(np.mean([result.content["label_correlation"]["chance"] for result in results]))
+        chance = float(np.mean([result.body["chance"] for result in results]))
         centers, spreads = _over_splits(mean)
         blocks.append(
             Figure(
                 "label_correlation",
                 "Probability that the k-th nearest neighbour has a label that the image has, mean over labels and "
                 "splits; band: standard deviation over splits. Dashed: a random image.",
-                plots.label_correlation_alt(centers, chance),
-                partial(plots.label_correlation, centers, spreads, chance),
+                partial(mean_curves, centers, spreads, chance),
             )
         )
-        blocks += attempted(lambda: [_by_label(context, results[0], list(mean))])
+        blocks += or_note(lambda: [_by_label(context, results[0], list(mean))])
     return [*blocks, _table(results, mean)], origin("Label correlation", runs)
 
 
 def _over_splits(curves: dict[str, np.ndarray]) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
-    """Mean and sample standard deviation (0 for one split) of each curve over splits, over those with a value."""
+    """Mean and sample standard deviation (0 for one split) of each curve over the splits that have a value."""
     centers, spreads = {}, {}
     for kind, values in curves.items():
         masked = np.ma.masked_invalid(values)
@@ -59,18 +72,17 @@ def _over_splits(curves: dict[str, np.ndarray]) -> tuple[dict[str, np.ndarray], 
     return centers, spreads
 
 
-def _by_label(context: Context, result: Result, kinds: list[str]) -> Figure:
+def _by_label(context: Context, result: Result, types: list[str]) -> Figure:
     names = context.collection.label_names
     chance = array_of(result, "chance", len(names))
-    types = result.content["label_correlation"].get("types", kinds)
+    types = result.body.get("types", types)
     probability = array_of(result, "probability", len(types), None, len(names), finite=False)
-    chosen = plots.labels_over_frequencies(chance)
+    chosen = labels_over_frequencies(chance)
     return Figure(
         "label_correlation_by_label",
         f"The same for single labels, from the most to the least frequent, on split {result.split}, as in the paper's "
         "Figure 6.",
-        plots.label_correlation_by_label_alt(probability, types, names, chosen),
-        partial(plots.label_correlation_by_label, probability, chance, types, names, chosen),
+        partial(by_label_curves, probability, chance, types, names, chosen),
     )
 
 
@@ -80,12 +92,11 @@ def _table(results: Sequence[Result], mean: dict[str, np.ndarray]) -> Table:
     coverage = curves(results, "coverage")
     rows = []
     for kind, values in mean.items():
-        cells: list[Cell] = [plots.TYPES.get(kind, kind)]
-        cells += [_percent(values[:, k - 1]) for k in ranks]
-        cells += [_percent(coverage[kind][:, k - 1]) if kind in coverage else Gap.NONE for k in (ranks[0], ranks[-1])]
+        cells: list[Cell] = [NAMES.get(kind, kind), *(percent(values[:, k - 1], Gap.MISSING) for k in ranks)]
+        cells += [percent(coverage[kind][:, k - 1]) if kind in coverage else Gap.NONE for k in (ranks[0], ranks[-1])]
         rows.append(Row(tuple(cells)))
-    chances = np.array([result.content["label_correlation"]["chance"] for result in results], dtype=float)
-    rows.append(Row(("a random image", *(_percent(chances) for _ in ranks), Gap.NONE, Gap.NONE)))
+    chance = percent(np.array([result.body["chance"] for result in results], dtype=float), Gap.MISSING)
+    rows.append(Row(("a random image", *(chance for _ in ranks), Gap.NONE, Gap.NONE)))
     return Table(
         "label_correlation",
         "Probability in percent that the k-th neighbour has a label that the image has, mean ± standard deviation over "
@@ -100,6 +111,63 @@ def _table(results: Sequence[Result], mean: dict[str, np.ndarray]) -> Table:
     )
 
 
-def _percent(fractions: np.ndarray) -> Cell:
-    known = [100 * float(value) for value in fractions if np.isfinite(value)]
-    return Estimate.of(known) if known else Gap.MISSING
+def mean_curves(mean: Mapping[str, np.ndarray], spread: Mapping[str, np.ndarray], chance: float) -> Drawing:
+    """Mean over labels against k: for each type fractions [K] with their standard deviation, NaN without a value."""
+    figure, axes = canvas(6.4, 3.8)
+    axis: Axes = axes[0, 0]
+    for kind, values, color, marker in zip(mean, mean.values(), SERIES, MARKERS, strict=False):
+        ranks = np.arange(1, len(values) + 1)
+        style: dict[str, Any] = {"color": color, "marker": marker, "markersize": 4, "linewidth": 1.8}
+        axis.plot(ranks, 100 * values, label=NAMES.get(kind, kind), **style)
+        band = 100 * np.nan_to_num(spread[kind])
+        axis.fill_between(ranks, 100 * values - band, 100 * values + band, color=color, alpha=0.18, linewidth=0)
+    dashed(axis, 100 * chance, "chance")
+    _show_ranks(axis, max(len(values) for values in mean.values()))
+    axis.set_xlabel(RANK)
+    axis.set_ylabel(SHARED)
+    horizontal_grid(axis)
+    legend(figure)
+    return figure
+
+
+def labels_over_frequencies(chance: np.ndarray, count: int = 6) -> list[int]:
+    """``count`` labels at even steps from the most to the least frequent that occurs. Shape: ``chance`` [L]."""
+    occurring = [int(label) for label in np.argsort(-chance, kind="stable") if chance[label] > 0]
+    steps = np.linspace(0, len(occurring) - 1, min(count, len(occurring)))
+    return [occurring[int(step)] for step in steps.round()]
+
+
+def by_label_curves(
+    probability: np.ndarray, chance: np.ndarray, types: Sequence[str], names: Sequence[str], chosen: Sequence[int]
+) -> Drawing:
+    """A panel for each chosen label, as in the paper.
+
+    Shapes: ``probability`` [types, K, L] fractions, NaN without a value; ``chance`` [L].
+    """
+    columns = min(3, len(chosen))
+    rows = -(-len(chosen) // columns)
+    figure, axes = canvas(6.8, 2.0 * rows + 0.7, rows, columns, sharex=True, sharey=True)
+    ranks = np.arange(1, probability.shape[1] + 1)
+    for axis, label in zip(axes.flat, chosen, strict=False):
+        for kind, curves, color, marker in zip(types, probability, SERIES, MARKERS, strict=False):
+            style: dict[str, Any] = {"color": color, "marker": marker, "markersize": 3, "linewidth": 1.4}
+            axis.plot(ranks, 100 * curves[:, label], label=NAMES.get(kind, kind), **style)
+        dashed(axis, 100 * chance[label], "chance")
+        axis.set_title(shortened(names[label]), loc="left", color=TEXT, fontsize=FONT, parse_math=False)
+        horizontal_grid(axis)
+    for axis in axes.flat[len(chosen) :]:
+        axis.set_axis_off()
+    _show_ranks(axes[0, 0], len(ranks))
+    figure.supxlabel(RANK, fontsize=FONT, color=TEXT)
+    figure.supylabel(SHARED, fontsize=FONT, color=TEXT)
+    legend(figure)
+    return figure
+
+
+def _show_ranks(axis: Axes, K: int) -> None:
+    axis.set_xlim(0.5, K + 0.5)
+    axis.set_xticks([1, *range(5, K + 1, 5)])
+    axis.set_ylim(bottom=0)
+
+
+SECTIONS = {"label_correlation": ("Label correlations", "Figure 6, section 5.2", label_correlation)}

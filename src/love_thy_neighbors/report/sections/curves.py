@@ -1,21 +1,29 @@
-"""Figures 7 and 8: hyperparameters of the neighborhoods, and tags that training and test do not share."""
+"""Figure 7 (neighbourhood hyperparameters) and Figure 8 (tags that training and test share)."""
 
+from collections.abc import Mapping, Sequence
 from functools import partial
+from typing import Any
 
-from love_thy_neighbors.report import plots
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure as Drawing
+from matplotlib.ticker import FixedLocator, NullFormatter, NullLocator
+
+from love_thy_neighbors.paper import Estimate
 from love_thy_neighbors.report.cells import text_of
 from love_thy_neighbors.report.context import Context, origin
 from love_thy_neighbors.report.document import Block, Column, Figure, Note, Origin, Row, Table
-from love_thy_neighbors.report.estimates import Estimate
-from love_thy_neighbors.report.matching import Config, Runs
-from love_thy_neighbors.report.sections.annotation import DIFFERENCE, visual_line
+from love_thy_neighbors.report.matching import DIFFERENCE, Config, Runs
+from love_thy_neighbors.report.sections.annotation import visual_line
+from love_thy_neighbors.report.style import SERIES, canvas, dashed, horizontal_grid, legend
 
-HYPERPARAMETERS = ("m", "M", "tau")
-_FIGURES = (Column("splits"), Column("mAP_L"), Column("mAP_I"), Column(DIFFERENCE))
+Curve = Sequence[tuple[float, Estimate]]
+HYPERPARAMETERS = {"m": "neighborhood size m", "M": "max rank M", "tau": "tag vocabulary size τ"}
+MAP_L = "mAP$_L$ (%)"
+_COLUMNS = (Column("splits"), Column("mAP_L"), Column("mAP_I"), Column(DIFFERENCE))
 
 
 def varied(context: Context) -> dict[str, dict[int, Runs]]:
-    """For each hyperparameter its values, ascending, with the runs in which the others have their usual values."""
+    """For each hyperparameter its values, ascending, with the runs in which the other two have their usual values."""
     runs = context.matched.runs("hyperparameters")
     usual = context.model("neighborhood").planned or runs.planned
     if not usual:
@@ -39,21 +47,17 @@ def _has(key: str, value: object, config: Config) -> bool:
 
 def hyperparameters(context: Context) -> tuple[list[Block], list[Origin]]:
     """Figure 7, and its points as a table."""
-    curves: dict[str, list[tuple[float, Estimate]]] = {}
+    curves: dict[str, Curve] = {}
     rows, origins = [], []
     for key, values in varied(context).items():
-        curves[key] = []
-        for value, runs in values.items():
-            estimate = runs.estimate("mAP_L")
-            rows.append(Row((f"{key} = {value}", runs.splits, *_figures(context, runs))))
-            origins += origin(f"{key} = {value}", runs)
-            if isinstance(estimate, Estimate):
-                curves[key].append((value, estimate))
-    caption = "Points of Figure 7, percent: one hyperparameter is varied, the others keep their usual values."
-    table = Table("hyperparameters", caption, (Column("hyperparameter"), *_FIGURES), tuple(rows))
-    if not any(curves.values()):
+        points, new_rows, new_origins = _points(context, {f"{key} = {v}": (v, runs) for v, runs in values.items()})
+        curves |= {key: points} if points else {}
+        rows += new_rows
+        origins += new_origins
+    caption = "Points of Figure 7, percent: one hyperparameter varies, the others keep their usual values."
+    table = Table("hyperparameters", caption, (Column("hyperparameter"), *_COLUMNS), tuple(rows))
+    if not curves:
         return [table], origins
-    curves = {key: curve for key, curve in curves.items() if curve}
     lines = {
         name: estimate.mean
         for name, model in (("visual-only", "visual_only"), ("visual MLP", "visual_mlp"))
@@ -63,14 +67,24 @@ def hyperparameters(context: Context) -> tuple[list[Block], list[Origin]]:
         "hyperparameters",
         "mAP_L against the neighborhood size m, the max rank M and the tag vocabulary τ. Bars: standard deviation over "
         "splits. Dashed: models without neighbours. The paper's Figure 7 has curves and no numbers.",
-        plots.hyperparameter_curves_alt(curves, lines),
-        partial(plots.hyperparameter_curves, curves, lines),
+        partial(hyperparameter_curves, curves, lines),
     )
     return [figure, table], origins
 
 
-def _figures(context: Context, runs: Runs) -> tuple:
-    return runs.estimate("mAP_L"), runs.estimate("mAP_I"), runs.minus(context.visual_only)
+def _points(
+    context: Context, settings: Mapping[str, tuple[float, Runs]]
+) -> tuple[list[tuple[float, Estimate]], list[Row], list[Origin]]:
+    """For each titled setting its point (where a run has finished), its row, and the origin of its numbers."""
+    points, rows, origins = [], [], []
+    for title, (value, runs) in settings.items():
+        estimate = runs.estimate("mAP_L")
+        gain = runs.minus(context.visual_only)
+        rows.append(Row((title, runs.splits, estimate, runs.estimate("mAP_I"), gain)))
+        origins += origin(title, runs)
+        if isinstance(estimate, Estimate):
+            points.append((value, estimate))
+    return points, rows, origins
 
 
 def overlaps(context: Context) -> dict[float, Runs]:
@@ -82,19 +96,11 @@ def overlaps(context: Context) -> dict[float, Runs]:
 
 def vocabulary_overlap(context: Context) -> tuple[list[Block], list[Origin]]:
     """Figure 8, and its points as a table."""
-    points, rows, origins = [], [], []
-    for share, runs in overlaps(context).items():
-        estimate = runs.estimate("mAP_L")
-        title = f"{100 * share:g} % of the tags in common"
-        rows.append(Row((title, runs.splits, *_figures(context, runs))))
-        origins += origin(title, runs)
-        if isinstance(estimate, Estimate):
-            points.append((share, estimate))
-    caption = "Points of Figure 8, percent."
-    blocks: list[Block] = [
-        Note(visual_line(context)),
-        Table("vocabulary_overlap", caption, (Column("training and test vocabulary"), *_FIGURES), tuple(rows)),
-    ]
+    settings = {f"{100 * share:g} % of the tags in common": (share, runs) for share, runs in overlaps(context).items()}
+    points, rows, origins = _points(context, settings)
+    columns = (Column("training and test vocabulary"), *_COLUMNS)
+    table = Table("vocabulary_overlap", "Points of Figure 8, percent.", columns, tuple(rows))
+    blocks: list[Block] = [Note(visual_line(context)), table]
     visual = context.visual_only.estimate("mAP_L")
     baseline = visual if isinstance(visual, Estimate) else None
     if points:
@@ -102,8 +108,63 @@ def vocabulary_overlap(context: Context) -> tuple[list[Block], list[Origin]]:
             "vocabulary_overlap",
             "mAP_L against the share of tags that the training and the test vocabulary have in common. Bars and band: "
             f"standard deviation over splits. Visual-only: {text_of(visual)}.",
-            plots.overlap_curve_alt(points, baseline),
-            partial(plots.overlap_curve, points, baseline),
+            partial(overlap_curve, points, baseline),
         )
         blocks.insert(0, figure)
     return blocks, origins
+
+
+def hyperparameter_curves(curves: Mapping[str, Curve], lines: Mapping[str, float]) -> Drawing:
+    """A panel for each hyperparameter: mAP_L of the values tried, and of baselines as dashed lines, in percent."""
+    figure, axes = canvas(6.8, 3.2, columns=len(curves), sharey=True)
+    for axis, (key, curve) in zip(axes[0], curves.items(), strict=True):
+        _error_bars(axis, curve)
+        _ticks_at([value for value, _ in curve], axis, logarithmic=key != "m")
+        axis.set_xlabel(HYPERPARAMETERS[key])
+        horizontal_grid(axis)
+        for (name, height), color in zip(lines.items(), SERIES[1:], strict=False):
+            dashed(axis, height, name, color)
+    axes[0, 0].set_ylabel(MAP_L)
+    legend(figure)
+    return figure
+
+
+def overlap_curve(points: Curve, visual_only: Estimate | None) -> Drawing:
+    """mAP_L in percent against the share (0 to 1) of common tags, and the baseline with its deviation."""
+    figure, axes = canvas(6.4, 3.6)
+    axis: Axes = axes[0, 0]
+    _error_bars(axis, [(100 * share, estimate) for share, estimate in points])
+    if visual_only is not None:
+        mean, std = visual_only.mean, visual_only.std or 0
+        dashed(axis, mean, "visual-only", SERIES[1])
+        axis.axhspan(mean - std, mean + std, color=SERIES[1], alpha=0.15, linewidth=0)
+    axis.set_xlim(-4, 104)
+    axis.set_xticks([0, 25, 50, 75, 100])
+    axis.set_xlabel("tags common to the training and the test vocabulary (%)")
+    axis.set_ylabel(MAP_L)
+    horizontal_grid(axis)
+    legend(figure)
+    return figure
+
+
+def _error_bars(axis: Axes, curve: Curve) -> None:
+    values, means = [value for value, _ in curve], [estimate.mean for _, estimate in curve]
+    stds = [estimate.std or 0 for _, estimate in curve]
+    style: dict[str, Any] = {"marker": "o", "markersize": 5, "linewidth": 1.8, "elinewidth": 1.2, "capsize": 3}
+    axis.errorbar(values, means, yerr=stds, color=SERIES[0], label="neighborhood", **style)
+
+
+def _ticks_at(values: Sequence[float], axis: Axes, logarithmic: bool) -> None:
+    """Puts ticks at the values that were tried and nowhere else."""
+    if logarithmic:
+        axis.set_xscale("log")
+        axis.xaxis.set_minor_locator(NullLocator())
+        axis.xaxis.set_minor_formatter(NullFormatter())
+    axis.xaxis.set_major_locator(FixedLocator(sorted(values)))
+    axis.set_xticks(sorted(values), [f"{value:g}" for value in sorted(values)])
+
+
+SECTIONS = {
+    "hyperparameters": ("Neighborhood hyperparameters", "Figure 7, section 5.2", hyperparameters),
+    "vocabulary_overlap": ("Vocabulary generalization", "Figure 8, section 5.3", vocabulary_overlap),
+}
