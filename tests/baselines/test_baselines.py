@@ -79,7 +79,7 @@ def test_knn_voting_equals_a_vote_of_scikit_learns_neighbours(k: int) -> None:
     rng = np.random.default_rng(4)
     table, labels = rng.normal(size=(80, 6)).astype(np.float16), rng.random((80, 5)) < 0.3
     train, test = np.arange(60), np.arange(60, 80)
-    lists = nearest_by_euclidean(table, 1.0, test, train, 10)
+    lists = nearest_by_euclidean(table, test, train, 10)
     model = LabelVoting(k=k, frequency=labels[train].mean(0).tolist())
     scores = model(torch.from_numpy(labels[lists]), torch.from_numpy(lists >= 0)).numpy()
     oracle = (

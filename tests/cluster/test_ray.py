@@ -95,7 +95,7 @@ def test_a_table_that_a_worker_does_not_see_is_one_sentence(cluster: None, tmp_p
 
     np.save(tmp_path / "table.npy", np.eye(8, dtype=np.float16))
     rows = np.arange(8)
-    search = euclidean_search(np.load(tmp_path / "table.npy", mmap_mode="r"), 1.0, rows, rows, 3)
+    search = euclidean_search(np.load(tmp_path / "table.npy", mmap_mode="r"), rows, rows, 3)
     (tmp_path / "table.npy").unlink()
     with pytest.raises(UserError, match=r"table.npy: cannot be read on .*; visual neighbours need the collection"):
         write_lists(tmp_path / "lists.npy", search, "visual", RAY, 4)

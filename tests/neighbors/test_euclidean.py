@@ -44,7 +44,7 @@ def test_lists_are_those_of_brute_force(spare: int, search: tuple[np.ndarray, np
     with pytest.MonkeyPatch.context() as patch:
         for name, value in (("SPARE", spare), ("QUERY_BLOCK", 3), ("POOL_BLOCK", 4), ("_EXACT_BYTES", 100)):
             patch.setattr(euclidean, name, value)
-        found = nearest_by_euclidean(table, 0.5, queries, pool, depth)
+        found = nearest_by_euclidean(table, queries, pool, depth)
     assert found.dtype == np.int32
     np.testing.assert_array_equal(found, brute_force(table, queries, pool, depth))
 
@@ -59,7 +59,7 @@ def test_lists_of_a_memory_mapped_table_are_those_of_float64(dtype: type, tmp_pa
     monkeypatch.setattr(euclidean, "QUERY_BLOCK", 128)
     monkeypatch.setattr(euclidean, "POOL_BLOCK", 100)
     queries, pool = np.arange(0, 700, 2), rng.permutation(600)
-    found = nearest_by_euclidean(table, 1.0, queries, pool, 10)
+    found = nearest_by_euclidean(table, queries, pool, 10)
     wide, pool = features.astype(np.float64), np.sort(pool)
     for query, neighbours in zip(queries, found, strict=True):
         distance = ((wide[pool] - wide[query]) ** 2).sum(axis=1)
@@ -73,25 +73,25 @@ def test_distances_that_are_equal_in_float32_products_are_ranked() -> None:
     steps = np.random.default_rng(0).integers(1, 5, size=200) * 16
     table[:, 0] += steps.astype(np.float16)
     table[0, 0] = 32000
-    found = nearest_by_euclidean(table, 1.0, np.array([0]), np.arange(200), 199)[0]
+    found = nearest_by_euclidean(table, np.array([0]), np.arange(200), 199)[0]
     expected = sorted(range(1, 200), key=lambda row: (float(table[row, 0]) - 32000, row))
     np.testing.assert_array_equal(found, expected)
-    np.testing.assert_array_equal(nearest_by_euclidean(table, 1.0, np.array([0]), np.arange(200), 9)[0], expected[:9])
+    np.testing.assert_array_equal(nearest_by_euclidean(table, np.array([0]), np.arange(200), 9)[0], expected[:9])
 
 
 def test_a_small_pool_leaves_places_empty() -> None:
     table = np.array([[0], [3], [1]], dtype=np.int8)
     np.testing.assert_array_equal(
-        nearest_by_euclidean(table, 1.0, np.arange(3), np.array([0, 2]), 2), [[2, -1], [2, 0], [0, -1]]
+        nearest_by_euclidean(table, np.arange(3), np.array([0, 2]), 2), [[2, -1], [2, 0], [0, -1]]
     )
-    assert (nearest_by_euclidean(table, 1.0, np.arange(3), np.array([], int), 2) == -1).all()
-    assert nearest_by_euclidean(table, 1.0, np.array([], int), np.arange(3), 2).shape == (0, 2)
+    assert (nearest_by_euclidean(table, np.arange(3), np.array([], int), 2) == -1).all()
+    assert nearest_by_euclidean(table, np.array([], int), np.arange(3), 2).shape == (0, 2)
 
 
 def test_progress_adds_up_to_the_queries(monkeypatch) -> None:
     monkeypatch.setattr(euclidean, "QUERY_BLOCK", 4)
     seen: list[int] = []
-    nearest_by_euclidean(np.zeros((10, 2), np.int8), 1.0, np.arange(10), np.arange(10), 1, progress=seen.append)
+    nearest_by_euclidean(np.zeros((10, 2), np.int8), np.arange(10), np.arange(10), 1, progress=seen.append)
     assert seen == [4, 4, 2]
 
 
@@ -99,14 +99,12 @@ def test_progress_adds_up_to_the_queries(monkeypatch) -> None:
     ("changed", "message"),
     [
         ({"depth": 0}, "depth = 0"),
-        ({"scale": 0.0}, "scale = 0.0"),
-        ({"scale": float("nan")}, "scale = nan"),
         ({"queries": np.array([3])}, "queries must be a list of row numbers from 0 to 2"),
         ({"pool": np.array([-1])}, "pool must be a list of row numbers from 0 to 2"),
     ],
 )
 def test_wrong_arguments(changed: dict, message: str) -> None:
-    arguments = {"scale": 1.0, "queries": np.arange(3), "pool": np.arange(3), "depth": 1} | changed
+    arguments = {"queries": np.arange(3), "pool": np.arange(3), "depth": 1} | changed
     with pytest.raises(ValueError, match=message):
         nearest_by_euclidean(np.zeros((3, 2), np.int8), **arguments)
 

@@ -44,7 +44,7 @@ def test_lists_are_those_of_brute_force(
     with pytest.MonkeyPatch.context() as patch:
         for name, value in (("SPARE", spare), ("QUERY_BLOCK", 3), ("POOL_BLOCK", 4), ("_EXACT_BYTES", 100)):
             patch.setattr(euclidean, name, value)
-        found = nearest_by_euclidean(table, 0.5, queries, pool, depth, candidates=candidates)
+        found = nearest_by_euclidean(table, queries, pool, depth, candidates=candidates)
     assert not candidates.failed
     assert (candidates.features is not None) == (len(queries) > 0 and (free > 0 or len(pool) == 0))
     np.testing.assert_array_equal(found, brute_force(table, queries, pool, depth))
@@ -58,9 +58,9 @@ def test_lists_are_those_of_the_processor(
     monkeypatch.setattr(euclidean, "QUERY_BLOCK", 128)
     monkeypatch.setattr(euclidean, "POOL_BLOCK", 100)
     table, rows = table.astype(dtype), np.random.default_rng(1).permutation(400)
-    expected = nearest_by_euclidean(table, 1.0, rows[:300], rows[100:], 10)
+    expected = nearest_by_euclidean(table, rows[:300], rows[100:], 10)
     candidates = CandidatesOn(CPU, free)
-    found = nearest_by_euclidean(table, 1.0, rows[:300], rows[100:], 10, candidates=candidates)
+    found = nearest_by_euclidean(table, rows[:300], rows[100:], 10, candidates=candidates)
     np.testing.assert_array_equal(found, expected)
     assert not candidates.failed
 
@@ -72,7 +72,7 @@ def test_candidates_are_the_nearest_and_have_the_same_bound(free: int, monkeypat
     table = np.random.default_rng(0).integers(-50, 50, size=(300, 8)).astype(np.int8)
     queries, pool = np.arange(40), np.arange(20, 300)
     wide = table.astype(np.float64)
-    search = euclidean_search(table, 1.0, queries, pool, 5)
+    search = euclidean_search(table, queries, pool, 5)
     rows, bound = CandidatesOn(CPU, free)(search, queries, 25)
     distance = ((wide[queries][:, None] - wide[pool]) ** 2).sum(axis=2)
     found = np.take_along_axis(distance, rows - 20, axis=1)
@@ -83,7 +83,7 @@ def test_candidates_are_the_nearest_and_have_the_same_bound(free: int, monkeypat
 
 def test_the_device_chooses_the_candidates(table: np.ndarray, no_processor: None) -> None:
     rows, seen = np.arange(400), []
-    found = nearest_by_euclidean_on(CPU, table, 1.0, rows, rows, 5, progress=seen.append)
+    found = nearest_by_euclidean_on(CPU, table, rows, rows, 5, progress=seen.append)
     assert found.shape == (400, 5)
     assert sum(seen) == 400
 
@@ -103,8 +103,8 @@ def test_the_processor_takes_over_if_the_device_fails(
     monkeypatch.setattr(CandidatesOn, "_nearest", twice)
     monkeypatch.setattr(euclidean, "QUERY_BLOCK", 64)
     rows = np.arange(400)
-    found = nearest_by_euclidean_on(CPU, table, 1.0, rows, rows, 5)
-    np.testing.assert_array_equal(found, nearest_by_euclidean(table, 1.0, rows, rows, 5))
+    found = nearest_by_euclidean_on(CPU, table, rows, rows, 5)
+    np.testing.assert_array_equal(found, nearest_by_euclidean(table, rows, rows, 5))
     assert len(calls) == 3
     assert len(caplog.messages) == 1
     assert caplog.messages[0].endswith("not on cpu: CUDA out of memory. Tried to allocate 1 GiB.")
@@ -123,7 +123,7 @@ def test_products_have_full_precision_and_the_setting_is_restored(
     monkeypatch.setattr(CandidatesOn, "_nearest", looking)
     torch.set_float32_matmul_precision("high")
     try:
-        nearest_by_euclidean_on(CPU, table, 1.0, np.arange(10), np.arange(400), 5)
+        nearest_by_euclidean_on(CPU, table, np.arange(10), np.arange(400), 5)
         assert torch.get_float32_matmul_precision() == "high"
     finally:
         torch.set_float32_matmul_precision("highest")
@@ -132,7 +132,7 @@ def test_products_have_full_precision_and_the_setting_is_restored(
 
 def test_wrong_arguments(table: np.ndarray) -> None:
     with pytest.raises(ValueError, match="depth = 0"):
-        nearest_by_euclidean_on(CPU, table, 1.0, np.arange(3), np.arange(3), 0)
+        nearest_by_euclidean_on(CPU, table, np.arange(3), np.arange(3), 0)
 
 
 def test_a_gpu_is_for_large_searches(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -21,8 +21,8 @@ QUERIES, POOL = RNG.permutation(70)[:45], np.arange(10, 70)
 SEARCHES = {
     "jaccard": (jaccard_search(TAGS, QUERIES, POOL, 5), nearest_by_jaccard(TAGS, QUERIES, POOL, 5)),
     "euclidean": (
-        euclidean_search(FEATURES, 1.0, QUERIES, POOL, 5),
-        nearest_by_euclidean(FEATURES, 1.0, QUERIES, POOL, 5),
+        euclidean_search(FEATURES, QUERIES, POOL, 5),
+        nearest_by_euclidean(FEATURES, QUERIES, POOL, 5),
     ),
 }
 

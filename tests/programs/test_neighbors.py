@@ -34,7 +34,7 @@ def test_training_finds_the_lists_that_were_made_ahead(made_up: Path, tmp_path: 
         ("engine=spark", "engine: 'spark' is not known; use local or ray."),
         ("pool=train", "pool=train: pool must be split or all."),
         ("split_by=release", "split_by=release: the collection in"),
-        ("metadata=foo", "Could not find 'metadata/foo'; available for 'metadata': groups, sets, tags, union, visual."),
+        ("metadata=foo", "metadata=foo: the collection in"),
     ],
 )
 def test_a_mistake_is_one_sentence(made_up: Path, tmp_path: Path, given: str, message: str) -> None:

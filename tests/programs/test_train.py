@@ -251,7 +251,7 @@ def test_help_is_quick_and_names_the_keys(tmp_path: Path) -> None:
         ),
         (
             "metadata=colours",
-            "Could not find 'metadata/colours'; available for 'metadata': groups, sets, tags, union, visual.",
+            f"metadata=colours: the collection in {ROOT}/data/openclipart has no colours; it has tags, sets, groups.",
         ),
         ("tau=0", "tau=0: tau must be a whole number, 1 or more."),
     ],

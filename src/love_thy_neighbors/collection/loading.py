@@ -28,6 +28,7 @@ from love_thy_neighbors.collection.card import SPLITS, TEXT_COLUMNS, is_type_nam
 from love_thy_neighbors.collection.feature_tables import refuse_non_finite
 from love_thy_neighbors.errors import UserError
 
+_STRINGS = (pa.string(), pa.large_string())
 _LISTS = (pa.list_(pa.string()), pa.large_list(pa.string()))
 
 
@@ -124,6 +125,8 @@ def _load_metadata(
         if (kind in table.column_names) != (declared is not None):
             where, other = ("images.parquet", "card.json") if declared is None else ("card.json", "images.parquet")
             raise UserError(f"{folder}: {where} has '{kind}' but {other} does not; run prepare.py again.")
+        if declared is None:
+            continue
         metadata[kind], values[kind] = _binary_matrix(folder / "images.parquet", table, kind)
         count = declared.get("values") if isinstance(declared, dict) else None
         if count != len(values[kind]):
@@ -148,14 +151,10 @@ def read_images_table(path: Path) -> pa.Table:
         if column not in table.column_names:
             raise UserError(f"{path}: column '{column}' is missing; run prepare.py again.")
     for column in table.column_names:
-        kind = table.schema.field(column).type
-        if column in TEXT_COLUMNS and not (pa.types.is_string(kind) or pa.types.is_large_string(kind)):
-            raise UserError(f"{path}: column '{column}' is {kind}, not string; run prepare.py again.")
-        if column not in TEXT_COLUMNS and kind not in _LISTS:
-            raise UserError(
-                f"{path}: column '{column}' is {kind}, not list<string>; correct it, or remove it and run prepare.py "
-                "again."
-            )
+        kind, is_text = table.schema.field(column).type, column in TEXT_COLUMNS
+        if kind not in (_STRINGS if is_text else _LISTS):
+            expected = "string" if is_text else "list<string>"
+            raise UserError(f"{path}: column '{column}' is {kind}, not {expected}; run prepare.py again.")
         if column not in (*TEXT_COLUMNS, "labels") and not is_type_name(column):
             raise UserError(
                 f"{path}: column '{column}' cannot name a metadata type; use letters, digits, '_' and '-', and none of "

@@ -36,44 +36,39 @@ class EuclideanSearch(NamedTuple):
 Candidates = Callable[[EuclideanSearch, np.ndarray, int], tuple[np.ndarray, np.ndarray]]
 
 
-def euclidean_search(
-    table: np.ndarray, scale: float, queries: np.ndarray, pool: np.ndarray, depth: int
-) -> EuclideanSearch:
+def euclidean_search(table: np.ndarray, queries: np.ndarray, pool: np.ndarray, depth: int) -> EuclideanSearch:
     """Compute the lengths of the pool; arguments and errors are those of `nearest_by_euclidean`."""
     if depth < 1:
         raise ValueError(f"depth = {depth}: a list must have room for at least one neighbour.")
-    if not (np.isfinite(scale) and scale > 0):
-        raise ValueError(f"scale = {scale}: the scale of a feature table must be a positive number.")
     queries, pool = _rows(queries, table, "queries"), np.unique(_rows(pool, table, "pool"))
     return EuclideanSearch(table, queries, pool, _squared_lengths(table, pool), depth)
 
 
 def nearest_by_euclidean(
     table: np.ndarray,
-    scale: float,
     queries: np.ndarray,
     pool: np.ndarray,
     depth: int,
     progress: Callable[[int], None] | None = None,
     candidates: Candidates | None = None,
 ) -> np.ndarray:
-    """The ``depth`` images of the pool with the smallest |phi(x) - phi(x')| to each query, phi(x) = scale * table[x].
+    """The ``depth`` images of the pool with the smallest |phi(x) - phi(x')| to each query.
 
-    The image itself is never its own neighbour; ties go to the lower row number. The scale does not change the order,
-    so it is only checked.
+    The image itself is never its own neighbour; ties go to the lower row number. phi(x) = scale * table[x], but the
+    scale does not change the order.
 
     Shapes: ``table`` [N, d], float16 or int8, may be memory-mapped; ``queries`` [Q] and ``pool`` [P] row numbers in any
     order, duplicates in the pool count once; returns int32 [Q, depth] row numbers of ``table``, -1 where the pool is
     too small. ``progress`` is called with the number of queries finished since the last call. Memory beyond the result
     does not grow with N. ``candidates`` replaces the choice of candidates on the processor (`euclidean_gpu`).
 
-    Raises `ValueError` if depth is below 1, the scale is not positive, or a row number is not one of the table.
+    Raises `ValueError` if depth is below 1, or a row number is not one of the table.
 
     >>> table = np.array([[0, 0], [3, 4], [0, 1], [1, 0]], dtype=np.int8)  # distances to row 0: 5, 1, 1
-    >>> nearest_by_euclidean(table, 0.5, queries=np.array([0]), pool=np.arange(4), depth=4)
+    >>> nearest_by_euclidean(table, queries=np.array([0]), pool=np.arange(4), depth=4)
     array([[ 2,  3,  1, -1]], dtype=int32)
     """
-    search = euclidean_search(table, scale, queries, pool, depth)
+    search = euclidean_search(table, queries, pool, depth)
     neighbours = np.empty((len(search.queries), depth), dtype=np.int32)
     for start in range(0, len(neighbours), QUERY_BLOCK):
         block = neighbours[start : start + QUERY_BLOCK]

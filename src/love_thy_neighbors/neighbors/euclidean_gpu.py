@@ -30,7 +30,6 @@ def gpu_for_euclidean(table: np.ndarray, queries: np.ndarray, pool: np.ndarray) 
 def nearest_by_euclidean_on(
     device: torch.device,
     table: np.ndarray,
-    scale: float,
     queries: np.ndarray,
     pool: np.ndarray,
     depth: int,
@@ -38,7 +37,7 @@ def nearest_by_euclidean_on(
 ) -> np.ndarray:
     """`euclidean.nearest_by_euclidean` with its products on ``device``, or on the processor if the device fails."""
     on_device = CandidatesOn(device)
-    lists = nearest_by_euclidean(table, scale, queries, pool, depth, progress, on_device)
+    lists = nearest_by_euclidean(table, queries, pool, depth, progress, on_device)
     del on_device
     if device.type == "cuda":
         torch.cuda.empty_cache()  # otherwise the memory does not count as free when the feature table moves to the GPU

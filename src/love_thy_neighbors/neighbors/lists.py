@@ -89,9 +89,9 @@ def list_file(
     """
     pool, queries, depth = neighbor_pool(split, query, part), split.rows[part], DEPTH * -(-M // DEPTH)
     if query.kind == "visual":
-        table, scale = collection.features.table, collection.features.scale
+        table = collection.features.table
         key = _key(_visual_identity(collection), queries, pool, depth)
-        search: Callable[[], Search] = partial(euclidean_search, table, scale, queries, pool, depth)
+        search: Callable[[], Search] = partial(euclidean_search, table, queries, pool, depth)
     else:
         matrix = metadata_matrix(collection, split, query)
         key = _key(b"jaccard", matrix.indptr, matrix.indices, queries, pool, depth)
@@ -106,7 +106,7 @@ def list_file(
             gpu = None if query.kind != "visual" or engine != LOCAL else gpu_for_euclidean(table, queries, pool)
             if gpu is not None:
                 with progress_bar(description, len(queries)) as advance:
-                    write_npy(path, nearest_by_euclidean_on(gpu, table, scale, queries, pool, depth, advance))
+                    write_npy(path, nearest_by_euclidean_on(gpu, table, queries, pool, depth, advance))
             else:
                 write_lists(path, search(), description, engine, block)
     return path
