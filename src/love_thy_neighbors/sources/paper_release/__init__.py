@@ -24,7 +24,6 @@ from love_thy_neighbors.progress import progress_bar
 from love_thy_neighbors.sources.nuswide.files import ImageList
 from love_thy_neighbors.sources.nuswide.metadata import read_metadata
 from love_thy_neighbors.sources.paper_release.images import Images, photo_ids, read_images
-from love_thy_neighbors.sources.paper_release.matlab_files import MatlabFiles, matlab_files
 from love_thy_neighbors.sources.paper_release.splits import find_splits, read_split
 from love_thy_neighbors.sources.rejects import Rejects, check_on_error
 from love_thy_neighbors.sources.release import FinishedTable, Release
@@ -32,7 +31,6 @@ from love_thy_neighbors.sources.tables import frequent
 
 NUS, IMAGE_IDS, FEATURES = "NUS_data.mat", "imgids.mat", "feat_alexnet/feat7_caffe_all.mat"
 BACKBONE = "caffenet_fc7"
-_BAD = {1: "holds NaN or infinity", 2: "holds a value beyond the range of float16 (65504)"}
 _PAPER_TAGS = TABLE_1["tags"][0]  # the paper counts the most frequent tags
 
 
@@ -76,14 +74,13 @@ def read(options: Options, how: Extraction, partial: Path) -> Release:
     assert options.root is not None
     nus = options.root / NUS
     rejects = Rejects(str(nus), "row", options.on_error)
+    images, splits, split_files = _images_and_splits(options)
+    used = np.any(splits >= 0, axis=0)
+    rows = np.arange(len(used)) if options.all_images else np.flatnonzero(used)
+    rows, source, counts = _joined(options.root / IMAGE_IDS, images, rows, rejects)
+    table, metadata_counts = _table(options, images, rows)
     partial.mkdir(exist_ok=True)
-    with matlab_files(partial / "matlab") as files:
-        images, splits, split_files = _images_and_splits(files, options)
-        used = np.any(splits >= 0, axis=0)
-        rows = np.arange(len(used)) if options.all_images else np.flatnonzero(used)
-        rows, source, counts = _joined(files, options.root / IMAGE_IDS, images, rows, rejects)
-        table, metadata_counts = _table(options, images, rows)
-        features, sound = _features(files, options.root / FEATURES, source, rows, rejects, partial)
+    features, sound = _features(options.root / FEATURES, source, rows, rejects, partial)
     table, rows = table.take(pa.array(sound)), rows[sound]
     return Release(
         name="nuswide",
@@ -108,27 +105,27 @@ def read(options: Options, how: Extraction, partial: Path) -> Release:
     )
 
 
-def _images_and_splits(files: MatlabFiles, options: Options) -> tuple[Images, np.ndarray, list[Path]]:
+def _images_and_splits(options: Options) -> tuple[Images, np.ndarray, list[Path]]:
     assert options.root is not None
-    split_files = find_splits(files, options.root, options.splits, {NUS, IMAGE_IDS, FEATURES})
+    split_files = find_splits(options.root, options.splits, {NUS, IMAGE_IDS, FEATURES})
     if not split_files and not options.all_images:
         raise UserError(
             f"root: no .mat file below {options.root} holds a split (train_id, test_id, orig_ids); name the files with "
             "splits=, or keep every image with all_images=true."
         )
     with progress_bar("reading MATLAB files", 1 + len(split_files)) as advance:
-        images = read_images(files, options.root / NUS)
+        images = read_images(options.root / NUS)
         advance(1)
-        splits = [read_split(files, path, images.labelled, options.train_images, advance) for path in split_files]
+        splits = [read_split(path, images.labelled, options.train_images, advance) for path in split_files]
     return images, np.array(splits, dtype=np.int8).reshape(-1, len(images.ids)), split_files
 
 
 def _joined(
-    files: MatlabFiles, path: Path, images: Images, rows: np.ndarray, rejects: Rejects
+    path: Path, images: Images, rows: np.ndarray, rejects: Rejects
 ) -> tuple[np.ndarray, Source, dict[str, int]]:
     """Those of ``rows`` whose photo id is in ``imgids.mat``, where their features are, and counts; the other rows are
     refused."""
-    ids, counts = photo_ids(files, path, "img_ids")
+    ids, counts = photo_ids(path, "img_ids")
     places = pc.index_in(images.ids.take(pa.array(rows)), ids)  # the first of equal ids
     there = pc.is_valid(places).to_numpy(zero_copy_only=False)
     for row in rows[~there]:
@@ -150,25 +147,30 @@ def _table(options: Options, images: Images, rows: np.ndarray) -> tuple[pa.Table
 
 
 def _features(
-    files: MatlabFiles, path: Path, source: Source, rows: np.ndarray, rejects: Rejects, partial: Path
+    path: Path, source: Source, rows: np.ndarray, rejects: Rejects, partial: Path
 ) -> tuple[FinishedTable, np.ndarray]:
-    """The features of ``rows``, and which of them [n] are sound; the others are refused."""
-    out = partial / "features.npy"
-    with progress_bar("copying features", len(rows)) as advance:
-        copied = files.copy_rows(path, "feat7", source.images, source.places, out, advance)
-    for place in np.flatnonzero(copied.faults):
-        reason = _BAD[int(copied.faults[place])]
-        where = f"image {source.places[place] + 1} of {path.name}"
-        rejects.refuse(int(rows[place]) + 1, f"has features that cannot be used ({where} {reason})")
-    sound = np.flatnonzero(copied.faults == 0)
-    if not len(sound):
+    """The features of ``rows``, and places in ``rows`` [n] of those that can be used; the others are refused."""
+    from love_thy_neighbors.sources.paper_release.matlab_hdf5 import Table  # h5py: an optional package
+
+    given, out = Table(path, "feat7", source.images), partial / "features.npy"
+    table = np.lib.format.open_memmap(out, mode="w+", dtype=np.float16, shape=(len(rows), given.columns))
+    good = np.zeros(len(rows), dtype=bool)
+    with progress_bar("copying features", len(rows)) as advance, np.errstate(over="ignore"):
+        for places, block in given.blocks(source.places):
+            table[places] = block.astype(np.float16)
+            good[places] = np.isfinite(table[places]).all(axis=1)
+            advance(len(places))
+    table.flush()
+    for place in np.flatnonzero(~good):
+        where = f"image {source.places[place] + 1} of {path.name} holds NaN, infinity or a value beyond float16 (65504)"
+        rejects.refuse(int(rows[place]) + 1, f"has features that cannot be used ({where})")
+    if not good.any():
         raise rejects.empty()
-    if len(sound) < len(rows):
-        whole = np.load(out, mmap_mode="r", allow_pickle=False)
-        out = partial / "sound_features.npy"
-        to_float16(whole, sound.tolist(), out)
-    about = {"source": FEATURES, "shape_given": copied.shape, "dtype_given": copied.dtype}
-    return FinishedTable(BACKBONE, out, about), sound
+    if not good.all():
+        out = partial / "good_features.npy"
+        to_float16(table, np.flatnonzero(good).tolist(), out)
+    about = {"source": FEATURES, "shape_given": given.shape, "dtype_given": given.dtype}
+    return FinishedTable(BACKBONE, out, about), np.flatnonzero(good)
 
 
 def _comparable(table: pa.Table, used: np.ndarray) -> pa.Table:

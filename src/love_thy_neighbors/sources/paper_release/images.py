@@ -9,8 +9,7 @@ import pyarrow.compute as pc
 from scipy import sparse
 
 from love_thy_neighbors.errors import UserError
-from love_thy_neighbors.sources.paper_release.matlab_files import MatlabFiles
-from love_thy_neighbors.sources.paper_release.matlab_values import Value
+from love_thy_neighbors.sources.paper_release.matlab_files import Value, read_variables
 from love_thy_neighbors.sources.tables import list_column
 
 _PARTS = ("label_matrix", "tag_matrix", "tags", "labels", "photo_ids")
@@ -44,9 +43,9 @@ class Images:
         )
 
 
-def read_images(files: MatlabFiles, path: Path) -> Images:
+def read_images(path: Path) -> Images:
     """The images of ``NUS_data.mat``. Raises `UserError` if its parts do not fit each other."""
-    found = files.read(path, [f"NUS.{part}" for part in _PARTS])
+    found = read_variables(path, [f"NUS.{part}" for part in _PARTS])
     values = {part: found[f"NUS.{part}"] for part in _PARTS}
     ids, counts = _ids(path, "NUS.photo_ids", values["photo_ids"])
     names = {part: _names(path, part, values[part]) for part in ("labels", "tags")}
@@ -69,9 +68,9 @@ def read_images(files: MatlabFiles, path: Path) -> Images:
     return Images(ids, labels, names["labels"], tags, names["tags"], counts)
 
 
-def photo_ids(files: MatlabFiles, path: Path, name: str) -> tuple[pa.Array, dict[str, int]]:
+def photo_ids(path: Path, name: str) -> tuple[pa.Array, dict[str, int]]:
     """The Flickr ids in the variable ``name``, as text, and how many are there twice; raises `UserError`."""
-    return _ids(path, name, files.read(path, [name])[name])
+    return _ids(path, name, read_variables(path, [name])[name])
 
 
 def _ids(path: Path, name: str, value: Value) -> tuple[pa.Array, dict[str, int]]:
