@@ -2,7 +2,7 @@
 
 Runs ``prepare.py source=synthetic`` at full size (190,253 images, 4,096 dimensions, 1.5 GiB in a temporary folder) in a
 process of its own and counts what is in the collection. Prints a table beside the paper's Table 1, and last one line of
-JSON. Exits with status 1 if a number of values, or the images of the rarest or the most frequent label, are not exact.
+JSON. Exits with status 1 if a number of values is not that of Table 1.
 """
 
 import json
@@ -18,7 +18,6 @@ from rich.console import Console
 from rich.table import Table
 
 from love_thy_neighbors.paper import TABLE_1
-from love_thy_neighbors.sources.synthetic.counts import LAWS
 from love_thy_neighbors.sources.tables import encoded
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -70,9 +69,7 @@ def main() -> int:
     console.print(shown(counts))
     console.print("per value and per image: mean / median", style="dim")
     print(json.dumps({"seconds": round(seconds, 1), "peak_mib": round(peak), **counts}))
-    labels = counts["labels"]["images_per_value"]
-    exact = all(counts[kind]["values"] == TABLE_1[kind][0] for kind in TABLE_1)
-    return 0 if exact and (labels["min"], labels["max"]) == (LAWS["labels"].smallest, LAWS["labels"].largest) else 1
+    return 0 if all(counts[kind]["values"] == TABLE_1[kind][0] for kind in TABLE_1) else 1
 
 
 if __name__ == "__main__":
