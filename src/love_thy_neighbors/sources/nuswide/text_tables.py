@@ -35,7 +35,7 @@ def read_bits(path: Path, shape: Shape) -> Iterator[np.ndarray]:
         wrong = np.argwhere((rows != 0) & (rows != 1))
         if len(wrong):
             row, column = wrong[0]
-            raise UserError(f"{path}, line {done + row + 1}: holds {rows[row, column]:g}, not 0 or 1; {_CURE}")
+            raise UserError(f"{path}, line {done + row + 1}: holds {rows[row, column]:.9g}, not 0 or 1; {_CURE}")
         done += len(rows)
         yield rows.astype(bool)
 
