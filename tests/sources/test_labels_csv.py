@@ -83,16 +83,16 @@ def test_a_bad_file_is_refused_whatever_on_error_says(name: str, on_error: str, 
 
 
 BAD_LINES = {
-    "unknown file": ("file,label", "z.jpg,sea", "names nothing that is there ('z.jpg')"),
-    "no file": ("file,label", ",sea", "names nothing that is there ('')"),
-    "long name": ("file,label", f"{'x' * 99},sea", f"names nothing that is there ('{'x' * 57}...')"),
+    "unknown file": ("file,label", "z.jpg,sea", "names an unknown entry ('z.jpg')"),
+    "no file": ("file,label", ",sea", "names an unknown entry ('')"),
+    "long name": ("file,label", f"{'x' * 99},sea", f"names an unknown entry ('{'x' * 57}...')"),
     "one cell": ("file,label", "a.jpg", "has 1 cells, not 2"),
     "three cells": ("file,label", "a.jpg,sea,wind", "has 3 cells, not 2"),
     "one cell of many": ("file;labels", "a.jpg", "has 1 cells, not 2"),
     "no label": ("file,label", "a.jpg, ", "has an empty label"),
     "an empty label among others": ("file,labels", "a.jpg,sea;;wind", "has an empty label"),
     "a line twice": ("file,label", "b.jpg,sea", "repeats line 2 ('b.jpg')"),
-    "a file twice": ("file,labels", "b.jpg,wind", "names what an earlier line has named already ('b.jpg')"),
+    "a file twice": ("file,labels", "b.jpg,wind", "repeats the entry of an earlier line ('b.jpg')"),
     "a bare quote": ("file,label", 'a.jpg,"sea"x', "is not a line of CSV (',' expected after '\"')"),
 }
 

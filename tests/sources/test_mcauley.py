@@ -108,7 +108,7 @@ def test_labels_of_one_source(tmp_path: Path, wanted: str | None, expected: list
     photos = f'<photo id="1"><labels>{labels}</labels></photo><photo id="2"/>'
     (tmp_path / "photosNUS.xml").write_text(mcauley.document(photos))
     if isinstance(expected, str):
-        assert error(tmp_path, label_source=wanted) == expected
+        assert names_the_same(error(tmp_path, label_source=wanted), expected)
     else:
         assert [row["labels"] for row in table(prepare(tmp_path, label_source=wanted))] == expected
 
@@ -127,9 +127,7 @@ def test_a_file_without_labels_makes_a_collection_without(tmp_path: Path) -> Non
     (tmp_path / "photosNUS.xml").write_text(mcauley.document('<photo id="1"><tags><tag>a</tag></tags></photo>'))
     out = prepare(tmp_path, label_source=None)
     assert table(out) == [{"id": "1", "labels": [], "tags": ["a"]}]  # no owner, set or group: no such column
-    assert error(tmp_path / "x", xml=tmp_path / "photosNUS.xml").endswith(
-        "photosNUS.xml has labels from nobody, none from 'NUS'; choose another."
-    )
+    assert "photosNUS.xml has labels from nobody" in error(tmp_path / "x", xml=tmp_path / "photosNUS.xml")
 
 
 def test_a_photo_without_id(tmp_path: Path) -> None:
@@ -162,7 +160,7 @@ def test_pictures_that_cannot_be_used(tmp_path: Path, make_it: Callable[[Path], 
     mcauley.write(tmp_path, photos=3)
     (tmp_path / "photos").mkdir()
     make_it(tmp_path / "photos")
-    assert error(tmp_path, images=tmp_path / "photos") == expected
+    assert names_the_same(error(tmp_path, images=tmp_path / "photos"), expected)
 
 
 PICTURES: list[tuple[list[str], dict[str, str], int]] = [
@@ -207,4 +205,4 @@ OPTIONS: list[tuple[dict[str, Any], str]] = [
 @pytest.mark.parametrize(("options", "expected"), OPTIONS, ids=[text[:30] for _, text in OPTIONS])
 def test_options_are_checked_first(tmp_path: Path, options: dict[str, Any], expected: str) -> None:
     mcauley.write(tmp_path, photos=3)
-    assert error(tmp_path, **options) == expected
+    assert names_the_same(error(tmp_path, **options), expected)

@@ -25,7 +25,7 @@ def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[FlickrServer]:
 FOUND = {"owner": "9@N00", "tags": ["goldengate", "sea"], "sets": ["721"], "groups": ["5@N00", "6@N00"]}
 
 
-def test_two_signed_calls_tell_all_of_a_photo(server: FlickrServer) -> None:
+def test_two_signed_calls_read_a_photo(server: FlickrServer) -> None:
     clock = Clock()
     asked = client(clock)
     assert asked.metadata("11") == FOUND
@@ -101,7 +101,7 @@ def test_what_ends_it(server: FlickrServer, plan: list[Any], message: str, calls
 
 def test_nobody_there(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(flickrapi.FlickrAPI, "REST_URL", "http://127.0.0.1:9/")
-    with pytest.raises(UserError, match="ConnectionError.* 8 times"):
+    with pytest.raises(UserError, match=r"ConnectionError.* 8 times"):
         client(Clock()).metadata("11")
 
 

@@ -128,7 +128,7 @@ def test_a_new_process_remembers_the_calls_of_the_last_hour(
 ) -> None:
     waits: list[float] = []
     monkeypatch.setattr(
-        flickr, "_tell", lambda seconds: waits.append(seconds) or (_ for _ in ()).throw(KeyboardInterrupt)
+        flickr, "_announce", lambda seconds: waits.append(seconds) or (_ for _ in ()).throw(KeyboardInterrupt)
     )
     fetching = Fetching(tmp_path, "11")
     fetching.prepare(calls_an_hour=3)
@@ -226,7 +226,7 @@ def test_mistakes_around_it(server: FlickrServer, tmp_path: Path, monkeypatch: p
     assert names_the_same(fetching.error(), "ids: Flickr shows none of the 1 photos of ids.txt; give other ids.")
     fetching.ids.write_text("11\n")
     (tmp_path / "labels.csv").write_text("id,label\n99,sea\n")
-    assert fetching.error(labels=tmp_path / "labels.csv").startswith("labels.csv, line 2: names nothing that is there")
+    assert fetching.error(labels=tmp_path / "labels.csv").startswith("labels.csv, line 2: names an unknown entry")
     (tmp_path / "c.sqlite").write_text("no database, but text" * 99)
     assert names_the_same(
         fetching.error(cache=tmp_path / "c.sqlite"),

@@ -248,9 +248,7 @@ MISTAKES: list[tuple[Callable[[Path], None], dict[str, Any], str]] = [
     (
         remove("Groundtruth/AllLabels"),
         {},
-        "root: ROOT has TrainTestLabels but not AllLabels, which is needed: TrainTestLabels has another order of the "
-        "images, and a broken line in Labels_lake_Train.txt (-1130179), so unpack Groundtruth/AllLabels of the release "
-        "there.",
+        "root: ROOT has TrainTestLabels but not AllLabels; unpack Groundtruth/AllLabels of the release there.",
     ),
     (
         remove("Groundtruth"),

@@ -1,4 +1,4 @@
-"""What a file of Flickr metadata says about the images of NUS-WIDE: joined by Flickr id, a row an image."""
+"""Owners, sets and groups of NUS-WIDE's images from a file of Flickr metadata, joined by Flickr id."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,7 +17,7 @@ _COLUMNS = ("owner", "sets", "groups")
 
 @dataclass(frozen=True)
 class Metadata:
-    """``columns``: owner, sets, groups of N rows, those that any photo has; ``there`` [N]: rows that the file has."""
+    """``columns``: owner, sets and groups of N rows, without empty columns; ``there`` [N]: rows that the file has."""
 
     columns: dict[str, pa.ChunkedArray]
     there: np.ndarray
@@ -25,11 +25,11 @@ class Metadata:
 
 
 def read_metadata(path: Path, images: ImageList) -> Metadata:
-    """Owner, sets and groups of each image. Rows that share an id get the same; a photo's first mention counts.
+    """Owner, sets and groups of each image; of several photos with one id the first counts.
 
-    Raises `UserError` if no photo of ``path`` is an image of the list.
+    Raises `UserError` if no photo of ``path`` is in the list.
     """
-    place = dict.fromkeys(images.ids, 0)  # of each id among the photos kept; place 0 is a photo without anything
+    place = dict.fromkeys(images.ids, 0)  # of each id in `kept`; place 0 is an empty photo
     kept = PhotoColumns()
     kept.add(Photo(""))
     counts = {f"metadata_photos_{what}": 0 for what in ("read", "of_no_row", "named_twice")}

@@ -1,10 +1,10 @@
 """The paper's own release: ``python prepare.py source=paper_release root=DIR [metadata=FILE] out=data/nuswide``.
 
-Images are rows of ``NUS_data.mat``. A split file says which rows the paper used (``orig_ids``, and 1-based positions in
-it: ``train_id`` and ``test_id``). Features are joined by Flickr id: the first column of ``feat7`` whose entry of
-``img_ids`` is the image's id. That is how the files are read in public code (Tesan, Coscia, Ballan: A CNN-RNN Framework
-for Image Annotation, 2019); nobody could look at them here, so what can be checked is checked: sizes, ranges, ids, and
-that the images of the splits have labels, as the paper says (section 4.1).
+An image is a row of ``NUS_data.mat``. A split file has the rows of its images (``orig_ids``) and positions in them
+(``train_id`` and ``test_id``, from 1). Features are joined by Flickr id: the first column of ``feat7`` whose entry of
+``img_ids`` is the image's id. Public code reads the files in this way (Tesan, Coscia, Ballan: A CNN-RNN Framework for
+Image Annotation, 2019). The files themselves were not available here, so sizes, ranges and ids are checked, and that
+the images of the splits have labels (section 4.1).
 """
 
 from dataclasses import dataclass
@@ -31,7 +31,7 @@ from love_thy_neighbors.sources.tables import frequent
 
 NUS, IMAGE_IDS, FEATURES = "NUS_data.mat", "imgids.mat", "feat_alexnet/feat7_caffe_all.mat"
 BACKBONE = "caffenet_fc7"
-_PAPER_TAGS = TABLE_1["tags"][0]  # the paper counts the most frequent tags
+_PAPER_TAGS = TABLE_1["tags"][0]  # the paper counts only the most frequent tags
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,12 +48,12 @@ class Options:
 
     def __post_init__(self) -> None:
         if self.root is None:
-            raise UserError(f"root: give the folder that {NUS} is in (root=DIR).")
+            raise UserError(f"root: give the folder with {NUS} (root=DIR).")
         for name in (NUS, IMAGE_IDS, FEATURES):
             if not (self.root / name).is_file():
                 raise UserError(f"root: {self.root} has no {name}; give the folder of the paper's release.")
         if find_spec("h5py") is None:
-            raise UserError("source=paper_release: h5py is missing, which reads these files; pip install h5py.")
+            raise UserError("source=paper_release: needs h5py; pip install h5py.")
         require_whole("train_images", self.train_images, 1)
         require_whole("min_positives", self.min_positives, 1)
         if not isinstance(self.all_images, bool):
@@ -63,14 +63,14 @@ class Options:
 
 @dataclass(frozen=True)
 class Source:
-    """Where features come from: ``places`` [n], from 0, among the ``images`` that feat7 has."""
+    """The features' ``places`` [n], from 0, among the ``images`` of feat7."""
 
     images: int
     places: np.ndarray
 
 
 def read(options: Options, how: Extraction, partial: Path) -> Release:
-    """What the release in ``root`` holds, with the rows of ``NUS_data.mat`` as entries; raises `UserError`."""
+    """The release in ``root``, with the rows of ``NUS_data.mat`` as entries; raises `UserError`."""
     assert options.root is not None
     nus = options.root / NUS
     rejects = Rejects(str(nus), "row", options.on_error)
@@ -110,7 +110,7 @@ def _images_and_splits(options: Options) -> tuple[Images, np.ndarray, list[Path]
     split_files = find_splits(options.root, options.splits, {NUS, IMAGE_IDS, FEATURES})
     if not split_files and not options.all_images:
         raise UserError(
-            f"root: no .mat file below {options.root} holds a split (train_id, test_id, orig_ids); name the files with "
+            f"root: no .mat file below {options.root} has a split (train_id, test_id, orig_ids); give the files with "
             "splits=, or keep every image with all_images=true."
         )
     with progress_bar("reading MATLAB files", 1 + len(split_files)) as advance:
@@ -123,8 +123,7 @@ def _images_and_splits(options: Options) -> tuple[Images, np.ndarray, list[Path]
 def _joined(
     path: Path, images: Images, rows: np.ndarray, rejects: Rejects
 ) -> tuple[np.ndarray, Source, dict[str, int]]:
-    """Those of ``rows`` whose photo id is in ``imgids.mat``, where their features are, and counts; the other rows are
-    refused."""
+    """Those of ``rows`` that have features, the places of the features, and counts; the other rows are refused."""
     ids, counts = photo_ids(path, "img_ids")
     places = pc.index_in(images.ids.take(pa.array(rows)), ids)  # the first of equal ids
     there = pc.is_valid(places).to_numpy(zero_copy_only=False)
@@ -174,7 +173,7 @@ def _features(
 
 
 def _comparable(table: pa.Table, used: np.ndarray) -> pa.Table:
-    """What the paper's Table 1 counts: the images of its splits, and of their tags the most frequent."""
+    """The images that the paper's Table 1 counts, those of its splits, with the most frequent tags."""
     part = table.filter(pa.array(used)) if used.any() else table
     return part.set_column(part.column_names.index("tags"), "tags", frequent(part["tags"], _PAPER_TAGS))
 
@@ -185,7 +184,7 @@ def _about(options: Options, split_files: list[Path]) -> dict[str, Any]:
     kinds: dict[str, Any] = {"tags": {"how": f"tag_matrix and tags of {NUS}"}}
     about: dict[str, Any] = {
         "source": source,
-        "licence": "not stated here: see NUS-WIDE, and Flickr's terms for the photos and their metadata",
+        "licence": "see NUS-WIDE, and Flickr's terms for the photos and their metadata",
         "labels": {"how": f"label_matrix and labels of {NUS}: NUS-WIDE's concepts, annotated by hand"},
         "metadata": kinds,
     }

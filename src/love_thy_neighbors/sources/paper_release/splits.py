@@ -1,4 +1,4 @@
-"""The splits of the paper's release: which image is trained on, validated on, tested on."""
+"""The splits of the paper's release: images for training, validation and test."""
 
 import re
 from collections.abc import Callable
@@ -16,8 +16,8 @@ _MOST_UNLABELLED = 0.05  # of a split's images
 
 
 def find_splits(root: Path, given: list[str] | None, others: set[str]) -> list[Path]:
-    """The split files ``given``, below ``root``, or else every ``.mat`` there that holds a split, in the order of their
-    names (split2 before split10). ``others`` are the release's files that are none; raises `UserError`."""
+    """The split files ``given``, below ``root``, or else all ``.mat`` files with a split except ``others``, in the
+    order of their names (split2 before split10); raises `UserError`."""
     if given is not None:
         if not given or not all(isinstance(name, str) for name in given) or len(set(given)) < len(given):
             raise UserError("splits: must be a list of different files (splits=[split1.mat,split2.mat]).")
@@ -29,14 +29,16 @@ def find_splits(root: Path, given: list[str] | None, others: set[str]) -> list[P
 
 
 def _digits(path: Path, root: Path) -> list[str]:
-    return re.split(r"(\d+)", path.relative_to(root).as_posix())  # text and numbers in turn: always comparable
+    return re.split(
+        r"(\d+)", path.relative_to(root).as_posix()
+    )  # texts and numbers alternate, so any two lists compare
 
 
 def read_split(path: Path, labelled: np.ndarray, train_images: int, advance: Callable[[int], None]) -> np.ndarray:
-    """int8 [N] for N = ``len(labelled)`` images, as `splits.given_split` reads it: 0 for the first ``train_images`` of
-    train_id, 1 for its others, 2 for test_id, -1 for images that are in neither.
+    """int8 [N] for N = ``len(labelled)`` images (see `splits.given_split`): 0 for the first ``train_images`` of
+    train_id, 1 for the rest of it, 2 for test_id, -1 for all other images.
 
-    Raises `UserError` if the file does not hold what it must. ``advance`` is told 1 at the end.
+    Raises `UserError` if the file has other content. Calls ``advance(1)`` at the end.
     """
     train, test = _positions(path, len(labelled))
     if len(train) <= train_images:
@@ -71,16 +73,16 @@ def _check_range(path: Path, name: str, values: np.ndarray, most: int, what: str
         raise UserError(f"{path}: {name} is empty; {_CURE}")
     if values.min() < 1 or values.max() > most:
         wrong = int(values[(values < 1) | (values > most)][0])
-        raise UserError(f"{path}: {name} holds {wrong}, but it counts from 1 in {what}; {_CURE}")
+        raise UserError(f"{path}: {name} holds {wrong}, which is not a number from 1 in {what}; {_CURE}")
     if len(np.unique(values)) < len(values):
         raise UserError(f"{path}: {name} holds a number twice; {_CURE}")
 
 
 def _check_labelled(path: Path, labelled: np.ndarray) -> None:
-    """The paper left images without labels out, so a split with many of them is not read as it was meant."""
+    """Raise `UserError` if many images have no label: the paper left them out, so the split must mean other images."""
     without = int((~labelled).sum())
     if without > _MOST_UNLABELLED * len(labelled):
         raise UserError(
-            f"{path}: {without} of its {len(labelled)} images have no label in NUS_data.mat, but the paper has left "
-            "such images out, so orig_ids does not count its rows; give the split files that belong to it."
+            f"{path}: {without} of its {len(labelled)} images have no label in NUS_data.mat, but the paper left such "
+            "images out, so orig_ids must count other rows; give the split files of this NUS_data.mat."
         )
