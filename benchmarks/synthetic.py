@@ -1,7 +1,7 @@
-"""How fast a made-up collection of the paper's size is written, and in how much memory: python benchmarks/synthetic.py.
+"""Time and memory of writing a made-up collection of the paper's size: python benchmarks/synthetic.py.
 
-Runs ``prepare.py source=synthetic`` at full size (190,253 images, 4,096 dimensions, 1.5 GiB in a temporary folder) in a
-process of its own and counts what is in the collection. Prints a table beside the paper's Table 1, and last one line of
+Runs ``prepare.py source=synthetic`` at full size (190,253 images, 4,096 dimensions, 1.5 GiB in a temporary folder) in
+its own process and counts labels and metadata. Prints a table beside the paper's Table 1, and last one line of
 JSON. Exits with status 1 if a number of values is not that of Table 1.
 """
 
@@ -24,7 +24,7 @@ ROOT = Path(__file__).resolve().parents[1]
 
 
 def counted(out: Path) -> dict[str, dict[str, Any]]:
-    """For each kind the number of values, and mean, median, least and most of images a value and of values an image."""
+    """The number of values, and mean, median, minimum and maximum of images per value and values per image, by kind."""
     table = pq.read_table(out / "images.parquet")
     counts = {}
     for kind in TABLE_1:

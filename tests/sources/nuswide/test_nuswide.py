@@ -129,7 +129,7 @@ def test_metadata_is_joined_by_id_and_tags_stay(release: Release, original: made
 def test_table_1_counts_the_papers_images_whatever_is_kept(
     release: Release, original: made.Written, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("love_thy_neighbors.sources.nuswide._PAPER_TAGS", 3)
+    monkeypatch.setattr("love_thy_neighbors.sources.nuswide.metadata._PAPER_TAGS", 3)
     found = read(Options(root=release.root, metadata=original.xml), HOW, release.out)
     assert found.table.num_rows == 120
     assert found.comparable is not None

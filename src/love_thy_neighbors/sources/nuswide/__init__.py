@@ -19,16 +19,15 @@ from love_thy_neighbors.paper import TABLE_1
 from love_thy_neighbors.progress import progress_bar
 from love_thy_neighbors.sources.nuswide.files import Copy, ImageList, find_copy, read_image_list, read_labels
 from love_thy_neighbors.sources.nuswide.low_level import check_low_level, write_low_level
-from love_thy_neighbors.sources.nuswide.metadata import Metadata, read_metadata
+from love_thy_neighbors.sources.nuswide.metadata import Metadata, as_in_table_1, read_metadata, sets_and_groups
 from love_thy_neighbors.sources.nuswide.tags import read_all_tags, read_tags_1k
 from love_thy_neighbors.sources.nuswide.urls import URLS, missing_pictures
 from love_thy_neighbors.sources.pictures import checked_picture
 from love_thy_neighbors.sources.rejects import Rejects, RowError
 from love_thy_neighbors.sources.release import GivenTable, Release, SourceOptions
-from love_thy_neighbors.sources.tables import frequent, list_column
+from love_thy_neighbors.sources.tables import list_column
 
 _TAGS = {"all_tags": read_all_tags, "tags1k": read_tags_1k}
-_PAPER_TAGS = TABLE_1["tags"][0]  # the paper counts only the most frequent tags
 _STEP = 1000  # pictures between two steps of the progress bar
 _HOW_TAGS = {
     "all_tags": "All_Tags.txt, whose ids are checked line by line. A tag that is not UTF-8 is read as Latin-1.",
@@ -98,7 +97,7 @@ def read(options: Options, how: Extraction, partial: Path) -> Release:
         min_positives=options.min_positives,
         published=TABLE_1,
         published_as="NUS-WIDE in the paper (images with metadata and labels, the 10,000 most frequent tags)",
-        comparable=_comparable(table, np.flatnonzero(known & labelled)),
+        comparable=as_in_table_1(table, np.flatnonzero(known & labelled)),
     )
     if not len(rows):
         raise UserError(f"{images.path}: no image is left after the discards; set one of discard_without_* to false.")
@@ -118,12 +117,6 @@ def _table(
         "tags": tags,
     }
     return pa.table(columns | ({} if metadata is None else metadata.columns))
-
-
-def _comparable(table: pa.Table, rows: np.ndarray) -> pa.Table:
-    """The images that the paper's Table 1 counts, which have labels and metadata, with the most frequent tags."""
-    part = table.take(pa.array(rows))
-    return part.set_column(part.column_names.index("tags"), "tags", frequent(part["tags"], _PAPER_TAGS))
 
 
 def _duplicates(images: ImageList, labels: np.ndarray) -> dict[str, int]:
@@ -188,8 +181,7 @@ def _about(options: Options, images: ImageList, concepts: list[str]) -> dict[str
     kinds: dict[str, Any] = {"tags": {"how": _HOW_TAGS[options.tags]}}
     if options.metadata is not None:
         source["metadata"] = options.metadata.name
-        how = f"of the photo with the row's Flickr id in {options.metadata.name}; its tags are not used"
-        kinds |= {kind: {"how": how} for kind in ("sets", "groups")}
+        kinds |= sets_and_groups(options.metadata)
     return {
         "source": source,
         "licence": "see the release, and Flickr's terms for the photos and their metadata",

@@ -2,17 +2,21 @@
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
 
 from love_thy_neighbors.errors import UserError
+from love_thy_neighbors.paper import TABLE_1
 from love_thy_neighbors.progress import progress_bar
 from love_thy_neighbors.sources.flickr.photo_metadata import Photo, megabytes, read_photo_metadata
 from love_thy_neighbors.sources.flickr.photo_tables import PhotoColumns
 from love_thy_neighbors.sources.nuswide.files import ImageList
+from love_thy_neighbors.sources.tables import frequent
 
 _COLUMNS = ("owner", "sets", "groups")
+_PAPER_TAGS = TABLE_1["tags"][0]  # the paper counts only the most frequent tags
 
 
 @dataclass(frozen=True)
@@ -56,3 +60,15 @@ def read_metadata(path: Path, images: ImageList) -> Metadata:
     table = kept.table(None).take(pa.array(places))
     columns = {name: table[name] for name in _COLUMNS if name in table.column_names}
     return Metadata(columns, places > 0, counts)
+
+
+def sets_and_groups(path: Path) -> dict[str, Any]:
+    """The card's entries for sets and groups from ``path``."""
+    how = f"of the photo with the row's Flickr id in {path.name}; its tags are not used"
+    return {kind: {"how": how} for kind in ("sets", "groups")}
+
+
+def as_in_table_1(table: pa.Table, rows: np.ndarray) -> pa.Table:
+    """The images ``rows`` [n], as the paper's Table 1 counts them: with the 10,000 most frequent tags only."""
+    part = table.take(pa.array(rows))
+    return part.set_column(part.column_names.index("tags"), "tags", frequent(part["tags"], _PAPER_TAGS))

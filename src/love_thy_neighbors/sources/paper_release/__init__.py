@@ -22,16 +22,14 @@ from love_thy_neighbors.features.settings import Extraction
 from love_thy_neighbors.paper import TABLE_1
 from love_thy_neighbors.progress import progress_bar
 from love_thy_neighbors.sources.nuswide.files import ImageList
-from love_thy_neighbors.sources.nuswide.metadata import read_metadata
+from love_thy_neighbors.sources.nuswide.metadata import as_in_table_1, read_metadata, sets_and_groups
 from love_thy_neighbors.sources.paper_release.images import Images, photo_ids, read_images
 from love_thy_neighbors.sources.paper_release.splits import find_splits, read_split
 from love_thy_neighbors.sources.rejects import Rejects, check_on_error
 from love_thy_neighbors.sources.release import FinishedTable, Release
-from love_thy_neighbors.sources.tables import frequent
 
 NUS, IMAGE_IDS, FEATURES = "NUS_data.mat", "imgids.mat", "feat_alexnet/feat7_caffe_all.mat"
 BACKBONE = "caffenet_fc7"
-_PAPER_TAGS = TABLE_1["tags"][0]  # the paper counts only the most frequent tags
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -101,7 +99,7 @@ def read(options: Options, how: Extraction, partial: Path) -> Release:
         splits=splits[:, rows] if split_files else None,
         published=TABLE_1,
         published_as="NUS-WIDE in the paper (the images of its splits, the 10,000 most frequent tags)",
-        comparable=_comparable(table, used[rows]),
+        comparable=as_in_table_1(table, np.flatnonzero(used[rows] | (not used.any()))),
     )
 
 
@@ -172,12 +170,6 @@ def _features(
     return FinishedTable(BACKBONE, out, about), np.flatnonzero(good)
 
 
-def _comparable(table: pa.Table, used: np.ndarray) -> pa.Table:
-    """The images that the paper's Table 1 counts, those of its splits, with the most frequent tags."""
-    part = table.filter(pa.array(used)) if used.any() else table
-    return part.set_column(part.column_names.index("tags"), "tags", frequent(part["tags"], _PAPER_TAGS))
-
-
 def _about(options: Options, split_files: list[Path]) -> dict[str, Any]:
     assert options.root is not None
     source: dict[str, Any] = {"release": "Johnson, Ballan, Fei-Fei, ICCV 2015 (NUS-WIDE)", "entries": f"rows of {NUS}"}
@@ -190,8 +182,7 @@ def _about(options: Options, split_files: list[Path]) -> dict[str, Any]:
     }
     if options.metadata is not None:
         source["metadata"] = options.metadata.name
-        how = f"of the photo with the row's Flickr id in {options.metadata.name}; its tags are not used"
-        kinds |= {kind: {"how": how} for kind in ("sets", "groups")}
+        kinds |= sets_and_groups(options.metadata)
     if split_files:
         names = [path.relative_to(options.root).as_posix() for path in split_files]
         about["splits"] = {"files": names, "train_images": options.train_images}

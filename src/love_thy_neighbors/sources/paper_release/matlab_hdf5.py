@@ -101,7 +101,7 @@ def _checked(name: str, found: Any) -> Any:
             raise MatError(f"holds {name}, whose content lies in another file, which is not read")
         stored = min(found.id.get_storage_size(), Path(found.file.filename).stat().st_size)
         if found.shape is None or found.nbytes > stored * (_DEFLATE if found.chunks else 1):
-            raise MatError(f"holds {name}, which claims to be larger than what is stored of it")
+            raise MatError(f"holds {name}, which claims to be larger than its stored data")
     return found
 
 

@@ -118,9 +118,10 @@ def linked(
 ) -> Entries:
     """Give image i, which is at ``places[i]``, ``per_image[i]`` values, and value v about ``per_value[v]`` images.
 
-    Each image stands on the line once for each value that it is to get, each value once for each of its images; the
-    k-th of the one and the k-th of the other go together. Where an image gets a value twice, one of the two is replaced
-    by a value from nearby, in each round from a wider neighbourhood. Every value keeps at least one image.
+    Two lists have the same length E: each image once for each of its values, and each value once for each of its
+    images, both sorted along the line. Entry k of the one list gets entry k of the other. If an image gets a value
+    twice, one of the two is replaced by a value from nearby, in each round from a wider neighbourhood. Every value
+    keeps an image.
 
     Shapes: ``places`` and ``per_image`` [N], ``per_value`` [V]; both counts have the same sum E.
     """
@@ -153,8 +154,8 @@ def _entries(images: np.ndarray, values: np.ndarray, rows: int, width: int) -> E
 def _albums(rng: np.random.Generator, places: np.ndarray, owners: np.ndarray) -> Entries:
     """Sets: runs of one owner's images along the line of topics.
 
-    An image in k sets is in k layers of its owner. A layer is cut into runs: some finely, down to one image, others
-    hardly. The number of cuts gives the number of sets.
+    An image in k sets is in k layers of its owner. Some layers are cut into many short runs, down to one image, others
+    into few. The number of cuts gives the number of sets.
     """
     images = len(places)
     values, (mean, _), (per_image, median) = TABLE_1["sets"]
