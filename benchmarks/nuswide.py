@@ -1,9 +1,9 @@
-"""How fast a NUS-WIDE of full size is read, and in how much memory: python benchmarks/nuswide.py [--images 269648].
+"""Time and memory of reading NUS-WIDE at full size: python benchmarks/nuswide.py [--images 269648].
 
-Writes a made-up release in the official layout into a temporary folder (81 label files, lists, tags, and metadata as
-McAuley and Leskovec's XML has it; half a gigabyte), runs ``prepare.py source=nuswide`` on it with and without the
-metadata, each in a process of its own, and compares the collection with what was written. Prints a table, and last one
-line of JSON. Exits with status 1 if the collection is not what was written.
+Writes a made-up release in the official layout into a temporary folder (81 label files, lists, tags, and metadata in
+McAuley and Leskovec's XML; half a gigabyte), runs ``prepare.py source=nuswide`` on it with and without the metadata,
+each in its own process, and compares the collection with the release. Prints a table and a line of JSON. Exits with
+status 1 if the collection differs.
 """
 
 import argparse
@@ -24,7 +24,7 @@ from rich.table import Table
 
 ROOT = Path(__file__).resolve().parents[1]
 IMAGES, CONCEPTS, WORDS, SETS, GROUPS = 269_648, 81, 420_000, 165_000, 95_000
-WITH_METADATA = 0.907  # share of the photos that the XML has; it also has some that are not in the release
+WITH_METADATA = 0.907  # share of the photos that are in the XML, which also has others
 
 
 @dataclass(frozen=True)
@@ -40,7 +40,7 @@ class Lists:
 
 
 def lists(rng: np.random.Generator, rows: int, mean: float, values: int, word: str) -> Lists:
-    """About ``mean`` values an image, most of few and few of most of them (Zipf)."""
+    """About ``mean`` values an image, with frequencies by Zipf's law."""
     lengths = rng.geometric(1 / (mean + 1), rows) - 1
     shares = 1 / np.arange(1, values + 1)
     codes = np.searchsorted(np.cumsum(shares / shares.sum()), rng.random(lengths.sum()))
@@ -50,14 +50,14 @@ def lists(rng: np.random.Generator, rows: int, mean: float, values: int, word: s
 
 @dataclass(frozen=True)
 class Made:
-    """What was written."""
+    """The release as it was written."""
 
     ids: np.ndarray
     labels: np.ndarray
     tags: Lists
     sets: Lists
     groups: Lists
-    described: np.ndarray  # [N], photos that the XML has
+    described: np.ndarray  # [N], photos that are in the XML
 
 
 def write(folder: Path, images: int) -> Made:
@@ -113,12 +113,12 @@ def _write_xml(path: Path, made: Made) -> None:
 
 
 def prepare(folder: Path, out: Path, *arguments: str) -> tuple[float, float]:
-    """Seconds and peak memory (MiB) of reading the release."""
+    """Seconds and peak memory (MiB) for reading the release."""
     return measured("prepare.py", "source=nuswide", f"root={folder / 'release'}", f"out={out}", *arguments)
 
 
 def same(out: Path, made: Made, with_metadata: bool) -> bool:
-    """Whether the collection is what was written, value by value."""
+    """Whether the collection equals the release, value by value."""
     table = pq.read_table(out / "images.parquet")
     if table["id"].to_pylist() != [str(id_) for id_ in made.ids.tolist()]:
         return False
@@ -133,7 +133,7 @@ def same(out: Path, made: Made, with_metadata: bool) -> bool:
 
 
 def taken(lists_: Lists, source: np.ndarray, made: Made) -> Lists:
-    """Row i of ``lists_`` is that of row ``source[i]``, or empty where the XML does not have that photo."""
+    """Row i of the result is row ``source[i]`` of ``lists_``, or empty if the XML does not have that photo."""
     parts = [
         lists_.codes[lists_.offsets[row] : lists_.offsets[row + 1]] if made.described[row] else lists_.codes[:0]
         for row in source

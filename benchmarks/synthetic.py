@@ -1,8 +1,8 @@
-"""How fast a made-up collection of the paper's size is written, and in how much memory: python benchmarks/synthetic.py.
+"""Time and memory of writing a made-up collection of the paper's size: python benchmarks/synthetic.py.
 
-Runs ``prepare.py source=synthetic`` at full size (190,253 images, 4,096 dimensions, 1.5 GiB in a temporary folder) in a
-process of its own and counts what is in the collection. Prints a table beside the paper's Table 1, and last one line of
-JSON. Exits with status 1 if a number of values, or the images of the rarest or the most frequent label, are not exact.
+Runs ``prepare.py source=synthetic`` at full size (190,253 images, 4,096 dimensions, 1.5 GiB in a temporary folder) in
+its own process and counts labels and metadata. Prints a table beside the paper's Table 1, and last one line of
+JSON. Exits with status 1 if a number of values is not that of Table 1.
 """
 
 import json
@@ -18,14 +18,13 @@ from rich.console import Console
 from rich.table import Table
 
 from love_thy_neighbors.paper import TABLE_1
-from love_thy_neighbors.sources.synthetic.counts import LAWS
 from love_thy_neighbors.sources.tables import encoded
 
 ROOT = Path(__file__).resolve().parents[1]
 
 
 def counted(out: Path) -> dict[str, dict[str, Any]]:
-    """For each kind the number of values, and mean, median, least and most of images a value and of values an image."""
+    """The number of values, and mean, median, minimum and maximum of images per value and values per image, by kind."""
     table = pq.read_table(out / "images.parquet")
     counts = {}
     for kind in TABLE_1:
@@ -70,9 +69,7 @@ def main() -> int:
     console.print(shown(counts))
     console.print("per value and per image: mean / median", style="dim")
     print(json.dumps({"seconds": round(seconds, 1), "peak_mib": round(peak), **counts}))
-    labels = counts["labels"]["images_per_value"]
-    exact = all(counts[kind]["values"] == TABLE_1[kind][0] for kind in TABLE_1)
-    return 0 if exact and (labels["min"], labels["max"]) == (LAWS["labels"].smallest, LAWS["labels"].largest) else 1
+    return 0 if all(counts[kind]["values"] == TABLE_1[kind][0] for kind in TABLE_1) else 1
 
 
 if __name__ == "__main__":

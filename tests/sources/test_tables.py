@@ -68,8 +68,8 @@ def test_statistics_are_those_of_table_1(lists: list[list[str]]) -> None:
     }
 
 
-def spread(counts: list[int]) -> dict[str, float]:
-    return {"mean": round(fmean(counts), 2), "median": median(counts)} if counts else {"mean": 0, "median": 0}
+def spread(counts: list[int]) -> dict[str, float | None]:
+    return {"mean": fmean(counts), "median": median(counts)} if counts else {"mean": None, "median": None}
 
 
 def test_a_column_that_no_record_has_is_left_out() -> None:

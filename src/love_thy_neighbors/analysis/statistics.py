@@ -28,15 +28,16 @@ def collection_statistics(collection: Collection, rows: np.ndarray) -> dict[str,
 def _spread(matrix: sparse.csr_matrix) -> dict[str, Any]:
     """The entry of a binary matrix [n, T] that stores no zeros."""
     images = np.bincount(matrix.indices, minlength=matrix.shape[1])
-    images = images[images > 0]
-    return {
-        "values": len(images),
-        "images_per_value": _mean_and_median(images),
-        "values_per_image": _mean_and_median(np.diff(matrix.indptr)),
+    return spread(images[images > 0], np.diff(matrix.indptr))
+
+
+def spread(images_per_value: np.ndarray, values_per_image: np.ndarray) -> dict[str, Any]:
+    """The numbers of Table 1 for one kind of value, from the counts [T] and [n]; None where there is no count."""
+    both = {"images_per_value": images_per_value, "values_per_image": values_per_image}
+    return {"values": len(images_per_value)} | {
+        name: {
+            "mean": float(np.mean(counts)) if len(counts) else None,
+            "median": float(np.median(counts)) if len(counts) else None,
+        }
+        for name, counts in both.items()
     }
-
-
-def _mean_and_median(counts: np.ndarray) -> dict[str, float | None]:
-    if not len(counts):
-        return {"mean": None, "median": None}
-    return {"mean": float(np.mean(counts)), "median": float(np.median(counts))}

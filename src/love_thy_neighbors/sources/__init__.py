@@ -1,1 +1,1 @@
-"""Where collections come from: one module a source, each reading a `release.Release` for `making.make`."""
+"""Sources of collections: one module for each; each returns a `release.Release` for `prepare.make`."""

@@ -4,8 +4,8 @@
     2019/Italy/beach.jpg,sea   2019/Italy/beach.jpg,sea;people
     2019/Italy/beach.jpg,people
 
-The header says what the table is: one label a line or all of them with semicolons between, and which of comma,
-semicolon and tab stands between the columns. UTF-8, with a byte order mark or without. Blank lines are passed over.
+The header shows whether a line has one label, or all labels with semicolons between them, and whether the columns are
+separated by comma, semicolon or tab. UTF-8, with or without a byte order mark. Blank lines are skipped.
 """
 
 import csv
@@ -26,21 +26,19 @@ _SHOWN = 60  # characters of a cell in an error
 
 @dataclass(frozen=True)
 class GivenLabels:
-    """``of`` maps entries to their labels, sorted; an entry whose cell is empty has none. ``rejects`` are the lines
-    that cannot be used, ``counts`` what was found."""
+    """``of`` has the sorted labels of each entry; ``rejects`` has the unusable lines."""
 
     of: dict[str, tuple[str, ...]]
     rejects: Rejects
     counts: dict[str, int]
 
 
-def read_labels(path: Path, key: str, entry: Callable[[str], str | None], on_error: str) -> GivenLabels:
+def read_labels(path: Path, key: str, find: Callable[[str], str | None], on_error: str) -> GivenLabels:
     """The labels in ``path``, whose first column is called ``key`` ("file").
 
-    ``entry`` gives the entry that a cell of that column names, or None if there is none. Labels are composed (NFC) and
-    trimmed, and otherwise taken as they are. A line that names nothing that is there, that has no label or repeats an
-    earlier line is refused: with on_error 'stop' it raises `UserError`, with 'skip' it is listed in ``rejects``. In a
-    column ``labels`` a cell may be empty, for something without labels.
+    ``find`` returns the entry for a cell of that column, or None if the cell is unknown. Labels become NFC, stripped.
+    A line with an unknown cell, without a label, or repeating an earlier line is refused: it raises `UserError` with
+    on_error 'stop', and goes to ``rejects`` with 'skip'. A cell of a column ``labels`` may be empty: no labels.
 
     Raises `UserError` if there is no such file, header or usable line.
     """
@@ -59,7 +57,7 @@ def read_labels(path: Path, key: str, entry: Callable[[str], str | None], on_err
             if row is None:
                 break
             if row:
-                _take(row, number, found, entry, many, delimiter)
+                _add(row, number, found, find, many and delimiter == ";", many)
                 used += 1
         except (csv.Error, RowError) as error:
             rejects.refuse(number, str(error) if isinstance(error, RowError) else f"is not a line of CSV ({error})")
@@ -70,7 +68,7 @@ def read_labels(path: Path, key: str, entry: Callable[[str], str | None], on_err
 
 
 class _Lines(Iterator[str]):
-    """The lines of a file as text; ``number`` is that of the latest, from 1."""
+    """The lines of a file as text; ``number`` is the number of the last one, from 1."""
 
     def __init__(self, path: Path) -> None:
         self._path, self._lines, self.number = path, raw_lines(path, MAX_LINE_BYTES), 0
@@ -88,7 +86,7 @@ class _Lines(Iterator[str]):
 
 
 def _header(path: Path, key: str, line: str) -> tuple[str, bool]:
-    """The delimiter, and whether a line has all labels of its entry."""
+    """The delimiter, and whether a line has all labels of an entry."""
     for delimiter in _DELIMITERS:
         names = [name.strip().strip('"').casefold() for name in line.split(delimiter)]
         if names in ([key, "label"], [key, "labels"]):
@@ -99,22 +97,22 @@ def _header(path: Path, key: str, line: str) -> tuple[str, bool]:
     )
 
 
-def _take(
+def _add(
     row: list[str],
     number: int,
     found: dict[str, dict[str, int]],
-    entry: Callable[[str], str | None],
+    find: Callable[[str], str | None],
+    joined: bool,
     many: bool,
-    delimiter: str,
 ) -> None:
-    """Add one row to ``found``; raises `RowError`."""
-    if many and delimiter == ";":
-        row = [row[0], ";".join(row[1:])] if len(row) > 1 else row
+    """Add line ``number`` to ``found``; with ``joined`` the csv reader has split the labels. Raises `RowError`."""
+    if joined and len(row) > 1:
+        row = [row[0], ";".join(row[1:])]
     if len(row) != 2:
         raise RowError(f"has {len(row)} cells, not 2")
-    name = entry(row[0].strip())
+    name, shown = find(row[0].strip()), _shown(row[0])
     if name is None:
-        raise RowError(f"names nothing that is there ({_shown(row[0])})")
+        raise RowError(f"names an unknown entry ({shown})")
     labels = [_clean(label) for label in (row[1].split(";") if many else [row[1]])]
     if many and labels == [""]:
         labels = []
@@ -122,9 +120,9 @@ def _take(
         raise RowError("has an empty label")
     earlier = found.get(name, {})
     if many and name in found:
-        raise RowError(f"names what an earlier line has named already ({_shown(row[0])})")
+        raise RowError(f"repeats the entry of an earlier line ({shown})")
     if not many and labels[0] in earlier:
-        raise RowError(f"repeats line {earlier[labels[0]]} ({_shown(row[0])})")
+        raise RowError(f"repeats line {earlier[labels[0]]} ({shown})")
     found[name] = earlier | dict.fromkeys(labels, number)
 
 

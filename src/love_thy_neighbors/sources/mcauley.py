@@ -1,7 +1,7 @@
 """McAuley and Leskovec's metadata as a collection of its own:
 ``python prepare.py source=mcauley xml=photosMIR.xml out=data/mir``.
 
-Each ``<photo>`` is an image; pictures, where the user has them, are found by the photo's Flickr id.
+Each ``<photo>`` is an image; the user's pictures are found by the photo's Flickr id.
 """
 
 from dataclasses import dataclass
@@ -18,7 +18,7 @@ from love_thy_neighbors.sources.flickr.pictures_by_id import join_pictures
 from love_thy_neighbors.sources.rejects import Rejects
 from love_thy_neighbors.sources.release import GivenTable, PublishedCounts, Release, SourceOptions
 
-# McAuley and Leskovec, ECCV 2012; the other three files have no count here that could be checked.
+# McAuley and Leskovec, ECCV 2012. For the other three files no counts are known.
 PUBLISHED: dict[str, dict[str, PublishedCounts]] = {
     "NUS": {"tags": (422_364, None, None), "sets": (165_039, None, None), "groups": (95_358, None, None)}
 }
@@ -41,7 +41,7 @@ class Options(SourceOptions):
 
 
 def read(options: Options, how: Extraction, partial: Path) -> Release:
-    """What the XML file describes, with its photos as entries; raises `UserError`."""
+    """The photos of the XML file, which are the entries; raises `UserError`."""
     assert options.xml is not None
     rejects = Rejects(str(options.xml), "photo", options.on_error)
     columns, numbers, counts = _columns(options.xml, rejects)
@@ -73,7 +73,7 @@ def read(options: Options, how: Extraction, partial: Path) -> Release:
 
 
 def _columns(xml: Path, rejects: Rejects) -> tuple[PhotoColumns, np.ndarray, dict[str, int]]:
-    """The photos, their numbers in the file [N], and what was counted on the way."""
+    """The photos, their numbers in the file [N], and counts."""
     columns, numbers = PhotoColumns(), []
     seen: set[str] = set()
     counts = dict.fromkeys(("photos", "photos_with_a_repeated_id", "sets_and_groups_without_id"), 0)
@@ -83,7 +83,7 @@ def _columns(xml: Path, rejects: Rejects) -> tuple[PhotoColumns, np.ndarray, dic
             counts["sets_and_groups_without_id"] += photo.without_id
             if not photo.id:
                 rejects.refuse(number, "has no id")
-            elif photo.id in seen:  # the same photo again: two rows would put it into two parts of a split
+            elif photo.id in seen:  # with two rows the same photo could be in two parts of a split
                 counts["photos_with_a_repeated_id"] += 1
             else:
                 seen.add(photo.id)

@@ -1,4 +1,4 @@
-"""A picture named by somebody else: where it is, and whether its header says that it can be used."""
+"""A picture that a source names: where it is, and whether its header shows that it can be used."""
 
 from pathlib import Path, PurePosixPath
 
@@ -7,10 +7,10 @@ from love_thy_neighbors.sources.rejects import RowError
 
 
 def checked_picture(images: Path, file: str, max_pixels: int, key: str = "images") -> Path:
-    """The picture ``file`` below ``images``; raises `RowError` if the path leaves that folder, or if the file is
-    missing, not a picture by its header, or larger than ``max_pixels``.
+    """The path of the picture ``file`` below ``images``; ``key`` is the setting that gives this folder.
 
-    ``key`` is the setting that names that folder.
+    Raises `RowError` if the path leaves the folder, if the file is missing or is not a picture, or if its header says
+    that it is larger than ``max_pixels``.
     """
     path = PurePosixPath(file)
     if path.is_absolute() or ".." in path.parts or "\\" in file or "\0" in file:
@@ -24,7 +24,7 @@ def checked_picture(images: Path, file: str, max_pixels: int, key: str = "images
         width, height = image_size(target)
     except ImageError as error:
         raise RowError(f"has the file {file!r}, which {error}") from None
-    except (OSError, RuntimeError) as error:  # a name too long, a loop of links
+    except (OSError, RuntimeError) as error:  # a name that is too long, a loop of links
         raise RowError(f"has the file {file!r}, which cannot be opened ({error})") from None
     if width * height > max_pixels:
         raise RowError(f"has the file {file!r}, which has {width} x {height} pixels, more than max_pixels={max_pixels}")

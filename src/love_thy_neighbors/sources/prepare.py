@@ -1,4 +1,4 @@
-"""From what a source has read to a collection on disk: features, rare labels, card, Table 1."""
+"""Make a collection from what a source has read: features, frequent labels, card, Table 1."""
 
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import fields
@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import numpy as np
-import pyarrow as pa
 from rich.console import Console
 
 from love_thy_neighbors.collection.feature_tables import quantise, to_float16
@@ -19,57 +18,51 @@ from love_thy_neighbors.sources.release import FinishedTable, GivenTable, Releas
 from love_thy_neighbors.sources.tables import drop_rare_labels, statistics
 from love_thy_neighbors.sources.writing import check_out, kept_thumbnails, partial_folder, show, show_published
 
-GIVEN = "given"  # the name of a feature table that was not extracted here
+GIVEN = "given"  # the name of the user's feature table
 
 Options = TypeVar("Options")
 Read = Callable[[Options, Extraction, Path], Release]
-# What a collection gets as features: name of the table, its rows (or the file they are in), their entry in the card,
-# and a folder of thumbnails.
+# Rows of each feature table (or the file with them), entries of the tables in the card, folder of thumbnails.
 _Features = tuple[Mapping[str, np.ndarray | Path], dict[str, Any], Path | None]
 
 
 def make(read: Read[Options], options: Options, out: Path, overwrite: bool, how: Extraction) -> None:
-    """Make the collection ``out`` of what ``read`` reads; raises `UserError`, and then has written nothing."""
+    """Write the collection ``out`` from what ``read`` returns; raises `UserError`, and then has written nothing."""
     given = [getattr(options, key.name) for key in reversed(fields(options))]  # type: ignore[arg-type]
     check_out(out, overwrite, *(value for value in given if isinstance(value, Path)))
-    backbone = _asked_for(how)
+    backbone = None
+    if how.backbone != BUNDLED or how.weights is not None:  # fails before hours of reading if there are no weights
+        from love_thy_neighbors.features.extraction import chosen_backbone  # torch takes seconds to import
+
+        backbone = chosen_backbone(how)
     with partial_folder(out) as partial:
         release = read(options, how, partial)
         if not release.table.num_rows:
             raise release.rejects.empty()
         features, about, thumbnails = _features(release, release.how or how, partial, backbone)
         table, names, dropped = drop_rare_labels(release.table, release.min_positives)
-        card = _card(release, names, dropped)
-        card["features"] = about
-        card["statistics"] = statistics(table)
+        card = _card(release, names, dropped) | {"features": about, "statistics": statistics(table)}
         texts = release.texts | ({"rejected.jsonl": release.rejects.as_lines()} if release.rejects.reasons else {})
         write_collection(out, table, card, features, thumbnails, texts, release.splits)
-    _report(release, out, table, card, dropped)
-
-
-def _asked_for(how: Extraction) -> Backbone | None:
-    """The network that the user has chosen: that its weights cannot be had is told before hours of reading."""
-    if how.backbone == BUNDLED and how.weights is None:
-        return None
-    from love_thy_neighbors.features.extraction import chosen_backbone  # torch: late, so that mistakes are told at once
-
-    return chosen_backbone(how)
+    show(out, table.num_rows, card["statistics"])
+    if release.published:
+        counted = card["statistics"] if release.comparable is None else statistics(release.comparable)
+        show_published(counted, release.published, release.published_as)
+    _show_remarks(release, out, len(dropped), has_features=bool(about))
 
 
 def _features(release: Release, how: Extraction, partial: Path, backbone: Backbone | None) -> _Features:
-    if isinstance(release.features, FinishedTable):
-        finished = release.features
-        return {finished.backbone: finished.path}, {finished.backbone: finished.about}, None
-    if isinstance(release.features, GivenTable):
-        return _given(release, release.features, partial)
-    if release.files is not None:
-        return _extracted(release, how, partial, backbone)
-    return {}, {}, None
+    match release.features:
+        case FinishedTable(name, path, about):
+            return {name: path}, {name: about}, None
+        case GivenTable():
+            return _given(release, release.features, partial)
+    return ({}, {}, None) if release.files is None else _extracted(release, how, partial, backbone)
 
 
 def _extracted(release: Release, how: Extraction, partial: Path, backbone: Backbone | None) -> _Features:
-    """Features and thumbnails of the pictures; entries whose picture cannot be read are refused."""
-    from love_thy_neighbors.features.extraction import extract_features  # torch: late
+    """Features and thumbnails of the pictures; entries with an unreadable picture are refused."""
+    from love_thy_neighbors.features.extraction import extract_features  # torch takes seconds to import
 
     rejects, numbers = release.rejects, release.entry_numbers()
     assert release.files is not None
@@ -87,16 +80,15 @@ def _extracted(release: Release, how: Extraction, partial: Path, backbone: Backb
     release.keep(rows)
     name, about = found.backbone.name, found.card()
     if release.int8:
-        table, scale = quantise(found.table[rows])
-        about["scale"] = scale
+        table, about["scale"] = quantise(found.table[rows])
     else:
-        table, rows = _float16(release, found.table, rows, partial, lambda row: f"the features of row {row}")
+        table, rows = _float16(release, found.table, rows, partial, "the features of row {}")
     thumbnails = kept_thumbnails(found.thumbnails, rows.tolist(), partial) if found.thumbnails else None
     return {name: table}, {name: about}, thumbnails
 
 
 def _given(release: Release, given: GivenTable, partial: Path) -> _Features:
-    """The rows of ``features=`` that belong to the entries kept, as float16."""
+    """The rows of ``features=`` for the entries that are kept, as float16."""
     table = open_npy(given.path)
     if table.ndim != 2 or table.dtype.kind != "f" or table.shape[1] == 0:
         raise UserError(f"{given.path}: {table.dtype} {list(table.shape)}, not a table [N, d] of floats.")
@@ -108,19 +100,20 @@ def _given(release: Release, given: GivenTable, partial: Path) -> _Features:
         )
     partial.mkdir(exist_ok=True)
     rows = release.entry_numbers() - 1
-    float16, _ = _float16(release, table, rows, partial, lambda row: f"the feature row {row} of {given.path}")
-    about = {"source": given.path.name, "dtype_given": str(table.dtype)}
-    return {GIVEN: float16}, {GIVEN: about}, None
+    float16, _ = _float16(release, table, rows, partial, f"the feature row {{}} of {given.path}")
+    return {GIVEN: float16}, {GIVEN: {"source": given.path.name, "dtype_given": str(table.dtype)}}, None
 
 
 def _float16(
-    release: Release, table: np.ndarray, rows: np.ndarray, partial: Path, called: Callable[[int], str]
+    release: Release, table: np.ndarray, rows: np.ndarray, partial: Path, name: str
 ) -> tuple[np.ndarray, np.ndarray]:
-    """``table[rows]`` as float16, and the rows left: entries with a value that float16 has not are refused."""
+    """``table[rows]`` as float16, and the rows that are left: entries with a value beyond float16 are refused. ``name``
+    has a place for the row number."""
     numbers = release.entry_numbers()
     float16, bad = to_float16(table, rows.tolist(), partial / "float16.npy")
     for place, reason in bad.items():
-        release.rejects.refuse(int(numbers[place]), f"has {called(int(rows[place]))}, which {reason}")
+        row = name.replace("{}", str(rows[place]), 1)
+        release.rejects.refuse(int(numbers[place]), f"has {row}, which {reason}")
     places = _without(len(rows), bad)
     release.keep(places)
     if not release.table.num_rows:
@@ -129,44 +122,29 @@ def _float16(
 
 
 def _without(count: int, left_out: Collection[int]) -> np.ndarray:
-    """The numbers below ``count`` but those left out."""
+    """0 to ``count`` - 1 without the numbers in ``left_out``."""
     return np.setdiff1d(np.arange(count), np.array(sorted(left_out), dtype=np.int64))
 
 
 def _card(release: Release, names: list[str], dropped: dict[str, int]) -> dict[str, Any]:
-    rejects = release.rejects
-    card = {"name": release.name, **release.about}
-    card["labels"] = {
-        "names": names,
-        "min_positives": release.min_positives,
-        "dropped": dropped,
-        **release.about.get("labels", {}),
-    }
-    card["clean_up"] = {
-        **release.counts,
-        f"{rejects.word}s_rejected": len(rejects.reasons),
-        "reasons": rejects.counted(),
-    }
-    return card
+    rejects, labels = release.rejects, {"names": names, "min_positives": release.min_positives, "dropped": dropped}
+    rejected = {f"{rejects.word}s_rejected": len(rejects.reasons), "reasons": rejects.counted()}
+    card = {"name": release.name, **release.about, "clean_up": release.counts | rejected}
+    return card | {"labels": labels | release.about.get("labels", {})}
 
 
-def _report(release: Release, out: Path, table: pa.Table, card: dict[str, Any], dropped: dict[str, int]) -> None:
-    show(out, table.num_rows, card["statistics"])
-    console = Console()
-    if release.published:
-        counted = card["statistics"] if release.comparable is None else statistics(release.comparable)
-        show_published(counted, release.published, release.published_as)
-    for name, count in release.counts.items():
-        if isinstance(count, int) and count:
-            console.print(f"{name.replace('_', ' ')}: {count:,}", highlight=False)
+def _show_remarks(release: Release, out: Path, dropped: int, has_features: bool) -> None:
+    lines = [
+        f"{name.replace('_', ' ')}: {count:,}"
+        for name, count in release.counts.items()
+        if isinstance(count, int) and count
+    ]
     if dropped:
-        console.print(f"labels with fewer than {release.min_positives} images, dropped: {len(dropped)}")
-    if release.rejects.reasons:
-        word = release.rejects.word
-        console.print(f"{word}s rejected: {len(release.rejects.reasons)}, see {out / 'rejected.jsonl'}")
-    if not card["features"]:
-        console.print(
-            f"no features yet: python prepare.py source=collection root={out} features=efficientnet_lite0 images=DIR",
-            soft_wrap=True,
-            highlight=False,
-        )
+        lines.append(f"labels with fewer than {release.min_positives} images, dropped: {dropped}")
+    if rejected := len(release.rejects.reasons):
+        lines.append(f"{release.rejects.word}s rejected: {rejected}, see {out / 'rejected.jsonl'}")
+    if not has_features:
+        command = f"python prepare.py source=collection root={out} features=efficientnet_lite0 images=DIR"
+        lines.append(f"no features yet: {command}")
+    for line in lines:
+        Console().print(line, soft_wrap=True, highlight=False)

@@ -1,4 +1,4 @@
-"""Entries of a source that cannot be used: the first one ends everything, or each is listed with its reason."""
+"""Entries of a source that cannot be used: the first one stops the program, or each is listed with its reason."""
 
 import json
 import re
@@ -13,7 +13,7 @@ class RowError(Exception):
 
 
 def check_on_error(value: str) -> None:
-    """Raise `UserError` unless ``value`` is one of the two that on_error can be."""
+    """Raise `UserError` unless ``value`` is stop or skip."""
     if value not in ("stop", "skip"):
         raise UserError(f"on_error: '{value}' is not known; use stop or skip.")
 
@@ -22,8 +22,8 @@ def check_on_error(value: str) -> None:
 class Rejects:
     """The unusable entries of a source.
 
-    ``where`` is what an error names first (a file or folder), ``word`` what an entry is called there ("line"),
-    ``on_error`` 'stop' or 'skip'. ``reasons`` maps the number of an entry, from 1, to why it was left out.
+    ``where`` is the file or folder that an error names, ``word`` the name of an entry there ("line"), ``on_error``
+    'stop' or 'skip'. ``reasons`` has the reason for each unusable entry by its number, from 1.
     """
 
     where: str
@@ -32,20 +32,20 @@ class Rejects:
     reasons: dict[int, str] = field(default_factory=dict)
 
     def refuse(self, number: int, reason: str) -> None:
-        """Note a bad entry; raises `UserError` with on_error=stop."""
+        """Note an unusable entry; raises `UserError` with on_error=stop."""
         if self.on_error == "stop":
             raise self.error(number, reason)
         self.reasons[number] = reason
 
     def error(self, number: int, reason: str) -> UserError:
-        """What to raise for a bad entry."""
+        """The error for an unusable entry."""
         return UserError(
             f"{self.where}, {self.word} {number}: {reason}; correct it, or leave bad {self.word}s out with "
             "on_error=skip."
         )
 
     def empty(self) -> UserError:
-        """What to raise if nothing usable is left."""
+        """The error if there is no usable entry."""
         bad = ""
         if self.reasons:
             first = min(self.reasons)
@@ -53,17 +53,17 @@ class Rejects:
         return UserError(f"{self.where}: holds no usable {self.word}{bad}; give at least one.")
 
     def as_lines(self) -> str:
-        """The content of ``rejected.jsonl``: one JSON object an entry, its number and the reason."""
+        """The content of ``rejected.jsonl``: one JSON object for each unusable entry, with its number and reason."""
         entries = ({self.word: number, "reason": reason} for number, reason in sorted(self.reasons.items()))
         return "".join(json.dumps(entry, ensure_ascii=False) + "\n" for entry in entries)
 
     def counted(self) -> dict[str, int]:
-        """How many entries were left out for which kind of reason."""
+        """The number of unusable entries for each kind of reason."""
         return dict(Counter(_kind_of(reason) for reason in self.reasons.values()))
 
 
 def _kind_of(reason: str) -> str:
-    """A reason without its particulars, so that like ones are counted together."""
+    """A reason without names and numbers, so that similar reasons are counted together."""
     general = reason.split(" (")[0]
     named = re.fullmatch(r"has the (file|feature row|features) .*?, (?:which )?([^',]+)", general, re.DOTALL)
     return (f"{named[1]}: {named[2]}" if named else general).split("'")[0].strip()

@@ -1,7 +1,7 @@
-"""What a source has read, before its pictures become features: the one thing that every source makes.
+"""`Release`: a data set as a source has read it, before features are made from its pictures.
 
 A source is a module of this package with a dataclass `Options`, whose fields are the keys of its file in
-configs/source, and a function ``read(options, how, partial) -> Release``. `making.make` does the rest.
+configs/source, and a function ``read(options, how, partial) -> Release``. `prepare.make` does the rest.
 """
 
 from collections.abc import Mapping
@@ -16,16 +16,13 @@ from love_thy_neighbors.errors import UserError, require_whole
 from love_thy_neighbors.features.settings import Extraction
 from love_thy_neighbors.sources.rejects import Rejects, check_on_error
 
-# Number of values, mean and median of images a value, mean and median of values an image; None where not published.
+# Number of values; mean and median of images per value; mean and median of values per image. None: not published.
 PublishedCounts = tuple[int | None, tuple[float, float] | None, tuple[float, float] | None]
 
 
 @dataclass(frozen=True, kw_only=True)
 class SourceOptions:
-    """The keys of configs/source/shared/options.yaml, which sources of photos have in common.
-
-    Raises `UserError` for values that make no sense together.
-    """
+    """The keys of configs/source/shared/options.yaml; raises `UserError` for a wrong value."""
 
     images: Path | None = None
     features: Path | None = None
@@ -43,9 +40,9 @@ class SourceOptions:
 
 @dataclass(frozen=True)
 class GivenTable:
-    """Features that the user has: a ``.npy`` [entries, d] of floats, row k - 1 for entry number k of the source.
+    """The user's features: a ``.npy`` [entries, d] of floats, row k - 1 for entry number k of the source.
 
-    ``entries`` is how many the source has; ``what`` names them in an error ("photos.jsonl has 7 lines").
+    ``entries`` is the number of entries of the source, ``what`` the source's name in an error.
     """
 
     path: Path
@@ -55,9 +52,9 @@ class GivenTable:
 
 @dataclass(frozen=True)
 class FinishedTable:
-    """Features that the source itself has written: a ``.npy`` float16 [N, d] in the order of the release's rows.
+    """Features from the source itself: a ``.npy`` float16 [N, d] in the order of the release's rows.
 
-    The file is moved into the collection, not copied. ``about`` goes into the card.
+    The file is moved into the collection. ``about`` is its entry in the card.
     """
 
     backbone: str
@@ -67,14 +64,16 @@ class FinishedTable:
 
 @dataclass
 class Release:
-    """A data set as its source describes it.
+    """A data set as its source describes it: N images.
 
-    Shapes: ``table`` has the columns of ``images.parquet`` and N rows; ``numbers`` [N] int64 are the rows' entry
-    numbers in the source, from 1 (default 1 to N); ``files`` are the N pictures, or None; ``splits`` int8 [S, N], the
-    part of each image in S splits that the release itself defines (see `splits.given_split`), or None.
-    ``about`` are keys of the card, ``counts`` what was found, mended or left out, ``texts`` further files beside the
-    card, ``published`` numbers to print beside Table 1 of the collection, under ``published_as``. ``comparable`` is the
-    table that those numbers count, where it is not the collection's own.
+    table:      the columns of ``images.parquet``, N rows
+    about:      keys of the card; ``counts`` are counts and remarks for the card's ``clean_up``
+    numbers:    int64 [N], the rows' entry numbers in the source, from 1; default 1 to N
+    files:      the N pictures, or None
+    splits:     int8 [S, N], the part of each image in S splits of the release (see `splits.given_split`), or None
+    texts:      further files beside the card, by name
+    published:  numbers to print beside Table 1 under the title ``published_as``; they count ``comparable``, or the
+                collection's own table if that is None
     """
 
     name: str
@@ -95,7 +94,7 @@ class Release:
     comparable: pa.Table | None = None
 
     def keep(self, rows: np.ndarray) -> None:
-        """Keep ``rows`` [n], increasing, and drop the others from everything that has a row an image."""
+        """Keep only ``rows`` [n], increasing, in everything that has one row an image."""
         self.numbers = self.entry_numbers()[rows]
         self.table = self.table.take(pa.array(rows))
         if self.files is not None:
@@ -104,5 +103,5 @@ class Release:
             self.splits = self.splits[:, rows]
 
     def entry_numbers(self) -> np.ndarray:
-        """``numbers``, or 1 to N where the source's entries are the rows."""
+        """``numbers``, or 1 to N."""
         return np.arange(1, self.table.num_rows + 1) if self.numbers is None else self.numbers

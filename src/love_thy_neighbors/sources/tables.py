@@ -7,6 +7,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from love_thy_neighbors.analysis.statistics import spread
 from love_thy_neighbors.collection.card import METADATA_TYPES, TEXT_COLUMNS, metadata_columns
 from love_thy_neighbors.sources.records import Record
 
@@ -84,18 +85,7 @@ def statistics(table: pa.Table) -> dict[str, dict[str, Any]]:
     result: dict[str, dict[str, Any]] = {}
     for name in ("labels", *metadata_columns(table.column_names)):
         rows, codes, values = encoded(table[name])
-        images = np.bincount(codes, minlength=len(values))
         per_image = np.bincount(rows, minlength=table.num_rows)
-        result[name] = {
-            "values": len(values),
-            "images_per_value": _spread(images),
-            "values_per_image": _spread(per_image),
-            "images_with_any": int((per_image > 0).sum()),
-        }
+        result[name] = spread(np.bincount(codes, minlength=len(values)), per_image)
+        result[name]["images_with_any"] = int((per_image > 0).sum())
     return result
-
-
-def _spread(counts: np.ndarray) -> dict[str, float]:
-    if not len(counts):
-        return {"mean": 0, "median": 0}
-    return {"mean": round(float(counts.mean()), 2), "median": float(np.median(counts))}

@@ -1,4 +1,4 @@
-"""What every source does at its end: hold the output folder, and show what is in it."""
+"""The output of a source: the folder that is written, and the counts that are printed."""
 
 import os
 import shutil
@@ -18,11 +18,11 @@ _COUNTED = ("values", "images per value", "values per image")
 
 
 def check_out(out: Path, overwrite: bool, *inputs: Path) -> None:
-    """Raise `UserError` if ``out`` may not be written: it exists, is something other than a collection, or holds one of
-    the ``inputs``, which replacing it would delete."""
+    """Raise `UserError` if ``out`` exists (unless it is a collection and ``overwrite`` is true), or if it contains one
+    of the ``inputs``, which replacing ``out`` would delete."""
     for path in inputs:
         if path.resolve().is_relative_to(out.resolve()):
-            raise UserError(f"out: {path} lies inside {out}, which is to be written; give a folder elsewhere.")
+            raise UserError(f"out: {path} is an input and lies inside {out}; give a folder elsewhere.")
     if not out.exists() and not out.is_symlink():
         return
     if not out.is_dir():
@@ -35,17 +35,17 @@ def check_out(out: Path, overwrite: bool, *inputs: Path) -> None:
 
 @contextmanager
 def partial_folder(out: Path) -> Iterator[Path]:
-    """Yield ``<out>.partial``, where unfinished work stands; it is removed on success and kept for
-    the next try otherwise.
+    """Yield ``<out>.partial``, the folder for unfinished work; it is removed on success.
 
-    Raises `UserError` if another process is preparing the same ``out``.
+    After an error it stays if the next run can continue from it. Raises `UserError` if another process is writing the
+    same ``out``.
     """
     partial = out.with_name(f"{out.name}.partial")
     lock = FileLock(out.with_name(f".{out.name}.lock"))
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
         if not os.access(out.parent, os.W_OK):
-            raise PermissionError(f"{out.parent} cannot be written to")
+            raise PermissionError(f"{out.parent} is not writable")
         lock.acquire(timeout=0)
     except Timeout:
         raise UserError(f"out: another process is preparing {out}; wait until it ends.") from None
@@ -55,7 +55,7 @@ def partial_folder(out: Path) -> Iterator[Path]:
         yield partial
         shutil.rmtree(partial, ignore_errors=True)
     except BaseException:
-        if not (partial / "progress.json").is_file():  # no image is finished: there is nothing to continue
+        if not (partial / "progress.json").is_file():  # no image is finished
             shutil.rmtree(partial, ignore_errors=True)
         raise
     finally:
@@ -64,8 +64,7 @@ def partial_folder(out: Path) -> Iterator[Path]:
 
 
 def kept_thumbnails(thumbnails: Path, rows: list[int], partial: Path) -> Path:
-    """A folder with the thumbnails of ``rows`` under their new numbers; hard links, so the old ones
-    stay as they are."""
+    """A new folder with the thumbnails of ``rows``, renumbered from 0; hard links, so the old files stay."""
     kept = partial / "kept_thumbnails"
     shutil.rmtree(kept, ignore_errors=True)
     kept.mkdir()
@@ -78,31 +77,33 @@ def kept_thumbnails(thumbnails: Path, rows: list[int], partial: Path) -> Path:
 
 
 def show(out: Path, images: int, statistics: dict[str, dict[str, Any]]) -> None:
-    """Print where the collection is, and its statistics as in the paper's Table 1."""
-    shown = Table(title=f"{images:,} images in {out}", title_justify="left")
-    for heading in ("", *_COUNTED, "images with any"):
-        shown.add_column(heading, justify="right" if heading else "left")
+    """Print the collection's path and its statistics as in the paper's Table 1."""
+    shown = _table(f"{images:,} images in {out}", *_COUNTED, "images with any")
     for name, numbers in statistics.items():
         shown.add_row(name, *_counts(numbers), f"{numbers['images_with_any']:,}")
-    console = Console()
-    console.print(shown)
-    console.print("per value and per image: mean / median", style="dim")
+    Console().print(shown)
+    Console().print("per value and per image: mean / median", style="dim")
 
 
 def show_published(statistics: dict[str, dict[str, Any]], published: Mapping[str, PublishedCounts], title: str) -> None:
-    """Print the collection's counts beside published ones, a line a count."""
-    shown = Table(title=title, title_justify="left")
-    for heading in ("", "", "here", "published"):
-        shown.add_column(heading, justify="right" if heading else "left")
+    """Print the collection's counts beside published ones, one count a line."""
+    shown = _table(title, "", "here", "published")
     for name, (values, *spreads) in published.items():
         theirs = ["-" if values is None else f"{values:,}"]
         theirs += ["-" if spread is None else f"{spread[0]:g} / {spread[1]:g}" for spread in spreads]
         ours = _counts(statistics[name]) if name in statistics else ["-"] * len(_COUNTED)
-        for place, (count, here, there) in enumerate(zip(_COUNTED, ours, theirs, strict=True)):
-            shown.add_row("" if place else name, count, here, there)
+        for place, cells in enumerate(zip(_COUNTED, ours, theirs, strict=True)):
+            shown.add_row("" if place else name, *cells)
     Console().print(shown)
+
+
+def _table(title: str, *headings: str) -> Table:
+    table = Table("", title=title, title_justify="left")
+    for heading in headings:
+        table.add_column(heading, justify="right")
+    return table
 
 
 def _counts(numbers: dict[str, Any]) -> list[str]:
     spreads = (numbers[key] for key in ("images_per_value", "values_per_image"))
-    return [f"{numbers['values']:,}", *(f"{spread['mean']:g} / {spread['median']:g}" for spread in spreads)]
+    return [f"{numbers['values']:,}", *(f"{x['mean'] or 0:.6g} / {x['median'] or 0:g}" for x in spreads)]

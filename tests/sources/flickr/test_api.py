@@ -7,6 +7,7 @@ import flickrapi
 import pytest
 
 from fixtures.flickr_server import KEY, SECRET, Clock, FlickrServer, client, failure, serve
+from fixtures.messages import names_the_same
 from love_thy_neighbors.errors import UserError
 from love_thy_neighbors.sources.flickr import api as flickr_api
 from love_thy_neighbors.sources.flickr.api import Client, Hourly
@@ -24,7 +25,7 @@ def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[FlickrServer]:
 FOUND = {"owner": "9@N00", "tags": ["goldengate", "sea"], "sets": ["721"], "groups": ["5@N00", "6@N00"]}
 
 
-def test_two_signed_calls_tell_all_of_a_photo(server: FlickrServer) -> None:
+def test_two_signed_calls_read_a_photo(server: FlickrServer) -> None:
     clock = Clock()
     asked = client(clock)
     assert asked.metadata("11") == FOUND
@@ -94,13 +95,13 @@ def test_what_ends_it(server: FlickrServer, plan: list[Any], message: str, calls
     server.plan[:] = plan
     with pytest.raises(UserError) as caught:
         client(Clock(), timeout=0.05 if plan[0] == "hang" else 5).metadata("11")
-    assert str(caught.value) == message
+    assert names_the_same(str(caught.value), message)
     assert len(server.calls) == calls
 
 
 def test_nobody_there(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(flickrapi.FlickrAPI, "REST_URL", "http://127.0.0.1:9/")
-    with pytest.raises(UserError, match="Flickr cannot be reached, or hangs up \\(ConnectionError\\), 8 times"):
+    with pytest.raises(UserError, match=r"ConnectionError.* 8 times"):
         client(Clock()).metadata("11")
 
 
@@ -147,7 +148,7 @@ def test_an_answer_that_makes_no_sense_is_asked_for_again_and_then_given_up(
     server.plan[:] = [answer] * 3
     with pytest.raises(flickr_api.StrangeAnswerError) as caught:
         client(Clock()).metadata("11")
-    assert str(caught.value) == reason
+    assert names_the_same(str(caught.value), reason)
     assert len(server.calls) == 3
 
 

@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fixtures import mcauley
+from fixtures.messages import names_the_same
 from love_thy_neighbors.errors import UserError
 from love_thy_neighbors.sources.flickr import mcauley_xml
 from love_thy_neighbors.sources.flickr.cache import FlickrCache
@@ -116,7 +117,7 @@ MISTAKES: list[tuple[str, bytes, str]] = [
 def test_a_mistake_is_one_sentence_with_its_line(tmp_path: Path, content: bytes, expected: str) -> None:
     path = tmp_path / "photos.xml"
     path.write_bytes(content)
-    assert error_of(path, tmp_path) == f"photos.xml{expected}"
+    assert names_the_same(error_of(path, tmp_path), f"photos.xml{expected}")
 
 
 class Endless(io.RawIOBase):
@@ -185,7 +186,9 @@ def test_one_photo_without_end_is_refused(monkeypatch: pytest.MonkeyPatch, block
     file = Endless(20_000_000, block, start=b"<photos>\n<photo id='1'>")
     with pytest.raises(UserError) as caught:
         peak_of(file)
-    assert str(caught.value) == f"photos.xml, line 2: holds a <photo> of more than 300,000 bytes; {NOT_PHOTOS}"
+    assert names_the_same(
+        str(caught.value), f"photos.xml, line 2: holds a <photo> of more than 300,000 bytes; {NOT_PHOTOS}"
+    )
     assert len(file.read(1 << 20)) == 1 << 20  # it was refused early
 
 
@@ -205,9 +208,9 @@ def test_a_folder_is_its_xml_files_in_order(tmp_path: Path) -> None:
 
 def test_paths_that_are_no_metadata(tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
-    with pytest.raises(UserError, match="none.xml does not exist; give an XML file of photos, a folder of such files"):
+    with pytest.raises(UserError, match="none.xml does not exist"):
         read_photo_metadata(tmp_path / "none.xml")  # at once, not when the first photo is asked for
-    with pytest.raises(UserError, match="empty holds no photos\\*.xml; give the folder with photosNUS.xml in it"):
+    with pytest.raises(UserError, match="empty holds no photos\\*.xml"):
         read_photo_metadata(tmp_path / "empty")
 
 
@@ -255,7 +258,7 @@ def test_a_cache_that_is_none(tmp_path: Path, change: str, reason: str) -> None:
     rows = sqlite3.connect(path)
     rows.executescript(change)
     rows.close()
-    assert error_of(path, tmp_path) == f"ids.sqlite: {reason}"
+    assert names_the_same(error_of(path, tmp_path), f"ids.sqlite: {reason}")
 
 
 @pytest.mark.parametrize("size", [16, 100, 5000])

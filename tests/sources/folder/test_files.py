@@ -8,7 +8,7 @@ import pytest
 
 from love_thy_neighbors.errors import UserError
 from love_thy_neighbors.sources.folder.files import find_pictures, same_pictures
-from love_thy_neighbors.sources.folder.words import one_spelling, says_nothing, words
+from love_thy_neighbors.sources.folder.words import is_automatic, one_spelling, words
 
 
 def add(folder: Path, path: str) -> None:
@@ -70,14 +70,14 @@ SILENT = (
 
 @pytest.mark.parametrize("title", [*SILENT.split(), "IMG_1234 (2)", "2019-07-04 12.30.00", "SONY DSC"])
 def test_titles_that_say_nothing(title: str) -> None:
-    assert says_nothing(title)
+    assert is_automatic(title)
 
 
 @pytest.mark.parametrize(
     "title", ["Boeing 747", "Area 51", "Route 66 at dawn", "7 swans", "Pi 3", "1984 revisited", "DSC"]
 )
 def test_titles_that_say_something(title: str) -> None:
-    assert not says_nothing(title)
+    assert not is_automatic(title)
 
 
 def test_words_of_other_scripts_stay_whole() -> None:

@@ -1,4 +1,4 @@
-"""sources/mirflickr*: both releases, what they must hold, and metadata in JSON."""
+"""sources/mirflickr: both releases, and what they must contain."""
 
 import json
 from collections.abc import Callable
@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from conftest import train_on
-from fixtures.mirflickr import IMAGES, Photos, contexts, made_up, write, write_metadata, write_pictures
+from fixtures.mirflickr import IMAGES, Photos, made_up, write, write_pictures
 from love_thy_neighbors.collection.loading import Collection, load_collection
 from love_thy_neighbors.errors import UserError
 from love_thy_neighbors.features.settings import Extraction
@@ -22,11 +22,11 @@ HOW = Extraction(size=32, batch_size=16, workers=1, device="cpu", thumbnail=0, m
 
 
 class Release:
-    """A miniature release below ``root``, pictures and metadata beside it, and the command on it."""
+    """A miniature release below ``root``, pictures beside it, and the command on it."""
 
     def __init__(self, folder: Path, photos: Photos) -> None:
         self.folder, self.photos, self.out = folder, photos, folder / "out"
-        self.root, self.images, self.metadata = folder / "root", folder / "pictures", folder / "metadata"
+        self.root, self.images = folder / "root", folder / "pictures"
         np.save(folder / "feats.npy", np.arange(IMAGES * 2, dtype=np.float32).reshape(IMAGES, 2))
 
     def prepare(self, **options: Any) -> Collection:
@@ -87,9 +87,7 @@ def test_every_image_has_its_tags_and_labels(small: Release) -> None:
         "tag_files_with_stray_bytes": 1,
         "images_without_tags": 1,
         "images_without_labels": 6,
-        "common_tags_with_another_count": 0,
     }
-    assert clean_up["common_tags_listed"] > 0
 
 
 def test_the_million_counts_from_zero(large: Release) -> None:
@@ -113,9 +111,9 @@ def test_the_archives_as_they_unpack(tmp_path: Path, photos: Photos, below: str)
 
 def test_from_pictures_to_results(small: Release, tmp_path: Path) -> None:
     write_pictures(small.images, small.photos)
-    collection = small.prepare(images=small.images, metadata=write_metadata(small.metadata, small.photos))
+    collection = small.prepare(images=small.images)
     assert collection.features.backbone == "mean_colour"
-    results = train_on(small.out, tmp_path, "metadata=groups", "lr=0.01", "epochs=20", "h=32")
+    results = train_on(small.out, tmp_path, "metadata=tags", "lr=0.01", "epochs=20", "h=32")
     assert results["test"]["mAP_L"] > 70  # an untrained model has about 30
 
 
@@ -149,8 +147,8 @@ def test_images_that_cannot_be_used_are_left_out_if_asked(small: Release) -> Non
     assert collection.ids.to_pylist() == expected
     rejected = [json.loads(line) for line in (small.out / "rejected.jsonl").read_text().splitlines()]
     assert [entry["image"] for entry in rejected] == [3, 5, 6]
-    assert rejected[1]["reason"] == "has no tag file tags5.txt that can be read (No such file or directory)"
-    assert rejected[2]["reason"] == "has a tag file tags6.txt of more than 1048576 bytes"
+    assert "tags5.txt" in rejected[1]["reason"]
+    assert "tags6.txt" in rejected[2]["reason"]
 
 
 def append(name: str, line: bytes) -> Callable[[Release], None]:
@@ -174,137 +172,43 @@ def both_releases(release: Release) -> None:
 
 
 MISTAKES: list[tuple[Callable[[Release], Any], dict[str, Any], str]] = [
-    (lambda r: None, {"root": None}, "root: give the folder that MIRFLICKR was unpacked into (root=DIR)."),
-    (lambda r: None, {"root": Path("no")}, "root: no is not a folder; give the one that MIRFLICKR was unpacked into."),
-    (lambda r: None, {"strict": "yes"}, "strict: must be true or false, not yes."),
-    (lambda r: None, {"on_error": "go"}, "on_error: 'go' is not known; use stop or skip."),
-    (lambda r: (r.root / "meta").rename(r.folder / "gone"), {}, "root: root has neither meta/tags/tags1.txt (MIRFLICKR-25K) nor tags/0/0.txt (MIRFLICKR-1M); give the folder that the release was unpacked into."),
-    (both_releases, {}, "root: root has tags in root/meta/tags and in root/tags; give a folder with one."),
-    (lambda r: (r.root / "annotations_v080").rename(r.folder / "gone"), {}, "annotations: root/annotations_v080 is not a folder; give the one that mirflickr25k_annotations_v080.zip was unpacked into."),
-    (lambda r: None, {"annotations": Path("no")}, "annotations: no is not a folder; give the one that mirflickr25k_annotations_v080.zip was unpacked into."),
-    (lambda r: (r.root / "annotations_v080" / "tree.txt").unlink(), {}, "root/annotations_v080/tree.txt is missing; the release has 24 classes and 14 stricter ones."),
-    (lambda r: (r.root / "annotations_v080" / "sea_r1.txt").unlink(), {"strict": True}, "root/annotations_v080/sea_r1.txt is missing; the release has 24 classes and 14 stricter ones."),
-    (append("annotations_v080/food.txt", b"im7\n"), {}, "root/annotations_v080/food.txt, line 1: holds 'im7', not the number of an image; get this file of the release again."),
-    (append("annotations_v080/food.txt", b"1\n\xff2\n"), {}, "root/annotations_v080/food.txt, line 2: holds '\\\\xff2', not the number of an image; get this file of the release again."),
-    (append("annotations_v080/food.txt", b"-3\n"), {}, "root/annotations_v080/food.txt, line 1: holds '-3', not the number of an image; get this file of the release again."),
-    (append("annotations_v080/food.txt", b"0\n"), {}, "root/annotations_v080/food.txt, line 1: names image 0, but they are 1 to 90; get this file of the release again."),
-    (append("annotations_v080/food.txt", b"\n91\n"), {}, "root/annotations_v080/food.txt, line 2: names image 91, but they are 1 to 90; get this file of the release again."),
-    (append("annotations_v080/food.txt", b"1\n" * 600_000), {}, "root/annotations_v080/food.txt: is larger than 1048576 bytes; get this file of the release again."),
-    (append("doc/common_tags.txt", b"sky many\n"), {}, "root/doc/common_tags.txt, line 4: is not a tag and a number; get this file of the release again."),
-    (lambda r: (r.root / "meta" / "tags" / "tags9.txt").unlink(), {}, "root/meta/tags, image 9: has no tag file tags9.txt that can be read (No such file or directory); correct it, or leave bad images out with on_error=skip."),
-    (lambda r: np.save(r.folder / "feats.npy", np.zeros((3, 2))), {}, "feats.npy: 3 rows, but root/meta/tags has 90 images; row k belongs to image k + 1."),
+    (lambda r: None, {"root": None}, "root: |root=DIR"),
+    (lambda r: None, {"root": Path("no")}, "root: |no"),
+    (lambda r: None, {"strict": "yes"}, "strict: |yes"),
+    (lambda r: None, {"on_error": "go"}, "on_error: |'go'"),
+    (lambda r: (r.root / "meta").rename(r.folder / "gone"), {}, "root: |meta/tags/tags1.txt|tags/0/0.txt"),
+    (both_releases, {}, "root: |root/meta/tags|root/tags"),
+    (lambda r: (r.root / "annotations_v080").rename(r.folder / "gone"), {}, "annotations: |root/annotations_v080"),
+    (lambda r: None, {"annotations": Path("no")}, "annotations: |no"),
+    (lambda r: (r.root / "annotations_v080" / "tree.txt").unlink(), {}, "root/annotations_v080/tree.txt|missing"),
+    (lambda r: (r.root / "annotations_v080" / "sea_r1.txt").unlink(), {"strict": True}, "root/annotations_v080/sea_r1.txt|missing"),
+    (append("annotations_v080/food.txt", b"im7\n"), {}, "root/annotations_v080/food.txt, line 1: |'im7'"),
+    (append("annotations_v080/food.txt", b"1\n\xff2\n"), {}, "root/annotations_v080/food.txt, line 2: |'\\\\xff2'"),
+    (append("annotations_v080/food.txt", b"-3\n"), {}, "root/annotations_v080/food.txt, line 1: |'-3'"),
+    (append("annotations_v080/food.txt", b"0\n"), {}, "root/annotations_v080/food.txt, line 1: |0|90"),
+    (append("annotations_v080/food.txt", b"\n91\n"), {}, "root/annotations_v080/food.txt, line 2: |91|90"),
+    (append("annotations_v080/food.txt", b"1\n" * 600_000), {}, "root/annotations_v080/food.txt: |1048576"),
+    (lambda r: (r.root / "meta" / "tags" / "tags9.txt").unlink(), {}, "root/meta/tags, image 9: |tags9.txt"),
+    (lambda r: np.save(r.folder / "feats.npy", np.zeros((3, 2))), {}, "feats.npy: |3 rows|90 images"),
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize(("change", "options", "message"), MISTAKES, ids=[message[:70] for _, _, message in MISTAKES])
-def test_mistakes(small: Release, change: Callable[[Release], Any], options: dict[str, Any], message: str) -> None:
+@pytest.mark.parametrize(("change", "options", "parts"), MISTAKES, ids=[parts for _, _, parts in MISTAKES])
+def test_mistakes(small: Release, change: Callable[[Release], Any], options: dict[str, Any], parts: str) -> None:
     change(small)
-    assert small.error(**options) == message
+    message = small.error(**options)
+    assert message.startswith(parts.split("|")[0])
+    assert all(part in message for part in parts.split("|"))
 
 
 def test_numbers_that_do_not_mean_the_same_images(small: Release) -> None:
     shift_annotations(small)
-    message = small.error()
-    assert message.startswith("root/annotations_v080: ")
-    assert message.endswith("so the two do not number the images alike; give annotations and tags of one release.")
+    assert small.error().startswith("root/annotations_v080: ")
 
 
 def test_missing_pictures(small: Release) -> None:
     small.images.mkdir()
-    assert small.error(images=small.images) == "images: pictures has no im1.jpg; give the folder of the pictures."
+    assert small.error(images=small.images).startswith("images: pictures has no im1.jpg")
     write_pictures(small.images, small.photos)
     (small.images / "im2.jpg").unlink()
-    assert small.error(images=small.images) == (
-        "root/meta/tags, image 2: has the file 'im2.jpg', which does not exist below images=; correct it, or leave bad "
-        "images out with on_error=skip."
-    )
-
-
-def by_name(photos: Photos) -> str:
-    """One object: photos by the names of their files, the numbers of the million."""
-    return json.dumps({f"{place}.jpg": contexts(photos, place) for place in range(IMAGES - 2)}, indent=1)
-
-
-def as_list(photos: Photos) -> str:
-    return json.dumps(
-        [
-            {"file": f"im{place + 1}.jpg", "albums": photos.sets[place], "pools": photos.groups[place], "owner": "x"}
-            for place in range(IMAGES - 2)
-        ]
-    )
-
-
-def as_lines(photos: Photos) -> str:
-    """JSON lines, with what Flickr's API does to lists: {"photoset": [...]}, and an object where there is one entry."""
-    lines = []
-    for place in range(IMAGES - 2):
-        sets = {"photoset": [{"id": int(id_[4:]), "title": "T"} for id_ in photos.sets[place] if id_[4:].isdigit()]}
-        value = {"file": f"images/0/{place}.jpg", "photosets": sets, "group": {"nsid": photos.groups[place][0]}}
-        lines.append(json.dumps(value | {"pool": photos.groups[place][1], "owner": None}))
-    return "\ufeff" + "\n".join(lines)
-
-
-@pytest.mark.parametrize("million", [False, True])
-def test_albums_and_groups_of_the_extension(
-    tmp_path: Path, photos: Photos, million: bool, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    release = Release(tmp_path, photos)
-    write(release.root, photos, million)
-    write_metadata(release.metadata, photos)
-    (release.metadata / "metadata0" / "0" / "notes.json").write_text("{")
-    (release.metadata / "metadata0" / "0" / "5000.json").write_text("{}")
-    collection = release.prepare(metadata=release.metadata)
-    assert lists(collection, "sets") == [*as_sets(photos.sets[:-2]), [], []]
-    assert lists(collection, "groups") == [*as_sets(photos.groups[:-2]), [], []]
-    assert collection.owners.to_pylist()[:8] == [f"{place % 7}@N02" for place in range(8)]
-    clean_up = collection.card["clean_up"]
-    assert clean_up["images_without_metadata"] == 2
-    assert clean_up["metadata_of_no_image"] == 1
-
-
-@pytest.mark.parametrize("form", [by_name, as_list, as_lines])
-def test_albums_and_groups_in_one_file(small: Release, form: Callable[[Photos], str]) -> None:
-    path = small.folder / "photos.json"
-    path.write_text(form(small.photos), encoding="utf-8")
-    collection = small.prepare(metadata=path)
-    assert lists(collection, "groups") == [*as_sets(small.photos.groups[:-2]), [], []]
-    if form is not as_lines:
-        assert lists(collection, "sets") == [*as_sets(small.photos.sets[:-2]), [], []]
-
-
-CURE = "correct it, or leave metadata= out."
-BAD_METADATA: list[tuple[str, str]] = [
-    ("", f"photos.json: is not valid JSON (Expecting value: line 1 column 1 (char 0)); {CURE}"),
-    ("7", f"photos.json: holds neither an object nor a list; {CURE}"),
-    ('{"im1.jpg": 3}', f"photos.json, 'im1.jpg': holds no object; {CURE}"),
-    ('{"beach.jpg": {}}', f"photos.json, 'beach.jpg': names no image like im12.jpg or 11.jpg as its 'file'; {CURE}"),
-    ('[{"sets": []}]', f"photos.json, entry 1: names no image like im12.jpg or 11.jpg as its 'file'; {CURE}"),
-    ('{"file": "im1.jpg", "sets": []}\n{"file": "0.jpg"}', f"photos.json, line 2: names 0.jpg, which was there already; {CURE}"),
-    ('{"file": "im1.jpg", "sets": []}\noops', f"photos.json, line 2: is not valid JSON (Expecting value: line 1 column 1 (char 0)); {CURE}"),
-    ('{"file": "im1.jpg", "sets": [{"title": "a", "n": 1}]}', f"photos.json, line 1: holds an album or group without an id; {CURE}"),
-    ('{"file": "im1.jpg", "sets": [true]}', f"photos.json, line 1: holds an album or group without an id; {CURE}"),
-    ('{"file": "im1.jpg", "sets": ["a\\nb"]}', f"photos.json, line 1: holds an album or group without an id; {CURE}"),
-    ('{"file": "im1.jpg", "sets": [], "owner": 3}', f"photos.json, line 1: holds an owner that is neither a text nor an object with an nsid; {CURE}"),
-    ('{"file": "im1.jpg", "alben": []}', "metadata: no photo in photos.json has a key for albums (sets, set, albums, album, photosets, photoset) or for groups (groups, group, pools, pool), but 'alben', 'file'; rename what is meant."),
-    ('{"file": "im1.jpg", "sets": ' + "[" * 500 + '"1"' + "]" * 500 + "}", f"photos.json, line 1: holds an album or group without an id; {CURE}"),
-    ('{"im1.jpg": {"sets": [' + "[" * 5000 + "]" * 5000 + "]}}", f"photos.json: is not valid JSON (maximum recursion depth exceeded while decoding a JSON array from a unicode string); {CURE}"),
-]  # fmt: skip
-
-
-@pytest.mark.parametrize(("content", "message"), BAD_METADATA, ids=[message[:80] for _, message in BAD_METADATA])
-def test_metadata_that_cannot_be_used(small: Release, content: str, message: str) -> None:
-    path = small.folder / "photos.json"
-    path.write_text(content)
-    assert small.error(metadata=path) == message
-
-
-def test_folders_of_metadata_that_cannot_be_used(small: Release) -> None:
-    assert small.error(metadata=small.metadata) == (
-        "metadata: metadata does not exist; give a folder of JSON files, or a file of JSON."
-    )
-    small.metadata.mkdir()
-    assert small.error(metadata=small.metadata) == (
-        "metadata: metadata holds no file like 0/11.json or im12.json; give the unpacked folder."
-    )
-    (small.metadata / "11.json").write_bytes(b'{"sets": ["\xff"]}')
-    assert small.error(metadata=small.metadata) == f"metadata/11.json: is not UTF-8 (byte 12); {CURE}"
+    assert small.error(images=small.images).startswith("root/meta/tags, image 2: has the file 'im2.jpg'")

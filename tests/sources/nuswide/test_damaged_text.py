@@ -28,7 +28,6 @@ def releases(tmp_path_factory: pytest.TempPathFactory) -> list[tuple[Path, Read]
     wide = nuswide_release.write(folder / "wide")
     photos = mirflickr_release.made_up()
     flickr_root = mirflickr_release.write(folder / "mir", photos)
-    metadata = mirflickr_release.write_metadata(folder / "metadata", photos)
     partial = folder / "partial"
 
     def read_wide(**options: object) -> Read:
@@ -43,9 +42,8 @@ def releases(tmp_path_factory: pytest.TempPathFactory) -> list[tuple[Path, Read]
             elif "Low_Level" in str(path) or "ImageList" in str(path):
                 options = {"low_level": ["CH"]}
             files.append((path, read_wide(**options)))
-    texts = [*sorted(flickr_root.rglob("*.txt"))[::8], *sorted(metadata.rglob("*.json"))[::20]]
-    for path in texts:
-        chosen = mirflickr.Options(root=flickr_root, metadata=metadata, on_error="skip")
+    for path in sorted(flickr_root.rglob("*.txt"))[::8]:
+        chosen = mirflickr.Options(root=flickr_root, on_error="skip")
         files.append((path, lambda chosen=chosen: mirflickr.read(chosen, HOW, partial)))  # type: ignore[misc]
     return files
 

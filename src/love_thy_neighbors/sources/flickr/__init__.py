@@ -1,7 +1,7 @@
 """Photos by their Flickr ids: ``python prepare.py source=flickr ids=ids.txt out=data/mine``.
 
-Tags, albums and groups of each photo are fetched once and kept in a cache, an SQLite file. It survives whatever stops
-the program, and the same command goes on from there; it is also what ``metadata=`` of source=nuswide takes.
+Tags, albums and groups of each photo are fetched once and kept in a cache, an SQLite file. After an interruption the
+same command continues from it. The cache also serves as ``metadata=`` of source=nuswide.
 """
 
 import os
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from love_thy_neighbors.sources.flickr.api import Client
 
 _MAX_ID = 20  # digits
-_STRANGE_IN_A_ROW = 5  # photos with answers that make no sense, after which something else is wrong
+_STRANGE_IN_A_ROW = 5  # photos with unexpected answers, after which the program stops
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,13 +58,13 @@ class Options(SourceOptions):
 
 
 def read(options: Options, how: Extraction, partial: Path) -> Release:
-    """The photos of the ids file that Flickr shows, with its lines as entries; raises `UserError`."""
+    """The photos of the ids file that Flickr shows; its lines are the entries. Raises `UserError`."""
     assert options.ids is not None
     rejects = Rejects(str(options.ids), "line", options.on_error)
     line_of, counts = _read_ids(options.ids, rejects)
     labels = _labels(options, line_of)
     with closing(FlickrCache(options.cache_file, create=True)) as cache:
-        _ask_for(list(line_of), cache, options.calls_an_hour)
+        _fetch_missing(list(line_of), cache, options.calls_an_hour)
         known = cache.states()
         columns, numbers = _columns(cache, line_of, labels.of)
     if not len(numbers):
@@ -95,7 +95,7 @@ def _about(options: Options, counts: dict[str, int]) -> dict[str, Any]:
             "asked": "flickr.photos.getInfo, flickr.photos.getAllContexts",
             "photos_missing": counts["photos_missing"],
         },
-        "licence": "not asked for; each photo has its owner's",
+        "licence": "not fetched; each photo has its owner's",
         "labels": {"how": "none" if options.labels is None else f"as {options.labels.name} gives them"},
         "metadata": {
             "tags": {"how": "as Flickr normalises them: lower case, no spaces"},
@@ -106,7 +106,7 @@ def _about(options: Options, counts: dict[str, int]) -> dict[str, Any]:
 
 
 def _read_ids(path: Path, rejects: Rejects) -> tuple[dict[str, int], dict[str, int]]:
-    """The line of each id, in their order, and what was counted; raises `UserError`."""
+    """The line of each id, in the file's order, and counts; raises `UserError`."""
     line_of: dict[str, int] = {}
     counts = dict.fromkeys(("lines", "ids_repeated"), 0)
     for number, raw in raw_lines(path, max_bytes=1000):
@@ -127,7 +127,7 @@ def _read_ids(path: Path, rejects: Rejects) -> tuple[dict[str, int], dict[str, i
 
 
 def _labels(options: Options, line_of: dict[str, int]) -> GivenLabels:
-    """The labels of the ids; none if no file of labels is given."""
+    """The labels of the ids; empty without a file of labels."""
     if options.labels is None:
         return GivenLabels({}, Rejects("", "line", options.on_error), {})
     return read_labels(options.labels, "id", lambda id_: id_ if id_ in line_of else None, options.on_error)
@@ -136,7 +136,7 @@ def _labels(options: Options, line_of: dict[str, int]) -> GivenLabels:
 def _columns(
     cache: FlickrCache, line_of: dict[str, int], labels: dict[str, tuple[str, ...]]
 ) -> tuple[PhotoColumns, np.ndarray]:
-    """The photos of the ids file that the cache has, in the order of its lines, and their lines [N]."""
+    """The photos of the ids file that are in the cache, in the order of its lines, and their lines [N]."""
     columns, numbers = PhotoColumns(), []
     for id_, number in line_of.items():
         photo = cache.photo(id_)
@@ -146,8 +146,8 @@ def _columns(
     return columns, np.array(numbers, dtype=np.int64)
 
 
-def _ask_for(ids: list[str], cache: FlickrCache, calls_an_hour: int) -> None:
-    """Ask Flickr, with the user's key, about the photos ``ids`` that the cache does not have; raises `UserError`."""
+def _fetch_missing(ids: list[str], cache: FlickrCache, calls_an_hour: int) -> None:
+    """Fetch those of the photos ``ids`` that the cache does not have; raises `UserError`."""
     known = cache.states()
     missing = [id_ for id_ in ids if known.get(id_) not in (FOUND, MISSING)]
     if not missing:
@@ -158,15 +158,15 @@ def _ask_for(ids: list[str], cache: FlickrCache, calls_an_hour: int) -> None:
     except ImportError:
         raise UserError("source: flickr needs flickrapi; pip install -e '.[flickr]'.") from None
     past = cache.recent_calls(time.time() - HOUR)
-    client = Client(key, secret, Hourly(calls_an_hour, past, tell=_tell))
-    with progress_bar("asking Flickr about photos", len(ids), len(ids) - len(missing)) as advance:
+    client = Client(key, secret, Hourly(calls_an_hour, past, announce=_announce))
+    with progress_bar("fetching photos' metadata", len(ids), len(ids) - len(missing)) as advance:
         fetch(missing, cache, client, advance)
 
 
 def fetch(ids: list[str], cache: FlickrCache, client: "Client", advance: Callable[[int], None]) -> None:
-    """Ask about each photo and store the answer before the next is asked about.
+    """Fetch each photo's metadata and store it before the next one.
 
-    Raises `UserError` if the key is refused, if Flickr does not come back, or if answer after answer makes no sense.
+    Raises `UserError` if Flickr refuses the key, stays unavailable, or sends several unexpected answers in a row.
     """
     from love_thy_neighbors.sources.flickr.api import StrangeAnswerError, VanishedError
 
@@ -183,9 +183,8 @@ def fetch(ids: list[str], cache: FlickrCache, client: "Client", advance: Callabl
         strange = strange + 1 if state == FAILED else 0
         if strange == _STRANGE_IN_A_ROW:
             raise UserError(
-                f"ids: the answers for {strange} photos in a row, the last {id_}, are not Flickr's (an answer "
-                f"{metadata['reason']}); what was fetched is kept, look whether something stands between you and "
-                "api.flickr.com, and run the same command again."
+                f"ids: the answers for {strange} photos in a row, the last {id_}, do not come from Flickr (an answer "
+                f"{metadata['reason']}); check your connection to api.flickr.com and run the same command again."
             )
         advance(1)
 
@@ -194,11 +193,11 @@ def _credential(name: str) -> str:
     value = os.environ.get(name, "").strip()
     if not value or not value.isascii() or not value.isprintable():
         raise UserError(
-            f"{name}: is not set in the environment, or not text as Flickr gives it; get a key and a secret at "
+            f"{name}: is not set in the environment, or is not a key; get a key and a secret at "
             "https://www.flickr.com/services/apps/create and set both (export FLICKR_API_KEY=...)."
         )
     return value
 
 
-def _tell(seconds: float) -> None:
-    print(f"calls_an_hour is used up; going on in {seconds / 60:.0f} minutes.", file=sys.stderr)
+def _announce(seconds: float) -> None:
+    print(f"calls_an_hour is reached; waiting for {seconds / 60:.0f} minutes.", file=sys.stderr)

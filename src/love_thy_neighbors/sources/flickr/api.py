@@ -1,8 +1,7 @@
-"""What Flickr says of one photo: two calls, never more than so many an hour, asked again where that can help.
+"""Client of Flickr's API: two calls a photo, a limit of calls an hour, and retries where they can help.
 
-The library `flickrapi` signs the calls. Its own way of fetching an answer has no limit of size or time and prints what
-a server says in an error, so `_Transport` replaces that part. Answers are asked for as JSON: nothing is parsed as XML.
-What comes back is data from a stranger: whatever is not exactly as expected is an error.
+The library `flickrapi` signs the calls. `_Transport` replaces its download, which has no limit of size or time and
+prints the server's text in errors. Answers are JSON, never XML, and are not trusted: every unexpected one is an error.
 """
 
 import json
@@ -22,8 +21,7 @@ from love_thy_neighbors.errors import UserError
 
 HOUR = 3600.0  # seconds
 MAX_ANSWER_BYTES = 4_000_000
-# How often a call is made before giving up: with the service down, and with an answer that makes no sense.
-TRIES, STRANGE_TRIES = 8, 3
+TRIES, STRANGE_TRIES = 8, 3  # calls before giving up: while the service is down, and with unexpected answers
 MAX_WAIT = 300.0  # seconds between two tries
 NOT_THERE = (1, 2)  # photo not found; permission denied
 KEY_REFUSED = (95, 96, 97, 98, 99, 100)
@@ -33,20 +31,20 @@ T = TypeVar("T")
 
 
 class VanishedError(Exception):
-    """Flickr does not show the photo: deleted, private, or never there."""
+    """Flickr does not show the photo: it is deleted, private or unknown."""
 
 
 class StrangeAnswerError(Exception):
-    """An answer that is not what the method gives; the message completes "the answer ..."."""
+    """An unexpected answer; the message completes "the answer ..."."""
 
 
 class _BusyError(Exception):
-    """A failure that may pass by itself; the message completes "Flickr ..."."""
+    """A failure that may be temporary; the message completes "Flickr ..."."""
 
 
 class Hourly:
-    """At most ``calls`` in any hour. ``past`` are times of earlier calls, in seconds of ``clock``, so that a new
-    process keeps to the limit too; ``tell`` hears the seconds of a wait before it begins."""
+    """At most ``calls`` in any hour. ``past`` are the times of earlier calls, also of other processes, in seconds of
+    ``clock``; ``announce`` is called with the seconds of a wait before it begins."""
 
     def __init__(
         self,
@@ -54,24 +52,24 @@ class Hourly:
         past: Iterable[float] = (),
         clock: Callable[[], float] = time.time,
         sleep: Callable[[float], None] = time.sleep,
-        tell: Callable[[float], None] = lambda seconds: None,
+        announce: Callable[[float], None] = lambda seconds: None,
     ) -> None:
         now = clock()
         self._times = deque(sorted(when for when in past if now - HOUR < when <= now), maxlen=calls)
-        self._clock, self._sleep, self._tell = clock, sleep, tell
+        self._clock, self._sleep, self._announce = clock, sleep, announce
 
     def wait(self) -> None:
-        """Return as soon as one more call is allowed, and count it."""
+        """Wait until one more call is allowed, and count it."""
         if len(self._times) == self._times.maxlen:
             rest = min(HOUR, self._times[0] + HOUR - self._clock())
             if rest > 0:
-                self._tell(rest)
+                self._announce(rest)
                 self._sleep(rest)
         self._times.append(self._clock())
 
 
 class Client:
-    """Asks Flickr about photos. ``key`` and ``secret`` are the user's; ``timeout`` in seconds bounds one answer."""
+    """Reads photos' metadata from Flickr with the user's ``key`` and ``secret``; ``timeout`` in seconds."""
 
     def __init__(
         self,
@@ -82,7 +80,7 @@ class Client:
         sleep: Callable[[float], None] = time.sleep,
         jitter: Callable[[], float] = random.random,
     ) -> None:
-        set_log_level(logging.WARNING)  # it would tell of each call
+        set_log_level(logging.WARNING)  # it would log each call
         self._api = FlickrAPI(key, secret, format="json", store_token=False, timeout=timeout)
         self._api.flickr_oauth = _Transport(key, secret, self._api.token_cache, default_timeout=timeout)
         self._hourly, self._sleep, self._jitter = hourly, sleep, jitter
@@ -92,8 +90,8 @@ class Client:
         """``owner`` (nsid or None) and the lists ``tags`` (as Flickr normalises them: "wooyay" for "Woo yay!"),
         ``sets`` and ``groups`` (both by id) of the photo.
 
-        Raises `VanishedError`, `StrangeAnswerError` if the answer stays strange, and `UserError` if the key is refused
-        or the service does not come back.
+        Raises `VanishedError`, `StrangeAnswerError` after several unexpected answers, and `UserError` if Flickr refuses
+        the key or stays unavailable.
         """
         info = self._ask("getInfo", id_, _info)
         return info | self._ask("getAllContexts", id_, _contexts)
@@ -113,10 +111,9 @@ class Client:
                 busy += 1
                 if busy == TRIES:
                     raise UserError(
-                        f"ids: Flickr {error}, {busy} times; what was fetched is kept, run the same "
-                        "command again later."
+                        f"ids: Flickr {error}, {busy} times; run the same command again later, it continues from here."
                     ) from None
-            # Twice as long each time, and never two clients in step.
+            # Twice as long each time, with a random factor so that several clients do not retry together.
             self._sleep(min(MAX_WAIT, 2.0 ** (busy + strange)) * (0.5 + self._jitter()))
 
     def _answer(self, method: str, id_: str) -> dict[str, Any]:
@@ -133,15 +130,15 @@ class Client:
 
 
 class _Transport(OAuthFlickrInterface):
-    """Signed calls whose answers have a limit of size and of time."""
+    """Signed calls with a limit of size and time for the answer."""
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)
         self.session = requests.Session()
-        self.session.headers["Accept-Encoding"] = "identity"  # nothing to unpack: what arrives is what it takes
+        self.session.headers["Accept-Encoding"] = "identity"  # no compression: the size of the answer is known
 
     def do_request(self, url: str, params: Any = None, timeout: float | None = None) -> bytes:
-        """The body of a 200; raises `_BusyError`, `StrangeAnswerError` or `UserError` for everything else."""
+        """The body of an answer with status 200; raises `_BusyError`, `StrangeAnswerError` or `UserError` otherwise."""
         limit = timeout or self.default_timeout
         ends = time.monotonic() + limit
         try:
@@ -154,7 +151,7 @@ class _Transport(OAuthFlickrInterface):
         except (requests.Timeout, urllib3.exceptions.TimeoutError):
             raise _BusyError(f"does not answer within {limit:g} seconds") from None
         except (requests.RequestException, urllib3.exceptions.HTTPError, OSError) as error:
-            raise _BusyError(f"cannot be reached, or hangs up ({type(error).__name__})") from None
+            raise _BusyError(f"cannot be reached, or closes the connection ({type(error).__name__})") from None
 
 
 def _refuse_status(status: int) -> None:
@@ -168,7 +165,8 @@ def _refuse_status(status: int) -> None:
 
 def _body(answer: requests.Response, ends: float) -> bytes:
     body = bytearray()
-    while part := answer.raw.read1(1 << 16, decode_content=False):  # whatever is there, so that the clock is looked at
+    # read1 returns what has arrived, so that the time is checked.
+    while part := answer.raw.read1(1 << 16, decode_content=False):
         body += part
         if len(body) > MAX_ANSWER_BYTES:
             raise StrangeAnswerError(f"has more than {MAX_ANSWER_BYTES:,} bytes")
@@ -178,7 +176,7 @@ def _body(answer: requests.Response, ends: float) -> bytes:
 
 
 def _error(code: Any) -> Exception:
-    """What an answer with ``"stat": "fail"`` means; its message is a stranger's text and is not shown."""
+    """The exception for an answer with ``"stat": "fail"``; the server's text is not shown."""
     number = int(code) if isinstance(code, str) and code.isascii() and code.isdigit() and len(code) < 9 else code
     if type(number) is not int:
         return StrangeAnswerError("is an error without a number")
@@ -212,7 +210,7 @@ def _contexts(id_: str, value: dict[str, Any]) -> dict[str, Any]:
 
 
 def _each(entries: Any, key: str, what: str) -> list[str]:
-    """``key`` of each entry, once; empty ones are left out."""
+    """``key`` of each entry, without repeats and empty texts."""
     if not isinstance(entries, list):
         raise StrangeAnswerError(f"has no list in '{what}'")
     texts = (_text(_object(entry, what).get(key), what) for entry in entries)

@@ -1,8 +1,8 @@
-"""What source=flickr has fetched, in an SQLite file: one row a photo, each written for good when it arrives.
+"""The cache of source=flickr, an SQLite file with one row a photo; each row is on the disk before the next call.
 
-``state`` is 'found', 'missing' (never asked for again) or 'failed' (asked for again by the next run); ``metadata`` is
-JSON: owner, tags, sets and groups of a photo found, the reason of one that failed; ``calls`` is how many calls to
-Flickr the row took, ``fetched`` when, in seconds since 1970.
+``state`` is 'found', 'missing' (never requested again) or 'failed' (requested again by the next run); ``metadata`` is
+JSON: owner, tags, sets and groups if found, the reason if failed; ``calls`` is the number of calls to Flickr for this
+row, ``fetched`` their time in seconds since 1970.
 """
 
 import json
@@ -19,11 +19,11 @@ from love_thy_neighbors.sources.flickr.photo import Photo
 FOUND, MISSING, FAILED = "found", "missing", "failed"
 MEGABYTE = 1_000_000
 _MAGIC = b"SQLite format 3\0"
-_APPLICATION = 0x4C544E46  # "LTNF": says that an SQLite file is one of these
+_APPLICATION = 0x4C544E46  # "LTNF": marks an SQLite file as such a cache
 _FORMAT = 1
 _MAX_ROW_BYTES = 16 * MEGABYTE
-_UNSOUND = (sqlite3.Error, UnicodeDecodeError)  # what reading a damaged file raises
-_MOST_CALLS = 100  # that one photo can have taken
+_DAMAGED = (sqlite3.Error, UnicodeDecodeError)  # raised by a damaged file
+_MOST_CALLS = 100  # for one photo
 _SCHEMA = f"""
     BEGIN IMMEDIATE;
     CREATE TABLE photos (
@@ -36,7 +36,7 @@ _SCHEMA = f"""
 
 
 def is_cache(path: Path) -> bool:
-    """Whether the file ``path`` begins like an SQLite file; raises `UserError` if it cannot be read."""
+    """Whether ``path`` begins like an SQLite file; raises `UserError` if it cannot be read."""
     try:
         with path.open("rb") as file:
             return file.read(len(_MAGIC)) == _MAGIC
@@ -45,7 +45,7 @@ def is_cache(path: Path) -> bool:
 
 
 def stream_cached(path: Path, advance: Callable[[int], None]) -> Iterator[Photo]:
-    """The photos found, by id (as text); ``advance`` is told of each megabyte read. Raises `UserError`."""
+    """The photos that were found, by id; ``advance`` is called with the megabytes read. Raises `UserError`."""
     with closing(FlickrCache(path)) as cache:
         read = 0
         for photo, size in cache.photos():
@@ -55,21 +55,21 @@ def stream_cached(path: Path, advance: Callable[[int], None]) -> Iterator[Photo]
 
 
 class FlickrCache:
-    """An open cache file; every method raises `UserError` if the file is not, or no longer, a sound one."""
+    """An open cache file; every method raises `UserError` if the file is damaged or something else."""
 
     def __init__(self, path: Path, create: bool = False) -> None:
-        """Open ``path``; if it is not there, or empty, and ``create`` says so, it is made."""
+        """Open ``path``; with ``create`` a missing or empty file becomes a new cache."""
         self.path = path
         try:
             if create:
                 path.parent.mkdir(parents=True, exist_ok=True)
-            mode = "rwc" if create else "rw"  # not "ro": what a killed process left must be rolled back
+            mode = "rwc" if create else "rw"  # not "ro": SQLite must be able to roll back what a killed process left
             self._rows = sqlite3.connect(f"{path.resolve().as_uri()}?mode={mode}", uri=True)
         except (sqlite3.Error, OSError) as error:
             raise UserError(f"{path}: cannot be opened ({error}); give another file.") from None
         try:
             self._prepare(create)
-        except _UNSOUND as error:
+        except _DAMAGED as error:
             self.close()
             raise self._damaged(error) from None
         except UserError:
@@ -78,7 +78,7 @@ class FlickrCache:
 
     def _prepare(self, create: bool) -> None:
         self._rows.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, _MAX_ROW_BYTES)
-        self._rows.execute("PRAGMA trusted_schema = OFF")  # nothing in the file is run
+        self._rows.execute("PRAGMA trusted_schema = OFF")  # run nothing from the file
         schema = "SELECT type, name FROM sqlite_master"
         if create and not self._rows.execute(schema).fetchall():
             self._rows.executescript(_SCHEMA)
@@ -96,12 +96,12 @@ class FlickrCache:
         return dict(self._select("id, state"))
 
     def recent_calls(self, since: float) -> list[float]:
-        """When calls were made after ``since``, in seconds since 1970, one entry a call."""
+        """The times of calls after ``since``, in seconds since 1970, one for each call."""
         rows = self._select("fetched, calls", "WHERE fetched > ?", since)
         return [when for when, calls in rows if isinstance(when, float) for _ in range(min(int(calls), _MOST_CALLS))]
 
     def photos(self) -> Iterator[tuple[Photo, int]]:
-        """The photos found, by id, each with the size of its row in characters."""
+        """The photos that were found, by id, each with the size of its row in characters."""
         for id_, text in self._select("id, metadata", f"WHERE state = '{FOUND}' ORDER BY id"):
             yield self._photo(id_, text), len(text)
 
@@ -114,10 +114,10 @@ class FlickrCache:
         try:
             return _photo(id_, json.loads(text))
         except (ValueError, TypeError, LookupError, RecursionError):
-            raise self._damaged(f"the row of photo {str(id_)[:20]!r} is not what is written there") from None
+            raise self._damaged(f"the row of photo {str(id_)[:20]!r} is not valid") from None
 
     def store(self, id_: str, state: str, metadata: dict[str, Any], calls: int) -> None:
-        """Write a photo for good: it is on the disk when this returns."""
+        """Write a photo; it is on the disk when this returns."""
         row = (id_, state, json.dumps(metadata, ensure_ascii=False), calls, time.time())
         try:
             with self._rows:
@@ -128,16 +128,16 @@ class FlickrCache:
     def _select(self, columns: str, rest: str = "", *values: Any) -> Iterator[tuple[Any, ...]]:
         try:
             yield from self._rows.execute(f"SELECT {columns} FROM photos {rest}", values)
-        except _UNSOUND as error:
+        except _DAMAGED as error:
             raise self._damaged(error) from None
 
     def _damaged(self, reason: object) -> UserError:
         shown = "".join(letter if letter.isprintable() else "?" for letter in str(reason)[:100])
-        return UserError(f"{self.path}: is not a sound cache of source=flickr ({shown}); fetch it into another file.")
+        return UserError(f"{self.path}: is not a sound cache of source=flickr ({shown}); give another cache=.")
 
 
 def _photo(id_: Any, value: Any) -> Photo:
-    """The photo of a row; raises `TypeError` if the row holds something else."""
+    """The photo of a row; raises `TypeError` if the row has anything else."""
     owner, lists = value["owner"], [value[key] for key in ("tags", "sets", "groups")]
     texts = [text for texts in lists for text in texts]
     if not all(isinstance(text, str) and text for text in [id_, *texts, *([] if owner is None else [owner])]):

@@ -1,4 +1,4 @@
-"""One of McAuley and Leskovec's XML files (ECCV 2012), as a stream: memory does not grow with the file.
+"""McAuley and Leskovec's XML files (ECCV 2012), read as a stream: memory does not grow with the file.
 
     <photo id="" dateuploaded=""><owner nsid="" location=""/><title/><description/>
       <tags><tag author="" id="">text</tag></tags>
@@ -6,9 +6,9 @@
       <labels><label source="NUS">text</label></labels>
       <comments/> <galleries/> <locality/> ... </photo>
 
-``<groups>`` holds two kinds: ``<set>`` is an album of one user, ``<pool>`` a group's pool. What is not needed
-(comments are most of the file) is passed over. The files come from the network: a document type is refused, so no
-entity is ever declared or expanded, and what a parser could be made to keep has a limit.
+``<groups>`` has two kinds of elements: ``<set>`` is an album of one user, ``<pool>`` is the pool of a group. Other
+elements (most of the file are comments) are skipped. The files come from the network, so document types, and with them
+entities, are refused, and everything that the parser keeps in memory has a limit.
 """
 
 from collections.abc import Callable, Iterator
@@ -23,7 +23,7 @@ from love_thy_neighbors.sources.flickr.photo import Photo
 
 MEGABYTE = 1_000_000
 _CHUNK = 1 << 16
-# Far more than any real photo has; each is something that the parser keeps in memory.
+# Limits on what the parser keeps in memory, far above any real photo.
 MAX_PHOTO_BYTES = 16 * MEGABYTE
 MAX_TOKEN_BYTES = MEGABYTE  # one tag with its attributes, or one XML comment
 MAX_DEPTH = 100
@@ -31,19 +31,18 @@ MAX_NAMES = 10_000  # different names of elements and attributes
 
 
 class _LimitError(Exception):
-    """A limit that the file exceeds; the message completes "line 3 ..."."""
+    """The file exceeds a limit; the message completes "line 3 ..."."""
 
 
 def stream_photos(path: Path, advance: Callable[[int], None]) -> Iterator[Photo]:
-    """The photos of an XML file in its order; ``advance`` is told of each megabyte read.
+    """The photos of an XML file in its order; ``advance`` is called with the megabytes read.
 
-    Raises `UserError` that names the line if the file is not well-formed, declares a document type or entities, or
-    exceeds a limit.
+    Raises `UserError` with the line if the file is not well-formed, has a document type, or exceeds a limit.
     """
     target = _Photos()
     parser = XMLParser(target=target, forbid_dtd=True)
     expat = parser.parser
-    # The parser's own handlers only rename elements and reorder attributes: half of the time, for nothing.
+    # The parser's own handlers rename elements and reorder attributes, which takes half of the time and is not needed.
     expat.ordered_attributes = False
     expat.StartElementHandler, expat.EndElementHandler = target.start, target.end
     target.offset = lambda: expat.CurrentByteIndex
@@ -51,8 +50,8 @@ def stream_photos(path: Path, advance: Callable[[int], None]) -> Iterator[Photo]
         yield from _parsed(path, parser, target, advance)
     except DefusedXmlException:
         raise UserError(
-            f"{path}, line {expat.CurrentLineNumber}: declares a document type or an entity, and neither is ever "
-            "expanded; remove the declaration, or download the file again."
+            f"{path}, line {expat.CurrentLineNumber}: declares a document type or an entity, which is refused; "
+            "remove the declaration, or download the file again."
         ) from None
     except _LimitError as error:
         raise UserError(
@@ -85,8 +84,7 @@ def _parsed(path: Path, parser: XMLParser, target: "_Photos", advance: Callable[
 
 
 def _check_limits(fed: int, parsed: int, photo_started: int | None, names: int) -> None:
-    """Raise `_LimitError` if the parser holds more than a file of photos needs; all but ``names`` in bytes from the
-    start of the file."""
+    """Raise `_LimitError` if the parser keeps too much; positions in bytes from the start of the file."""
     if fed - parsed > MAX_TOKEN_BYTES:
         raise _LimitError(f"holds a tag or comment of more than {MAX_TOKEN_BYTES:,} bytes")
     if photo_started is not None and parsed - photo_started > MAX_PHOTO_BYTES:
@@ -96,11 +94,11 @@ def _check_limits(fed: int, parsed: int, photo_started: int | None, names: int) 
 
 
 class _Photos:
-    """The parser's target: collects one photo at a time, and hands over those that are finished."""
+    """The parser's target: collects the finished photos until `take` is called."""
 
     def __init__(self) -> None:
         self.offset: Callable[[], int] = lambda: 0
-        self.started: int | None = None  # where the open <photo> began, in bytes
+        self.started: int | None = None  # where the open <photo> begins, in bytes
         self._depth = 0
         self._finished: list[Photo] = []
         self._text: list[str] | None = None  # of the <tag> or <label> that is open

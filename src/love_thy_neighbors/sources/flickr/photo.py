@@ -1,4 +1,4 @@
-"""What Flickr knows of a photo, from whichever file it was read."""
+"""A Flickr photo's metadata, whatever file it comes from."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -6,13 +6,13 @@ from dataclasses import dataclass, field
 
 @dataclass(frozen=True)
 class Photo:
-    """A photo's metadata. Each value once, in the order of the file; nothing empty.
+    """A photo's metadata: values in the order of the file, without repeats and empty texts.
 
-    ``labels`` maps who labelled it ("NUS", "MIR", ...) to the labels; ``without_id`` counts its albums and groups that
-    the file gives no id for, which are left out.
+    ``labels`` are by their source ("NUS", "MIR", ...). ``without_id`` counts albums and groups without an id, which are
+    left out.
     """
 
-    id: str  # Flickr id; empty where the file gives none
+    id: str  # Flickr id; empty if the file has none
     owner: str | None = None  # nsid
     tags: tuple[str, ...] = ()
     sets: tuple[str, ...] = ()  # albums, by id

@@ -1,4 +1,4 @@
-"""Metadata of Flickr photos, one photo after the other, from any file that this project reads it from."""
+"""Metadata of Flickr photos as a stream, from any of the supported files."""
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -12,17 +12,17 @@ __all__ = ["Photo", "megabytes", "read_photo_metadata"]
 
 
 def megabytes(path: Path) -> int:
-    """How often `read_photo_metadata` will call ``advance(1)``, near enough for a progress bar."""
+    """The size of the files in megabytes, for a progress bar."""
     return max(1, sum(file.stat().st_size // MEGABYTE for file in _files(path)))
 
 
 def read_photo_metadata(path: Path, advance: Callable[[int], None] = lambda count: None) -> Iterator[Photo]:
-    """The photos that ``path`` describes, as a stream; ids may repeat, or be empty where the file gives none.
+    """The photos in ``path``, as a stream; ids may repeat, and are empty if the file has none.
 
-    ``path`` is an XML file of McAuley and Leskovec, a folder with one or more of them (photos*.xml, read in the order
-    of their names), or the cache that source=flickr wrote. ``advance`` is told of megabytes as they are read.
+    ``path`` is an XML file of McAuley and Leskovec, a folder of such files (photos*.xml, read in the order of their
+    names), or the cache of source=flickr. ``advance`` is called with the megabytes read.
 
-    Raises `UserError` with file, line and cure, at once if ``path`` is none of these.
+    Raises `UserError` with file and line; at once if ``path`` is none of these.
     """
     files = _files(path)
 
@@ -33,7 +33,7 @@ def read_photo_metadata(path: Path, advance: Callable[[int], None] = lambda coun
                 count += 1
                 yield photo
             if not count:
-                raise UserError(f"{file}: holds no photo; give an XML file with <photo> elements, or another cache.")
+                raise UserError(f"{file}: has no photo; give an XML file with <photo> elements, or another cache.")
 
     return photos()
 

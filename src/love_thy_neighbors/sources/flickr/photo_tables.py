@@ -1,4 +1,4 @@
-"""The table of a collection from Flickr photos, built column by column: no Python list is kept for a photo."""
+"""The table of a collection from Flickr photos, kept as columns of codes to save memory."""
 
 from array import array
 from collections.abc import Iterable
@@ -12,7 +12,7 @@ from love_thy_neighbors.sources.tables import list_column
 
 
 class _Lists:
-    """A list column as it grows: for each entry its row and the code of its value."""
+    """A growing list column: the row and the value's code of each entry."""
 
     def __init__(self) -> None:
         self.rows, self.codes = array("i"), array("i")
@@ -30,7 +30,7 @@ class _Lists:
 
 
 class PhotoColumns:
-    """Photos, one row each, in the order in which they were added."""
+    """Photos, one row each, in the order of `add`."""
 
     def __init__(self) -> None:
         self._ids: list[str] = []
@@ -48,20 +48,20 @@ class PhotoColumns:
             self._labels.setdefault(source, _Lists()).add(row, labels)
 
     def label_source(self, path: object, wanted: str | None) -> str | None:
-        """The source whose labels count: the one ``wanted``, or the only one; None if no photo has a label.
+        """The source ``wanted``, or the only one; None if no photo has a label.
 
-        Raises `UserError` with the sources found if it is not there or there are several; ``path`` is named in it.
+        Raises `UserError` with ``path`` and the sources if there is no such source, or if there are several.
         """
         found = ", ".join(repr(source) for source in sorted(self._labels)[:10]) or "nobody"
         if wanted is not None and wanted not in self._labels:
-            raise UserError(f"label_source: {path} has labels from {found}, none from '{wanted}'; choose another.")
+            raise UserError(f"label_source: {path} has labels from {found}, none from '{wanted}'; choose one of them.")
         if wanted is None and len(self._labels) > 1:
             raise UserError(f"label_source: {path} has labels from {found}; choose one of them (label_source=NUS).")
         return wanted if wanted is not None else next(iter(self._labels), None)
 
     def table(self, label_source: str | None) -> pa.Table:
-        """The columns of ``images.parquet`` but ``file``, with the labels of that source; a kind of metadata that no
-        photo has is left out."""
+        """The columns of ``images.parquet`` except ``file``, with the labels of that source, without empty types of
+        metadata."""
         rows = len(self._ids)
         columns = {"id": pa.array(self._ids, pa.string())}
         if any(owner is not None for owner in self._owners):

@@ -1,4 +1,4 @@
-"""Pictures that are named by a Flickr id, for sources whose photos have no path."""
+"""Pictures whose file name has a Flickr id, for sources whose photos have no path."""
 
 import os
 from collections.abc import Container, Iterator
@@ -17,16 +17,16 @@ SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".gif", ".bmp", ".tif", ".tiff")
 
 
 def join_pictures(release: Release, images: Path, max_pixels: int) -> None:
-    """Give ``release`` the pictures below ``images`` that are named by its photos' ids, and drop photos without one.
+    """Find the pictures of ``release`` below ``images`` by the photos' ids, and drop and count photos without one.
 
-    The counts say how many were dropped; a picture that cannot be used is refused. Raises `UserError`.
+    Refuses pictures that cannot be used. Raises `UserError` if no picture is found.
     """
     ids = release.table["id"].to_pylist()
     found, several = pictures_by_id(images, frozenset(ids))
     if not found:
         raise UserError(
-            f"images: {images} holds no picture of a photo in {release.rejects.where}; a picture's name must be the "
-            "photo's id, or begin or end with it (ID.jpg, ID_secret.jpg, 0001_ID.jpg)."
+            f"images: {images} has no picture of a photo in {release.rejects.where}; name pictures by the photo's id "
+            "(ID.jpg, ID_secret.jpg, 0001_ID.jpg)."
         )
     rows, names, files = [], [], []
     with progress_bar("checking pictures", len(found)) as advance:
@@ -51,10 +51,10 @@ def join_pictures(release: Release, images: Path, max_pixels: int) -> None:
 
 
 def pictures_by_id(images: Path, ids: Container[str]) -> tuple[dict[str, str], int]:
-    """For each of the ``ids`` that has one, its picture as a path below ``images``; and how many have several.
+    """The picture of each of the ``ids`` that has one, as a path below ``images``; and how many ids have several.
 
-    The folder is walked once, without following links. Of several pictures the one whose whole name is the id comes
-    first, then ``..._ID``, then ``ID_...``; among equals the first by path.
+    Links to folders are not followed. Of several pictures ``ID`` is taken before ``..._ID`` and ``ID_...``, and then
+    the first by path.
     """
     best: dict[str, tuple[int, str]] = {}
     several: set[str] = set()
@@ -70,7 +70,7 @@ def pictures_by_id(images: Path, ids: Container[str]) -> tuple[dict[str, str], i
 
 
 def _files(images: Path) -> Iterator[str]:
-    """The pictures below ``images`` by their names, as relative paths that are text."""
+    """Files below ``images`` that are named like pictures, as relative paths without control characters."""
     for folder, _, names in os.walk(images):
         below = Path(folder).relative_to(images).as_posix()
         for name in names:

@@ -1,11 +1,11 @@
-"""What a picture says about itself: keywords, title, description and artist in its EXIF, IPTC and XMP blocks.
+"""Embedded metadata of a picture: keywords, title, description and artist in its EXIF, IPTC and XMP blocks.
 
-Pillow takes the blocks apart (XMP through defusedxml, which refuses entities). What is decided here is which fields
-count, and in which encoding old programs wrote them. The same text stands in up to four places; keywords of all of them
-count, of the others the first that says anything, in the order XMP, IPTC, EXIF, Windows' own fields.
+Pillow parses the blocks (XMP through defusedxml, which refuses entities). This module chooses the fields and the text
+encodings. A picture can have the same field in up to four places: keywords of all places are taken; of the other fields
+the first text in the order XMP, IPTC, EXIF, Windows' own fields.
 
-Read are JPEG and TIFF (all three blocks), PNG and WebP (EXIF and XMP). Pillow finds neither in GIF and BMP. Of an XMP
-block that a JPEG goes on with in further segments, the first segment is read; keywords stand in that one.
+JPEG and TIFF have all three blocks, PNG and WebP have EXIF and XMP; Pillow finds none in GIF and BMP. If an XMP block
+has several JPEG segments, only the first is read, which has the keywords.
 """
 
 import unicodedata
@@ -21,20 +21,20 @@ from PIL.TiffImagePlugin import IPTC_NAA_CHUNK, TiffImageFile
 
 from love_thy_neighbors.features.images import FORMATS, ImageError
 
-MAX_BLOCK_BYTES = 4 << 20  # Photoshop's histories reach a megabyte; a parsed XMP block takes 20 times its size
+MAX_BLOCK_BYTES = 4 << 20  # Photoshop's blocks reach a megabyte; a parsed XMP block takes 20 times its size
 _IMAGE_DESCRIPTION, _ARTIST = 0x010E, 0x013B
 _XP_TITLE, _XP_COMMENT, _XP_AUTHOR, _XP_KEYWORDS, _XP_SUBJECT = 0x9C9B, 0x9C9C, 0x9C9D, 0x9C9E, 0x9C9F
 _CHARSET, _TITLE, _KEYWORDS, _BY_LINE, _CAPTION = (1, 90), (2, 5), (2, 25), (2, 80), (2, 120)
 _CONTROLS = dict.fromkeys([*range(0x20), *range(0x7F, 0xA0)], " ")
-_UTF_8 = b"\x1b%G"  # ISO 2022's announcement of UTF-8, as IPTC has it
+_UTF_8 = b"\x1b%G"  # the ISO 2022 code for UTF-8, used by IPTC
 
 
 @dataclass(frozen=True)
 class Embedded:
-    """What a picture says about itself, cleaned; empty where it says nothing.
+    """A picture's metadata as clean text; missing fields are empty.
 
-    ``keywords`` may repeat one in several spellings. ``unread`` names the blocks that are there but damaged or too
-    large: "exif", "iptc", "xmp".
+    ``keywords`` can have several spellings of one word. ``unread`` names the blocks ("exif", "iptc", "xmp") that are
+    damaged or too large.
     """
 
     keywords: tuple[str, ...] = ()
@@ -55,17 +55,17 @@ class _Fields:
 
 
 def read_embedded(path: Path) -> Embedded:
-    """What the picture in ``path`` says about itself; raises `ImageError` if it cannot be opened.
+    """The metadata of the picture in ``path``; raises `ImageError` if it cannot be opened.
 
-    Pillow only warns of an EXIF block that is damaged in part; that counts as unread, and its sound part is used.
-    Not for several threads at once: Python's warnings are the process's.
+    Pillow warns of an EXIF block that is damaged in part: the rest of it is used, and "exif" is added to ``unread``.
+    Not thread-safe, because Python's warnings belong to the whole process.
     """
     with warnings.catch_warnings(record=True) as warned:
         warnings.simplefilter("always")
         try:
             with Image.open(path, formats=FORMATS) as image:
                 found = embedded_metadata(image)
-        except Exception as error:  # what Pillow raises on damaged files has no common class
+        except Exception as error:  # Pillow's errors on damaged files have no common class
             raise ImageError(f"cannot be opened ({error or type(error).__name__})") from None
     in_exif = any(Path(warning.filename).stem == "TiffImagePlugin" for warning in warned)
     if in_exif and "exif" not in found.unread:
@@ -74,24 +74,24 @@ def read_embedded(path: Path) -> Embedded:
 
 
 def embedded_metadata(image: Image.Image) -> Embedded:
-    """What an opened picture says about itself; a block that cannot be read is named and never an error.
+    """The metadata of an opened picture; a damaged block is named in ``unread`` and is not an error.
 
-    A PNG is decoded where its EXIF and XMP blocks are not both before its pixels, to see those behind them: check its
-    size before. If its pixels are damaged, it says nothing.
+    A PNG can have its blocks after the pixels, and is then decoded: check its size before. With damaged pixels the
+    result is empty.
     """
     if image.format == "PNG" and not {"exif", "xmp"} <= image.info.keys():
         try:
             image.load()
-        except Exception:  # what is wrong with the pixels is told where features are made
+        except Exception:  # the extraction of features reports it
             return Embedded()
     blocks, unread = [], []
     for name, read in _READERS.items():
         try:
             blocks.append(read(image))
-        except Exception:  # hostile or damaged bytes: Pillow's and the XML parser's errors have no common class
+        except Exception:  # damaged bytes: Pillow's and the XML parser's errors have no common class
             unread.append(name)
     return Embedded(
-        keywords=tuple(dict.fromkeys(keyword for block in blocks for keyword in _apart(block.keywords))),
+        keywords=tuple(dict.fromkeys(keyword for block in blocks for keyword in _separated(block.keywords))),
         title=_first(text for block in blocks for text in block.titles),
         description=_first(text for block in blocks for text in block.descriptions),
         artist=_first(text for block in blocks for text in block.artists),
@@ -100,7 +100,7 @@ def embedded_metadata(image: Image.Image) -> Embedded:
 
 
 def _clean(text: str) -> str:
-    """``text`` up to a NUL, composed (NFC), without control characters and superfluous white space."""
+    """``text`` up to a NUL, in NFC, without control characters and extra white space."""
     text = unicodedata.normalize("NFC", text.partition("\0")[0])
     return " ".join(text.translate(_CONTROLS).split())
 
@@ -109,9 +109,8 @@ def _first(texts: Iterable[str]) -> str:
     return next((clean for text in texts if (clean := _clean(text))), "")
 
 
-def _apart(keywords: list[str]) -> Iterator[str]:
-    """A block's keywords one by one, cleaned: some programs write all of them into one, with semicolons or commas
-    between."""
+def _separated(keywords: list[str]) -> Iterator[str]:
+    """A block's keywords as clean text; some programs write all keywords into one, with semicolons or commas."""
     parts = [part for keyword in keywords for part in keyword.split(";")]
     if len(parts) == 1:
         parts = parts[0].split(",")
@@ -137,14 +136,14 @@ def _xmp(image: Image.Image) -> _Fields:
 
 
 def _descriptions(xmp: dict[str, Any]) -> Iterator[dict[str, Any]]:
-    """The rdf:Description elements of what `Image.getxmp` returns, in the wrapper of the day or without one."""
+    """The rdf:Description elements in the result of `Image.getxmp`, with or without an outer element."""
     for name, root in xmp.items():
         for rdf in [root] if name == "RDF" else _inside(root, "RDF"):
             yield from _inside(rdf, "Description")
 
 
 def _inside(element: Any, name: str) -> list[dict[str, Any]]:
-    """The elements called ``name`` in another, which has none if it is empty or only a text."""
+    """The child elements ``name``; none if ``element`` is empty or a text."""
     found = _listed(element.get(name)) if isinstance(element, dict) else []
     return [each for each in found if isinstance(each, dict)]
 
@@ -154,7 +153,7 @@ def _listed(value: Any) -> list[Any]:
 
 
 def _texts(value: Any) -> list[str]:
-    """The texts of an XMP property: itself, or the items of its bag or sequence; of alternatives the default first."""
+    """The texts of an XMP property: one text or the items of a bag, a sequence or alternatives (the default first)."""
     if isinstance(value, str):
         return [value]
     if isinstance(value, list):
@@ -169,8 +168,8 @@ def _texts(value: Any) -> list[str]:
 
 def _iptc(image: Image.Image) -> _Fields:
     if isinstance(image, TiffImageFile):
-        _checked_size(image.tag_v2._tagdata.get(IPTC_NAA_CHUNK))  # where getiptcinfo takes it from; JPEG's are small
-    info = getiptcinfo(image)  # type: ignore[arg-type]  # any image: it returns None for those that cannot have one
+        _checked_size(image.tag_v2._tagdata.get(IPTC_NAA_CHUNK))  # getiptcinfo reads this; blocks in JPEG are small
+    info = getiptcinfo(image)  # type: ignore[arg-type]  # it takes any image, and returns None if there is no block
     if not info:
         return _Fields()
     utf_8 = info.get(_CHARSET) == _UTF_8
@@ -182,8 +181,8 @@ def _iptc(image: Image.Image) -> _Fields:
 
 
 def _decoded(value: bytes, utf_8: bool) -> str:
-    """Text of an old block: UTF-8 if it is declared (then a character cut off at the field's end is dropped) or valid,
-    else Windows' western code page."""
+    """The text of an old block: UTF-8 if declared (a character cut at the field's end is dropped) or valid, else
+    Windows' western code page."""
     if utf_8:
         return value.decode("utf-8", "ignore")
     try:
@@ -196,11 +195,11 @@ def _exif(image: Image.Image) -> _Fields:
     block = image.info.get("exif")
     _checked_size(block)
     exif = image.getexif()
-    if block and not exif:  # silent where opening the picture has met the damage already
+    if block and not exif:  # raises for a damaged block, which Pillow ignores when it opens the picture
         Image.Exif().load(block)
 
     def old(tag: int) -> list[str]:
-        """Bytes that Pillow took for latin-1."""
+        """A text that Pillow has decoded as Latin-1."""
         value = exif.get(tag)
         return [_decoded(value.encode("latin-1"), utf_8=False)] if isinstance(value, str) else []
 

@@ -1,4 +1,4 @@
-"""The pictures in a folder of photos: which files they are, and which are one picture filed twice."""
+"""The files of a folder of photos: which are pictures, and which are copies of each other."""
 
 import hashlib
 import os
@@ -10,21 +10,20 @@ from pathlib import Path
 from love_thy_neighbors.errors import UserError
 
 SUFFIXES = frozenset({"jpg", "jpeg", "jpe", "jfif", "png", "webp", "gif", "bmp", "tif", "tiff"})  # of images.FORMATS
-# What macOS, Windows and network drives leave behind, besides names that begin with a dot.
+# Files and folders of macOS, Windows and network drives; names that begin with a dot are left out, too.
 _SYSTEM = frozenset(
     {"__macosx", "@eadir", "#recycle", "$recycle.bin", "system volume information", "thumbs.db", "desktop.ini"}
 )
-_NAMED_SUFFIXES = 12  # so many kinds of other files are counted by their suffix
+_NAMED_SUFFIXES = 12  # the most frequent suffixes of other files are counted one by one
 _HEAD_BYTES = 1 << 18
 
 
 def find_pictures(root: Path, skip_unreadable: bool) -> tuple[list[str], dict[str, int]]:
-    """The pictures below ``root`` by suffix, as paths with forward slashes, sorted; and how many files of which kind
-    were left out.
+    """The pictures below ``root`` by suffix, as sorted paths with forward slashes, and counts of other files by kind.
 
-    Links to folders are not followed, so that there are no loops. A link to a picture counts only if it leads to one
-    within ``root`` that is not found otherwise (git-annex keeps all files in a hidden folder). Raises `UserError` for a
-    folder that cannot be read, unless ``skip_unreadable``.
+    Links to folders are not followed. A link to a picture is followed if the picture is within ``root`` and is not
+    found without the link (git-annex keeps all files in a hidden folder). Raises `UserError` for a folder that cannot
+    be read, unless ``skip_unreadable``.
     """
     pictures, links = [], []
     counts: Counter[str] = Counter()
@@ -47,7 +46,7 @@ def find_pictures(root: Path, skip_unreadable: bool) -> tuple[list[str], dict[st
                 pictures.append(path)
             else:
                 others[suffix] += 1
-    pictures += _pictures_behind(root, sorted(links), pictures, counts)
+    pictures += _linked_pictures(root, sorted(links), pictures, counts)
     counts["other_files_left_out"] += others.pop("", 0)
     for place, (suffix, count) in enumerate(others.most_common()):
         counts[f"{suffix if place < _NAMED_SUFFIXES else 'other'}_files_left_out"] += count
@@ -69,20 +68,20 @@ def _entries(folder: Path, skip_unreadable: bool, counts: Counter[str]) -> list[
 
 
 def _suffix(name: str) -> str:
-    """The end of a file's name in lower case; empty if there is none that is like a suffix."""
+    """The suffix of a file's name in lower case; empty if the name has none."""
     found = re.fullmatch(r".*\.([a-z0-9]{1,8})", name.casefold(), re.DOTALL)
     return found[1] if found else ""
 
 
-def _pictures_behind(root: Path, links: Sequence[str], pictures: Sequence[str], counts: Counter[str]) -> list[str]:
-    """The ``links`` that lead to pictures below ``root`` which are not among ``pictures``, one for each."""
+def _linked_pictures(root: Path, links: Sequence[str], pictures: Sequence[str], counts: Counter[str]) -> list[str]:
+    """The ``links`` to pictures below ``root`` that are not among ``pictures``; one link for each picture."""
     inside = root.resolve()
     known = {inside / picture for picture in pictures}
     found = []
     for link in links:
         try:
             target = (root / link).resolve(strict=True)
-        except (OSError, RuntimeError):  # leads nowhere, or in a circle
+        except (OSError, RuntimeError):  # broken, or a loop
             counts["broken_links_left_out"] += 1
             continue
         if not target.is_relative_to(inside):
@@ -96,32 +95,24 @@ def _pictures_behind(root: Path, links: Sequence[str], pictures: Sequence[str], 
 
 
 def same_pictures(paths: Sequence[Path], advance: Callable[[int], None]) -> list[list[int]]:
-    """Places in ``paths`` of files with the same content, together; by first place, single ones included.
+    """Places in ``paths`` of files with the same content, grouped, in the order of their first places; a file without a
+    copy is a group of one.
 
-    Only files of one size are read, and whole only where they begin alike. A file that cannot be read stays alone.
-    ``advance`` is told of each path three times.
+    Only files of equal size are read, and whole only if their beginnings are equal. A file that cannot be read has no
+    copies. Calls ``advance`` three times for each path.
     """
     groups = [list(range(len(paths)))]
     for key in (_size, _digest_of_head, _digest):
-        groups = [part for group in groups for part in _parted(group, paths, key, advance)]
+        parts: dict[Hashable, list[int]] = defaultdict(list)
+        for number, group in enumerate(groups):
+            for place in group:
+                advance(1)
+                try:
+                    parts[number, key(paths[place]) if len(group) > 1 else 0].append(place)
+                except OSError:
+                    parts[number, f"unreadable {place}"].append(place)
+        groups = list(parts.values())
     return sorted(groups)
-
-
-def _parted(
-    group: list[int], paths: Sequence[Path], key: Callable[[Path], Hashable], advance: Callable[[int], None]
-) -> list[list[int]]:
-    """``group`` in parts of one key each; a single path needs none."""
-    if len(group) == 1:
-        advance(1)
-        return [group]
-    parts: dict[Hashable, list[int]] = defaultdict(list)
-    for place in group:
-        advance(1)
-        try:
-            parts[key(paths[place])].append(place)
-        except OSError:
-            parts[f"unreadable {place}"].append(place)
-    return list(parts.values())
 
 
 def _size(path: Path) -> int:

@@ -1,11 +1,11 @@
-"""Tags from what pictures say about themselves: keywords in one spelling, and the words of titles that say anything."""
+"""Tags from embedded metadata: keywords in one spelling, and the words of meaningful titles."""
 
 import re
 import unicodedata
 from collections import Counter, defaultdict
 from collections.abc import Iterable
 
-# Articles, pronouns, prepositions and conjunctions of eight languages, and what says "photo" and no more.
+# Articles, pronouns, prepositions and conjunctions of eight languages, and words that only mean "photo".
 _STOP_WORDS = """
     the and for with from that this are was were has have had its his her our your their you not but who what when where
     which into onto over under near off out about after before between during through than then there here all some
@@ -20,27 +20,14 @@ _STOP_WORDS = """
     jpg jpeg png gif tif tiff untitled
 """
 STOP_WORDS = frozenset(_STOP_WORDS.split())
-# What cameras, phones and programs write where nobody has written anything.
+# Titles that cameras, phones and programs write by themselves.
 _DEFAULTS = frozenset(
-    {
-        "olympus digital camera",
-        "sony dsc",
-        "dcim",
-        "konica minolta digital camera",
-        "minolta digital camera",
-        "kodak digital still camera",
-        "samsung digital camera",
-        "samsung camera pictures",
-        "samsung csc",
-        "digital camera",
-        "exif_jpeg_picture",
-        "default",
-        "untitled",
-        "no title",
-        "applemark",
-        "created with gimp",
+    (
+        *("olympus digital camera", "sony dsc", "dcim", "konica minolta digital camera", "minolta digital camera"),
+        *("kodak digital still camera", "samsung digital camera", "samsung camera pictures", "samsung csc"),
+        *("digital camera", "exif_jpeg_picture", "default", "untitled", "no title", "applemark", "created with gimp"),
         *("cof", "dav", "hdr", "hdrpl", "oznor", "oznorco", "rhdr", "sdr"),  # modes of Huawei's cameras
-    }
+    )
 )
 # IMG_1234, _MG_0001, DSC00012.JPG, P1010012, PXL_20210101_123456789, 2019-07-04 12.30.00, IMG-20190704-WA0001 (2)
 _FILE_NAME = re.compile(
@@ -50,17 +37,17 @@ _FILE_NAME = re.compile(
 )
 
 
-def says_nothing(title: str) -> bool:
-    """Whether a title or description is what a camera writes by itself, a file name or a bare number.
+def is_automatic(title: str) -> bool:
+    """Whether a title or description is a camera's default, a file name or a number.
 
-    >>> [says_nothing(title) for title in ("OLYMPUS DIGITAL CAMERA", "DSC00012.JPG", "Boeing 747")]
+    >>> [is_automatic(title) for title in ("OLYMPUS DIGITAL CAMERA", "DSC00012.JPG", "Boeing 747")]
     [True, True, False]
     """
     return title.casefold() in _DEFAULTS or _FILE_NAME.fullmatch(title) is not None
 
 
 def words(text: str) -> set[str]:
-    """The words of a text, in lower case: three letters or more, without `STOP_WORDS`.
+    """The words of a text in lower case, of three letters or more, without `STOP_WORDS`.
 
     >>> sorted(words("Sunset over the Bay of Naples, 2019"))
     ['bay', 'naples', 'sunset']
@@ -71,7 +58,7 @@ def words(text: str) -> set[str]:
 
 
 def one_spelling(values: Iterable[str]) -> dict[str, str]:
-    """The most frequent spelling (of equally frequent ones the first by order) for each value in lower case.
+    """The most frequent spelling of each value, by the value in lower case; ties go to the first by order.
 
     >>> one_spelling(["Sea", "sea", "SEA", "sea"])
     {'sea': 'sea'}

@@ -1,4 +1,4 @@
-"""MIRFLICKR's labels: a file a class with the numbers of its images in MIRFLICKR-25K, from 1."""
+"""MIRFLICKR's labels: one file for each class, with the numbers of its images in MIRFLICKR-25K, from 1."""
 
 from pathlib import Path
 
@@ -23,20 +23,19 @@ _CURE = "get this file of the release again."
 
 def find_annotations(root: Path, given: Path | None) -> Path:
     """The folder with the classes' files, ``given`` or below ``root``; raises `UserError` if there is none."""
-    found = [given] if given is not None else [root / name for name in _FOLDERS]
-    for folder in found:
+    folders = [root / name for name in _FOLDERS] if given is None else [given]
+    for folder in folders:
         if folder.is_dir():
             return folder
     raise UserError(
-        f"annotations: {given if given is not None else f'{root}/{_FOLDERS[0]}'} is not a folder; give the one that "
-        "mirflickr25k_annotations_v080.zip was unpacked into."
+        f"annotations: {folders[0]} is not a folder; give the folder of the unpacked mirflickr25k_annotations_v080.zip."
     )
 
 
 def read_annotations(folder: Path, strict: bool, entries: int) -> tuple[dict[int, list[str]], dict[str, int]]:
-    """The labels of each entry that has any, and counts. With ``strict`` there are the 14 stricter classes, too.
+    """The labels by entry, and counts; entries without labels are missing. ``strict`` adds the 14 stricter classes.
 
-    Raises `UserError` for a missing class, a line that is no number, and a number that is not 1 to ``entries``.
+    Raises `UserError` for a missing class, a line that is not a number, and a number outside 1 to ``entries``.
     """
     labels: dict[int, list[str]] = {}
     counts = {"annotations_named_twice": 0}

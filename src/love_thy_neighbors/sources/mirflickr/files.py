@@ -1,9 +1,9 @@
 """Where MIRFLICKR keeps its files. Entry k, from 1, is the k-th image of either release.
 
 MIRFLICKR-25K: ``im<k>.jpg`` and ``meta/tags/tags<k>.txt``. MIRFLICKR-1M counts from 0 and has folders of 10,000:
-``images/<n // 10000>/<n>.jpg`` and ``tags/<n // 10000>/<n>.txt`` with n = k - 1. The folders of its ten archives of
-pictures may lie in one ``images`` or in ``images0`` to ``images9``. Its first 25,000 images are MIRFLICKR-25K, in the
-same order, so n = 0 is im1: public code relies on that, but nobody could compare the files here.
+``images/<n // 10000>/<n>.jpg`` and ``tags/<n // 10000>/<n>.txt`` with n = k - 1. Its pictures come in ten archives,
+which may be unpacked into one ``images`` or into ``images0`` to ``images9``. Its first 25,000 images are MIRFLICKR-25K
+in the same order, so n = 0 is im1: public code assumes this; the files themselves were not compared.
 """
 
 import os
@@ -16,12 +16,12 @@ from love_thy_neighbors.errors import UserError
 
 FOLDER = 10_000  # images in a folder of MIRFLICKR-1M
 _FOLDERS = 100
-_BELOW = ("", "mirflickr", "mirflickr25k")  # where the archive of MIRFLICKR-25K puts its files
+_BELOW = ("", "mirflickr", "mirflickr25k")  # folders that the archive of MIRFLICKR-25K may be unpacked into
 
 
 @dataclass(frozen=True)
 class Tags:
-    """The folder of tag files of MIRFLICKR-25K, or with ``million`` of MIRFLICKR-1M; ``entries`` are 1 to the last."""
+    """The folder of tag files of MIRFLICKR-25K, or of MIRFLICKR-1M if ``million``; ``entries`` is the last entry."""
 
     folder: Path
     million: bool
@@ -34,16 +34,16 @@ class Tags:
         return self.folder / str((entry - 1) // FOLDER) / f"{entry - 1}.txt"
 
     def name(self, entry: int) -> str:
-        """What the release calls an entry: im12, or 11."""
+        """The release's name of an entry: im12, or 11."""
         return str(entry - 1) if self.million else f"im{entry}"
 
     def picture(self, entry: int) -> str:
-        """The entry's picture below the folder that the pictures are in."""
+        """The entry's picture, as a path below the folder of the pictures."""
         return f"{(entry - 1) // FOLDER}/{entry - 1}.jpg" if self.million else f"im{entry}.jpg"
 
 
 def find_tags(root: Path) -> Tags:
-    """The tag files below ``root``. Raises `UserError` if there are none, or those of both releases."""
+    """The tag files below ``root``. Raises `UserError` if there are none, or two folders of them."""
     small = [root / below / "meta" / "tags" for below in _BELOW]
     large = [root / "tags", root / "meta" / "tags"]
     found = [Tags(folder, False, last) for folder in small if (last := _last(folder, r"tags(\d+)\.txt"))]
@@ -94,12 +94,11 @@ class Pictures:
 
 def find_pictures(images: Path, million: bool) -> Pictures:
     """The folders of pictures below ``images``; raises `UserError` if there is none."""
-    folders = dict(_million_folders(images)) if million else {}
-    if not million:
-        for below in _BELOW:
-            prefix = f"{below}/" if below else ""
-            if not folders and (images / below / "im1.jpg").is_file():
-                folders[0] = prefix
+    if million:
+        folders = dict(_million_folders(images))
+    else:
+        found = [below for below in _BELOW if (images / below / "im1.jpg").is_file()]
+        folders = {0: f"{found[0]}/".removeprefix("/")} if found else {}
     if not folders:
         example = "0/0.jpg" if million else "im1.jpg"
         raise UserError(f"images: {images} has no {example}; give the folder of the pictures.")

@@ -1,8 +1,7 @@
 """NUS-WIDE, the official release: ``python prepare.py source=nuswide root=DIR metadata=FILE images=DIR out=...``.
 
-Images are rows of Imagelist.txt, and everything is by row: six Flickr ids are there twice, three of them with
-different labels. Labels are those of AllLabels, tags those of All_Tags.txt; owner, sets and groups are not in the
-release and come from ``metadata=``, joined by Flickr id.
+An image is a row of Imagelist.txt; six Flickr ids have two rows, three of them with different labels. Labels come from
+AllLabels and tags from All_Tags.txt. Owner, sets and groups are not in the release; ``metadata=`` adds them by id.
 """
 
 from collections import defaultdict
@@ -20,20 +19,19 @@ from love_thy_neighbors.paper import TABLE_1
 from love_thy_neighbors.progress import progress_bar
 from love_thy_neighbors.sources.nuswide.files import Copy, ImageList, find_copy, read_image_list, read_labels
 from love_thy_neighbors.sources.nuswide.low_level import check_low_level, write_low_level
-from love_thy_neighbors.sources.nuswide.metadata import Metadata, read_metadata
+from love_thy_neighbors.sources.nuswide.metadata import Metadata, as_in_table_1, read_metadata, sets_and_groups
 from love_thy_neighbors.sources.nuswide.tags import read_all_tags, read_tags_1k
 from love_thy_neighbors.sources.nuswide.urls import URLS, missing_pictures
 from love_thy_neighbors.sources.pictures import checked_picture
 from love_thy_neighbors.sources.rejects import Rejects, RowError
 from love_thy_neighbors.sources.release import GivenTable, Release, SourceOptions
-from love_thy_neighbors.sources.tables import frequent, list_column
+from love_thy_neighbors.sources.tables import list_column
 
 _TAGS = {"all_tags": read_all_tags, "tags1k": read_tags_1k}
-_PAPER_TAGS = TABLE_1["tags"][0]  # the paper counts the most frequent tags
-_STEP = 1000  # pictures between two moves of the progress bar
+_STEP = 1000  # pictures between two steps of the progress bar
 _HOW_TAGS = {
-    "all_tags": "All_Tags.txt, each line checked to be of its image. A tag that is not UTF-8 is read as Latin-1.",
-    "tags1k": "AllTags1k.txt and TagList1k.txt. That their lines are in the order of Imagelist.txt is assumed.",
+    "all_tags": "All_Tags.txt, whose ids are checked line by line. A tag that is not UTF-8 is read as Latin-1.",
+    "tags1k": "AllTags1k.txt and TagList1k.txt. Their lines are assumed to be in the order of Imagelist.txt.",
 }
 
 
@@ -52,7 +50,7 @@ class Options(SourceOptions):
         if self.root is None:
             raise UserError("root: give the folder that NUS-WIDE was unpacked into (root=DIR).")
         super().__post_init__()
-        if self.metadata is not None and not self.metadata.exists():  # it is read last, after a minute of other work
+        if self.metadata is not None and not self.metadata.exists():  # it is read last, after a minute
             raise UserError(
                 f"metadata: {self.metadata} does not exist; give an XML file, a folder of photos*.xml, or the cache of "
                 "source=flickr."
@@ -62,14 +60,14 @@ class Options(SourceOptions):
         if self.low_level is not None:
             check_low_level(self.low_level)
             if self.images is not None or self.features is not None:
-                raise UserError("low_level: is another kind of features; give it, or images, or features.")
+                raise UserError("low_level: is a kind of features; give only one of low_level, images and features.")
         for key in ("discard_without_metadata", "discard_without_labels"):
             if not isinstance(getattr(self, key), bool):
                 raise UserError(f"{key}: must be true or false, not {getattr(self, key)}.")
 
 
 def read(options: Options, how: Extraction, partial: Path) -> Release:
-    """What the release in ``root`` holds, with the lines of Imagelist.txt as entries; raises `UserError`."""
+    """The release in ``root``, with the lines of Imagelist.txt as entries; raises `UserError`."""
     assert options.root is not None
     copy = find_copy(options.root, options.images)
     images = read_image_list(copy.find("ImageList", "Imagelist.txt"))
@@ -99,10 +97,10 @@ def read(options: Options, how: Extraction, partial: Path) -> Release:
         min_positives=options.min_positives,
         published=TABLE_1,
         published_as="NUS-WIDE in the paper (images with metadata and labels, the 10,000 most frequent tags)",
-        comparable=_comparable(table, np.flatnonzero(known & labelled)),
+        comparable=as_in_table_1(table, np.flatnonzero(known & labelled)),
     )
     if not len(rows):
-        raise UserError(f"{images.path}: no image is left after the discards; leave one of discard_without_* out.")
+        raise UserError(f"{images.path}: no image is left after the discards; set one of discard_without_* to false.")
     release.keep(rows)
     _add_features(release, options, copy, images, how, partial)
     return release
@@ -119,12 +117,6 @@ def _table(
         "tags": tags,
     }
     return pa.table(columns | ({} if metadata is None else metadata.columns))
-
-
-def _comparable(table: pa.Table, rows: np.ndarray) -> pa.Table:
-    """What the paper's Table 1 counts: images with labels and metadata, and of their tags the most frequent."""
-    part = table.take(pa.array(rows))
-    return part.set_column(part.column_names.index("tags"), "tags", frequent(part["tags"], _PAPER_TAGS))
 
 
 def _duplicates(images: ImageList, labels: np.ndarray) -> dict[str, int]:
@@ -152,7 +144,7 @@ def _discards(known: np.ndarray, labelled: np.ndarray, kept: int) -> dict[str, i
 def _add_features(
     release: Release, options: Options, copy: Copy, images: ImageList, how: Extraction, partial: Path
 ) -> None:
-    """Give the release its features, or the pictures that they will be made of."""
+    """Give the release its features, or the pictures to make them from."""
     if options.low_level is not None:
         rows = release.entry_numbers() - 1
         release.features = write_low_level(copy, images, options.low_level, rows, partial)
@@ -163,11 +155,11 @@ def _add_features(
 
 
 def _find_pictures(release: Release, folder: Path, copy: Copy, images: ImageList, how: Extraction) -> None:
-    """Look at every picture's header, and leave out the images whose picture cannot be used; if the release's list of
-    URLs is there, the collection gets a list of them."""
+    """Check every picture's header and refuse images without a usable picture; the collection gets a list of their URLs
+    if the release has them."""
     files, kept, missing = [], [], []
     numbers = release.entry_numbers()
-    with progress_bar("looking for pictures", len(numbers)) as advance:
+    with progress_bar("checking pictures", len(numbers)) as advance:
         for place, number in enumerate(numbers):
             try:
                 files.append(checked_picture(folder, images.files[number - 1], how.max_pixels))
@@ -177,7 +169,6 @@ def _find_pictures(release: Release, folder: Path, copy: Copy, images: ImageList
                 missing.append(int(number) - 1)
             if (place + 1) % _STEP == 0:
                 advance(_STEP)
-        advance(len(numbers) % _STEP)
     release.keep(np.array(kept, dtype=np.int64))
     release.files = files
     if missing and copy.has(URLS):
@@ -190,14 +181,13 @@ def _about(options: Options, images: ImageList, concepts: list[str]) -> dict[str
     kinds: dict[str, Any] = {"tags": {"how": _HOW_TAGS[options.tags]}}
     if options.metadata is not None:
         source["metadata"] = options.metadata.name
-        how = f"of the photo with the row's Flickr id in {options.metadata.name}; its tags are not used"
-        kinds |= {kind: {"how": how} for kind in ("sets", "groups")}
+        kinds |= sets_and_groups(options.metadata)
     return {
         "source": source,
-        "licence": "not stated here: see the release, and Flickr's terms for the photos and their metadata",
+        "licence": "see the release, and Flickr's terms for the photos and their metadata",
         "labels": {
-            "how": f"{len(concepts)} concepts, annotated by hand (Groundtruth/AllLabels). That the lines are in the "
-            "order of Imagelist.txt is assumed; their number is checked."
+            "how": f"{len(concepts)} concepts, annotated by hand (Groundtruth/AllLabels). The lines are assumed to be "
+            "in the order of Imagelist.txt; their number is checked."
         },
         "metadata": kinds,
         "discards": {

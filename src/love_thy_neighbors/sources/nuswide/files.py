@@ -1,7 +1,7 @@
-"""The files of NUS-WIDE: where they are in somebody's copy, the list of images, and the labels.
+"""The files of NUS-WIDE: where they are in a user's copy, the list of images, and the labels.
 
-Copies differ in the case and the nesting of their folders (Groundtruth, GroundTruth, NUS_WID_Tags/NUS_WID_Tags), so a
-file is known by its name alone, and by the folder that the release keeps it in where there are several of that name.
+Copies differ in the case and the nesting of folders (Groundtruth, GroundTruth, NUS_WID_Tags/NUS_WID_Tags), so a file is
+found by its name. If several files have that name, the one in the release's own folder is taken.
 """
 
 import os
@@ -17,10 +17,11 @@ from love_thy_neighbors.progress import progress_bar
 from love_thy_neighbors.sources.jsonl_lines import raw_lines
 from love_thy_neighbors.sources.nuswide.text_tables import Shape, read_bits
 
-_DEPTH = 6  # folders below root that are looked into
+_DEPTH = 6  # levels of folders below root that are searched
 _SUFFIXES = (".txt", ".dat")
-_PICTURES = "flickr"  # the release's folder of pictures: 704 folders that hold none of its files
+_PICTURES = "flickr"  # the release's folder of pictures; its 704 folders are not searched
 _LONGEST = 10_000  # bytes of a line of a list
+_CURE = "get the list again."
 _NAME = re.compile(r"(?P<folder>[^/]+)/[^/_]+_(?P<id>\d{1,20})\.\w{1,5}")
 
 
@@ -36,18 +37,15 @@ class Copy:
         return name.lower() in self.files
 
     def find(self, folder: str, name: str) -> Path:
-        """The file that the release keeps as ``folder/name``.
-
-        Raises `UserError` if there is none, and if there are two and neither is nearer to that place.
-        """
+        """The file ``folder/name`` of the release; raises `UserError` if there is none, or two equally good ones."""
         places = sorted(self.files.get(name.lower(), []), key=lambda path: self._distance(path, folder))
         if not places:
             raise UserError(
-                f"root: {self.root} has no {folder}/{name}; it was looked for in {self.root} and the folders in it, "
-                f"{_DEPTH} deep, in upper and lower case, so unpack that part of the release there."
+                f"root: {self.root} has no {folder}/{name} (searched {_DEPTH} levels deep, upper and lower case); "
+                "unpack that part of the release there."
             )
         if len(places) > 1 and self._distance(places[0], folder) == self._distance(places[1], folder):
-            raise UserError(f"root: {name} is there twice, {places[0]} and {places[1]}; leave one of them.")
+            raise UserError(f"root: {name} exists twice, {places[0]} and {places[1]}; remove one.")
         return places[0]
 
     def _distance(self, path: Path, folder: str) -> tuple[bool, int]:
@@ -55,9 +53,9 @@ class Copy:
 
 
 def find_copy(root: Path, pictures: Path | None) -> Copy:
-    """The copy of the release in ``root``, ``pictures`` (a folder of images) left out."""
+    """The copy of the release in ``root``; the folder ``pictures`` is not searched."""
     if not root.is_dir():
-        raise UserError(f"root: {root} is not a folder; give the one that NUS-WIDE was unpacked into.")
+        raise UserError(f"root: {root} is not a folder; give the folder of the unpacked NUS-WIDE.")
     seen = set() if pictures is None else {pictures.resolve()}
     files: dict[str, list[Path]] = {}
     try:
@@ -69,10 +67,10 @@ def find_copy(root: Path, pictures: Path | None) -> Copy:
 
 
 def _text_files(folder: Path, depth: int, seen: set[Path]) -> Iterator[Path]:
-    if folder.resolve() in seen:  # a link can lead round in a circle
+    if folder.resolve() in seen:  # links can form a loop
         return
     seen.add(folder.resolve())
-    with os.scandir(folder) as entries:  # knows folders from files without asking for each of 269,648 pictures
+    with os.scandir(folder) as entries:  # no further system call for each of 269,648 pictures
         for entry in entries:
             if entry.name.startswith("."):
                 continue
@@ -83,44 +81,42 @@ def _text_files(folder: Path, depth: int, seen: set[Path]) -> Iterator[Path]:
 
 
 def list_lines(path: Path) -> list[str]:
-    """The lines of a list, one entry a line: without white space around them and without blank lines at the end.
+    """The lines of a list, stripped, without blank lines at the end.
 
-    Raises `UserError` for a blank line between others, one that is not UTF-8 and one over 10,000 bytes.
+    Raises `UserError` for another blank line, a line that is not UTF-8 and a line of more than 10,000 bytes.
     """
     lines: list[str] = []
     for number, raw in raw_lines(path, _LONGEST):
         if raw is None:
-            raise UserError(f"{path}, line {number}: is longer than {_LONGEST} bytes; get the list again.")
+            raise UserError(f"{path}, line {number}: is longer than {_LONGEST} bytes; {_CURE}")
         try:
             lines.append(raw.decode("utf-8").strip())
         except UnicodeDecodeError as error:
-            raise UserError(
-                f"{path}, line {number}: is not UTF-8 (byte {error.start + 1}); get the list again."
-            ) from None
+            raise UserError(f"{path}, line {number}: is not UTF-8 (byte {error.start + 1}); {_CURE}") from None
     while lines and not lines[-1]:
         lines.pop()
     if "" in lines:
-        raise UserError(f"{path}, line {lines.index('') + 1}: is blank; get the list again.")
+        raise UserError(f"{path}, line {lines.index('') + 1}: is blank; {_CURE}")
     return lines
 
 
 @dataclass(frozen=True)
 class ImageList:
-    """The N images of Imagelist.txt, whose order is that of everything else; an id can be there twice."""
+    """The N images of Imagelist.txt, in the order of all other files; ids can repeat."""
 
     path: Path
     files: list[str]
     ids: list[str]
 
     def table(self, columns: int, columns_of: str | None = None) -> Shape:
-        """The shape of a table with a row an image."""
+        """The shape of a table with one row an image."""
         return Shape(len(self.files), self.path.name, columns, columns_of)
 
 
 def read_image_list(path: Path) -> ImageList:
-    r"""The images of a list whose lines are like ``actor\0001_2124494179.jpg``: folder, number, Flickr id.
+    r"""The images of a list with lines like ``actor\0001_2124494179.jpg``: folder, number, Flickr id.
 
-    ``files`` get forward slashes. Raises `UserError` for any other line.
+    ``files`` have forward slashes. Raises `UserError` for any other line.
     """
     files, ids = [], []
     for number, line in enumerate(list_lines(path), 1):
@@ -129,19 +125,19 @@ def read_image_list(path: Path) -> ImageList:
         if match is None or match["folder"] in (".", ".."):
             raise UserError(
                 f"{path}, line {number}: {line[:60]!r} is not like 'actor\\0001_2124494179.jpg' (folder, number, "
-                "Flickr id); get the list again."
+                f"Flickr id); {_CURE}"
             )
         files.append(file)
         ids.append(match["id"])
     if not files:
-        raise UserError(f"{path}: lists no image; get the list again.")
+        raise UserError(f"{path}: lists no image; {_CURE}")
     return ImageList(path, files, ids)
 
 
 def read_labels(copy: Copy, images: ImageList) -> tuple[np.ndarray, list[str], int]:
-    """The labels of AllLabels as bool [N, L], their L names, and the number of files there that are of no concept.
+    """The labels of AllLabels as bool [N, L], their L names, and the number of files that belong to no concept.
 
-    Raises `UserError` for a concept without a file, or with one that is not N lines of 0 or 1.
+    Raises `UserError` for a concept without a file, and for a file that is not N lines of 0 or 1.
     """
     concepts = _concepts(copy.find("ConceptsList", "Concepts81.txt"))
     paths = _label_files(copy, concepts)
@@ -158,11 +154,11 @@ def read_labels(copy: Copy, images: ImageList) -> tuple[np.ndarray, list[str], i
 def _concepts(path: Path) -> list[str]:
     concepts = list_lines(path)
     if not concepts:
-        raise UserError(f"{path}: lists no concept; get the list again.")
+        raise UserError(f"{path}: lists no concept; {_CURE}")
     seen: set[str] = set()
     for number, concept in enumerate(concepts, 1):
         if concept.lower() in seen:
-            raise UserError(f"{path}, line {number}: has the concept '{concept}' a second time; get the list again.")
+            raise UserError(f"{path}, line {number}: repeats the concept '{concept}'; {_CURE}")
         seen.add(concept.lower())
     return concepts
 
@@ -171,8 +167,7 @@ def _label_files(copy: Copy, concepts: list[str]) -> list[Path]:
     missing = [concept for concept in concepts if not copy.has(f"Labels_{concept}.txt")]
     if len(missing) == len(concepts) and any(copy.has(f"Labels_{concept}_Train.txt") for concept in concepts):
         raise UserError(
-            f"root: {copy.root} has TrainTestLabels but not AllLabels, which is needed: TrainTestLabels has another "
-            "order of the images, and a broken line in Labels_lake_Train.txt (-1130179), so unpack "
+            f"root: {copy.root} has TrainTestLabels, whose images are in another order, but not AllLabels; unpack "
             "Groundtruth/AllLabels of the release there."
         )
     if len(missing) > 1:

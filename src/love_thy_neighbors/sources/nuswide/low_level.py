@@ -1,7 +1,7 @@
-"""The features that NUS-WIDE comes with (Low_Level_Features), for those who do not have the pictures.
+"""The features that NUS-WIDE contains (Low_Level_Features), for users who do not have the pictures.
 
-A file has a row for each image of Imagelist.txt, or is in two parts: Train_ for the images of TrainImagelist.txt and
-Test_ for those of TestImagelist.txt, each in the order of its list.
+A file has one row for each image of Imagelist.txt, or is split in two: Train_ for the images of TrainImagelist.txt and
+Test_ for those of TestImagelist.txt, in the order of these lists.
 """
 
 from collections.abc import Sequence
@@ -21,13 +21,12 @@ BACKBONE = "low_level"
 # bag of 500 visual words.
 COLUMNS = {"CH": 64, "CORR": 144, "EDH": 73, "WT": 128, "CM55": 225, "BoW": 500}
 _FOLDER = "Low_Level_Features"
-_PARTS = ("Train", "Test")
 _LARGEST = float(np.finfo(np.float16).max)
 
 
 @dataclass(frozen=True)
 class _Part:
-    """A file, and the rows [n] of Imagelist.txt that its lines are about; ``rows_of`` is the list that says so."""
+    """A file and the rows [n] of Imagelist.txt of its lines; ``rows_of`` is the list that defines them."""
 
     path: Path
     rows: np.ndarray
@@ -49,10 +48,10 @@ def check_low_level(kinds: object) -> None:
 def write_low_level(
     copy: Copy, images: ImageList, kinds: Sequence[str], rows: np.ndarray, partial: Path
 ) -> FinishedTable:
-    """The features ``kinds`` side by side, of the ``rows`` [n] of Imagelist.txt: float16 in a file in ``partial``.
+    """Write the features ``kinds`` side by side for the ``rows`` [n] of Imagelist.txt: a float16 file in ``partial``.
 
-    Raises `UserError` for a file or list that is missing, and with file and line for anything that is no number, is not
-    finite, or is beyond float16.
+    Raises `UserError` for a missing file or list, and with file and line for a value that is not a finite number within
+    float16.
     """
     parts = {kind: _parts(copy, images, kind) for kind in kinds}
     place = np.full(len(images.files), -1)
@@ -64,75 +63,67 @@ def write_low_level(
     columns, first = {}, 0
     with progress_bar("reading features", len(kinds) * len(images.files)) as advance:
         for kind in kinds:
-            columns[kind] = [first, first + COLUMNS[kind]]
+            columns[kind] = [first, first := first + COLUMNS[kind]]
             for part in parts[kind]:
                 done = 0
                 for block in read_numbers(part.path, Shape(len(part.rows), part.rows_of, COLUMNS[kind])):
-                    values = _checked(part.path, done, block, kind)
                     places = place[part.rows[done : done + len(block)]]
-                    table[places[places >= 0], slice(*columns[kind])] = values[places >= 0]
+                    table[places[places >= 0], slice(*columns[kind])] = _checked(part, done, block, kind)[places >= 0]
                     done += len(block)
                     advance(len(block))
-            first += COLUMNS[kind]
     table.flush()
     about = {
         "source": [part.path.name for kind in kinds for part in parts[kind]],
         "columns": columns,
-        "preprocessing": "as the release gives them; BoW counts divided by their sum, the number of words in an image",
+        "preprocessing": "as in the release; BoW counts are divided by their sum, the number of words in an image",
     }
     return FinishedTable(BACKBONE, path, about)
 
 
-def _checked(path: Path, done: int, block: np.ndarray, kind: str) -> np.ndarray:
-    """The rows of ``block`` as they go into the table."""
-    if kind == "BoW":  # counts, of which float16 holds only those up to 2048 exactly
+def _checked(part: _Part, done: int, block: np.ndarray, kind: str) -> np.ndarray:
+    """The block as it goes into the table; ``done`` lines come before it. Raises `UserError`."""
+    if kind == "BoW":  # float16 holds counts above 2048 only approximately
         block = block / np.maximum(block.sum(axis=1, keepdims=True), 1)
     bad = ~(np.abs(block) <= _LARGEST).all(axis=1)
     if bad.any():
         raise UserError(
-            f"{path}, line {done + int(np.argmax(bad)) + 1}: holds NaN, infinity or a value beyond float16 "
+            f"{part.path}, line {done + int(np.argmax(bad)) + 1}: holds NaN, infinity or a value beyond float16 "
             f"({_LARGEST:.0f}); get this file of the release again."
         )
     return block
 
 
 def _parts(copy: Copy, images: ImageList, kind: str) -> list[_Part]:
-    """The file of a feature, or else the two that hold it."""
-    whole, halves = _names(kind)
-    if copy.has(whole) or not any(copy.has(name) for names in halves for name in names):
+    """The file with the feature, or else the two that share it."""
+    whole, halves = f"Normalized_{kind}.dat", {half: [f"{half}_Normalized_{kind}.dat"] for half in ("Train", "Test")}
+    if kind == "BoW":  # copies of the release have two names for each half
+        whole, halves = "BoW_int.dat", {half: [f"BoW_{half}_int.dat", f"{half}_BoW_int.dat"] for half in halves}
+    if copy.has(whole) or not any(copy.has(name) for names in halves.values() for name in names):
         return [_Part(copy.find(_FOLDER, whole), np.arange(len(images.files)), images.path.name)]
     row_of: dict[str, int] = {}
     for row, file in enumerate(images.files):
         if row_of.setdefault(file, row) != row:
             raise UserError(
-                f"{images.path}, line {row + 1}: has {file}, as line {row_of[file] + 1} has, and {halves[0][0]} needs "
-                f"names that are there once; get {whole} of the release."
+                f"{images.path}, line {row + 1}: repeats {file} of line {row_of[file] + 1}, but "
+                f"{halves['Train'][0]} needs names without repeats; get {whole} of the release."
             )
     parts = []
-    for half, names in zip(_PARTS, halves, strict=True):
+    for half, names in halves.items():
         name = next((name for name in names if copy.has(name)), names[0])
         listed = copy.find("ImageList", f"{half}Imagelist.txt")
         parts.append(_Part(copy.find(_FOLDER, name), _rows(listed, row_of, images), listed.name))
     there = np.bincount(np.concatenate([part.rows for part in parts]), minlength=len(images.files))
     if (there != 1).any():
         row = int(np.argmax(there != 1))
-        times = "neither" if there[row] == 0 else "more than one line"
         raise UserError(
-            f"{images.path}, line {row + 1}: {images.files[row]} is in {times} of {parts[0].rows_of} and "
-            f"{parts[1].rows_of}; get the lists of the release again."
+            f"{images.path}, line {row + 1}: {images.files[row]} must be once in {parts[0].rows_of} and "
+            f"{parts[1].rows_of} together, not {there[row]} times; get the lists of the release again."
         )
     return parts
 
 
-def _names(kind: str) -> tuple[str, list[tuple[str, ...]]]:
-    """What the whole file of a feature is called, and each half: copies of the release do not agree on that of BoW."""
-    if kind == "BoW":
-        return "BoW_int.dat", [(f"BoW_{half}_int.dat", f"{half}_BoW_int.dat") for half in _PARTS]
-    return f"Normalized_{kind}.dat", [(f"{half}_Normalized_{kind}.dat",) for half in _PARTS]
-
-
 def _rows(path: Path, row_of: dict[str, int], images: ImageList) -> np.ndarray:
-    """The rows of Imagelist.txt of the images of another list."""
+    """The rows of Imagelist.txt of the images in another list."""
     rows = []
     for number, file in enumerate(read_image_list(path).files, 1):
         if file not in row_of:

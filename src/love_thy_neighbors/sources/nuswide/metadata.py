@@ -1,23 +1,27 @@
-"""What a file of Flickr metadata says about the images of NUS-WIDE: joined by Flickr id, a row an image."""
+"""Owners, sets and groups of NUS-WIDE's images from a file of Flickr metadata, joined by Flickr id."""
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
 
 from love_thy_neighbors.errors import UserError
+from love_thy_neighbors.paper import TABLE_1
 from love_thy_neighbors.progress import progress_bar
 from love_thy_neighbors.sources.flickr.photo_metadata import Photo, megabytes, read_photo_metadata
 from love_thy_neighbors.sources.flickr.photo_tables import PhotoColumns
 from love_thy_neighbors.sources.nuswide.files import ImageList
+from love_thy_neighbors.sources.tables import frequent
 
 _COLUMNS = ("owner", "sets", "groups")
+_PAPER_TAGS = TABLE_1["tags"][0]  # the paper counts only the most frequent tags
 
 
 @dataclass(frozen=True)
 class Metadata:
-    """``columns``: owner, sets, groups of N rows, those that any photo has; ``there`` [N]: rows that the file has."""
+    """``columns``: owner, sets and groups of N rows, without empty columns; ``there`` [N]: rows that the file has."""
 
     columns: dict[str, pa.ChunkedArray]
     there: np.ndarray
@@ -25,11 +29,11 @@ class Metadata:
 
 
 def read_metadata(path: Path, images: ImageList) -> Metadata:
-    """Owner, sets and groups of each image. Rows that share an id get the same; a photo's first mention counts.
+    """Owner, sets and groups of each image; of several photos with one id the first counts.
 
-    Raises `UserError` if no photo of ``path`` is an image of the list.
+    Raises `UserError` if no photo of ``path`` is in the list.
     """
-    place = dict.fromkeys(images.ids, 0)  # of each id among the photos kept; place 0 is a photo without anything
+    place = dict.fromkeys(images.ids, 0)  # of each id in `kept`; place 0 is an empty photo
     kept = PhotoColumns()
     kept.add(Photo(""))
     counts = {f"metadata_photos_{what}": 0 for what in ("read", "of_no_row", "named_twice")}
@@ -56,3 +60,15 @@ def read_metadata(path: Path, images: ImageList) -> Metadata:
     table = kept.table(None).take(pa.array(places))
     columns = {name: table[name] for name in _COLUMNS if name in table.column_names}
     return Metadata(columns, places > 0, counts)
+
+
+def sets_and_groups(path: Path) -> dict[str, Any]:
+    """The card's entries for sets and groups from ``path``."""
+    how = f"of the photo with the row's Flickr id in {path.name}; its tags are not used"
+    return {kind: {"how": how} for kind in ("sets", "groups")}
+
+
+def as_in_table_1(table: pa.Table, rows: np.ndarray) -> pa.Table:
+    """The images ``rows`` [n], as the paper's Table 1 counts them: with the 10,000 most frequent tags only."""
+    part = table.take(pa.array(rows))
+    return part.set_column(part.column_names.index("tags"), "tags", frequent(part["tags"], _PAPER_TAGS))

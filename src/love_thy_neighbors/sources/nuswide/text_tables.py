@@ -1,14 +1,12 @@
-"""Tables of numbers in text files, as NUS-WIDE has them: a row a line, columns apart by white space.
+"""Tables of numbers in text files, as NUS-WIDE has them: one row a line, columns separated by white space.
 
-A file is read in blocks and checked whole: every line has as many columns as it must (white space at its end, which
-some programs take for an empty last column, does not count), every column holds what it must, and there are as many
-lines as rows. Both line ends, a missing last one and blank lines at the end of the file are all the same.
+A file is read in blocks of lines. Each line must have the right number of columns, and the file one line for each row.
+Line ends, a missing last line end and blank lines at the end of the file do not matter.
 """
 
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -16,14 +14,13 @@ import numpy as np
 from love_thy_neighbors.errors import UserError
 
 _BLOCK = 8 << 20  # bytes
-_NEWLINE = 10
 _SHOWN = 30  # characters of a wrong value in an error
 _CURE = "get this file of the release again."
 
 
 @dataclass(frozen=True)
 class Shape:
-    """How many rows and columns a table must have, and what says so: the names of two other files."""
+    """The expected number of rows and columns, and the names of the files that say so."""
 
     rows: int
     rows_of: str
@@ -32,31 +29,26 @@ class Shape:
 
 
 def read_bits(path: Path, shape: Shape) -> Iterator[np.ndarray]:
-    """The table of 0 and 1 in ``path``, in blocks of rows: bool [n, columns].
-
-    Raises `UserError` with the file, line and reason for anything else, and for a wrong number of lines.
-    """
-    return _read(path, shape, _bits, _bit)
+    """The table of 0 and 1 in ``path``, in blocks of rows: bool [n, columns]. Raises as `read_numbers` does."""
+    done = 0
+    for rows in read_numbers(path, shape):
+        wrong = np.argwhere((rows != 0) & (rows != 1))
+        if len(wrong):
+            row, column = wrong[0]
+            raise UserError(f"{path}, line {done + row + 1}: holds {rows[row, column]:.9g}, not 0 or 1; {_CURE}")
+        done += len(rows)
+        yield rows.astype(bool)
 
 
 def read_numbers(path: Path, shape: Shape) -> Iterator[np.ndarray]:
-    """The table of numbers in ``path``, in blocks of rows: float32 [n, columns]; raises as `read_bits` does."""
-    return _read(path, shape, _numbers, _number)
+    """The table of numbers in ``path``, in blocks of rows: float32 [n, columns].
 
-
-def _read(
-    path: Path,
-    shape: Shape,
-    quick: Callable[[bytes, int], np.ndarray | None],
-    value: Callable[[bytes], float],
-) -> Iterator[np.ndarray]:
-    """Blocks that ``quick`` understands at once, and the others line by line with ``value``, which raises
-    `ValueError`."""
+    Raises `UserError` with the file and line for a wrong number of columns and for anything that is not a number, and
+    with the file for a wrong number of lines.
+    """
     done = 0
     for block in _blocks(path, longest=64 * shape.columns + 1000):
-        rows = quick(block, shape.columns)
-        if rows is None:
-            rows = _slowly(path, done, block, shape, value)
+        rows = _parsed(path, done, block, shape)
         done += len(rows)
         yield rows
     if done != shape.rows:
@@ -64,13 +56,12 @@ def _read(
 
 
 def _blocks(path: Path, longest: int) -> Iterator[bytes]:
-    """Whole lines, without the blank ones that end the file; raises `UserError` for a line of over ``longest``
-    bytes."""
+    """Whole lines, without the blank lines at the end; raises `UserError` for a line of more than ``longest`` bytes."""
     rest, lines = b"", 0
     with path.open("rb") as file:
         while chunk := file.read(_BLOCK):
             data = rest + chunk
-            # The last line with anything in it waits: it may go on, or only blank lines may follow.
+            # The last line that is not blank waits: it may continue, or only blank lines may follow.
             cut = data.rfind(b"\n", 0, len(data.rstrip())) + 1
             block, rest = data[:cut], data[cut:]
             lines += block.count(b"\n")
@@ -82,81 +73,34 @@ def _blocks(path: Path, longest: int) -> Iterator[bytes]:
         yield rest.rstrip() + b"\n"
 
 
-def _slowly(path: Path, done: int, block: bytes, shape: Shape, value: Callable[[bytes], float]) -> np.ndarray:
-    """The block's rows, line by line; raises `UserError` for the first that is wrong."""
-    rows = []
-    for number, line in enumerate(block[:-1].split(b"\n"), done + 1):
-        entries = line.split()
-        fault = partial(_fault, path, number)
-        if not entries:
-            raise fault("is blank")
-        if len(entries) != shape.columns:
-            must = f"not {shape.columns}" if shape.columns_of is None else f"but {shape.columns_of} has {shape.columns}"
-            raise fault(f"has {len(entries)} columns, {must}")
-        try:
-            rows.append([value(entry) for entry in entries])
-        except ValueError:
-            wrong = next(entry for entry in entries if _fails(value, entry))
-            raise fault(f"holds {_shown(wrong)}, not {'0 or 1' if value is _bit else 'a number'}") from None
-    return np.array(rows, dtype=bool if value is _bit else np.float32)
-
-
-def _fault(path: Path, number: int, reason: str) -> UserError:
-    return UserError(f"{path}, line {number}: {reason}; {_CURE}")
-
-
-def _shown(entry: bytes) -> str:
-    text = entry.decode("ascii", "backslashreplace")
-    return repr(text if len(text) <= _SHOWN else text[: _SHOWN - 3] + "...")
-
-
-def _fails(value: Callable[[bytes], float], entry: bytes) -> bool:
-    try:
-        value(entry)
-    except ValueError:
-        return True
-    return False
-
-
-def _bit(entry: bytes) -> float:
-    if entry not in (b"0", b"1"):
-        raise ValueError
-    return entry == b"1"
-
-
-def _number(entry: bytes) -> float:
-    if b"_" in entry:  # Python's 1_000
-        raise ValueError
-    return float(entry)
-
-
-def _bits(block: bytes, columns: int) -> np.ndarray | None:
-    """The rows of ``block``, or None if it does not look as it should."""
-    solid = np.frombuffer(block, dtype=np.uint8) > ord(" ")
-    if (solid[1:] & solid[:-1]).any():  # two characters with nothing between: not 0 or 1
-        return None
-    dense = np.frombuffer(block.translate(None, b" \t\r"), dtype=np.uint8)
-    if len(dense) % (columns + 1):
-        return None
-    lines = dense.reshape(-1, columns + 1)
-    rows = lines[:, :-1] - np.uint8(ord("0"))
-    if (lines[:, -1] != _NEWLINE).any() or rows.max() > 1:
-        return None
-    return rows.view(bool)
-
-
-def _numbers(block: bytes, columns: int) -> np.ndarray | None:
-    """The rows of ``block``, or None if it does not look as it should."""
+def _parsed(path: Path, done: int, block: bytes, shape: Shape) -> np.ndarray:
+    """The block's rows; ``done`` lines come before it."""
     characters = np.frombuffer(block, dtype=np.uint8)
-    begins = characters > ord(" ")
+    begins = characters > ord(" ")  # a number begins here: no white space here, but white space before
     begins[1:] &= ~begins[:-1]
-    lines = np.concatenate([[0], np.flatnonzero(characters == _NEWLINE)[:-1] + 1])
-    if (np.add.reduceat(begins, lines, dtype=np.int64) != columns).any():
-        return None
+    lines = np.concatenate([[0], np.flatnonzero(characters == ord("\n"))[:-1] + 1])
+    columns = np.add.reduceat(begins, lines, dtype=np.int64)
+    if (columns != shape.columns).any():
+        line = int(np.argmax(columns != shape.columns))
+        must = f"not {shape.columns}" if shape.columns_of is None else f"but {shape.columns_of} has {shape.columns}"
+        reason = f"has {columns[line]} columns, {must}" if columns[line] else "is blank"
+        raise UserError(f"{path}, line {done + line + 1}: {reason}; {_CURE}")
     with warnings.catch_warnings():
-        warnings.simplefilter("error", DeprecationWarning)  # what NumPy gives for text that is no number
+        warnings.simplefilter("error", DeprecationWarning)  # NumPy's answer to text that is not a number
         try:
             values = np.fromstring(block, dtype=np.float32, sep=" ")
         except (DeprecationWarning, ValueError):
-            return None
-    return values.reshape(-1, columns) if values.size == len(lines) * columns else None
+            values = np.empty(0, dtype=np.float32)
+    if values.size != len(lines) * shape.columns:
+        place, entry = next((found for found in enumerate(block.split()) if not _is_number(found[1])), (0, b""))
+        shown = entry[:_SHOWN].decode("ascii", "backslashreplace")
+        raise UserError(f"{path}, line {done + place // shape.columns + 1}: holds {shown!r}, not a number; {_CURE}")
+    return values.reshape(-1, shape.columns)
+
+
+def _is_number(entry: bytes) -> bool:
+    try:
+        float(entry)
+    except ValueError:
+        return False
+    return b"_" not in entry  # Python's 1_000

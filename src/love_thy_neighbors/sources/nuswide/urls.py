@@ -1,4 +1,4 @@
-r"""Where the pictures of NUS-WIDE were on Flickr: NUS-WIDE-urls.txt.
+r"""The pictures' addresses on Flickr: NUS-WIDE-urls.txt.
 
     %%% a header
     C:\ImageData\Flickr\actor\0001_2124494179.jpg  2124494179  <Large>  <Middle>  <Small>  <Original>
@@ -15,16 +15,12 @@ from love_thy_neighbors.sources.nuswide.files import Copy, ImageList
 
 URLS = "NUS-WIDE-urls.txt"
 _LONGEST = 10_000  # bytes of a line
-_ORDER = (1, 0, 3, 2)  # Middle is larger than any backbone needs; then Large, Original, Small
-
+_ORDER = (1, 0, 3, 2)  # Middle first: it is large enough for any backbone; then Large, Original, Small
 _WEB = ("http://", "https://")
 
 
 def missing_pictures(copy: Copy, images: ImageList, rows: Sequence[int]) -> tuple[str, dict[str, int]]:
-    """A CSV (file, id, url) of the images ``rows``, whose pictures are not there, and what was found in the list.
-
-    The URL is empty where the list has none.
-    """
+    """A CSV (file, id, url) of the images ``rows``, whose pictures are missing, and counts; unknown URLs are empty."""
     wanted = {images.files[row]: "" for row in rows}
     malformed = 0
     for _, raw in raw_lines(copy.find(copy.root.name, URLS), _LONGEST):

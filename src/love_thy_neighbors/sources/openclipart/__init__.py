@@ -1,7 +1,7 @@
 """The embedded collection: ``python prepare.py source=openclipart root=DIR out=data/openclipart``.
 
-The same input gives the same ``images.parquet``, byte for byte. Features and thumbnails are the
-same on one machine; another processor or Pillow version may differ in the last bit.
+The same input gives the same ``images.parquet``, byte for byte. Features and thumbnails can differ in the last bit on
+another processor or with another version of Pillow.
 """
 
 from dataclasses import asdict, dataclass, replace
@@ -26,8 +26,8 @@ from love_thy_neighbors.sources.tables import drop_rare_labels, records_table
 _README = Path(__file__).with_name("readme.md")
 _LABELS = (
     "An image has a label if a keyword, or a word of one, is among the label's words (near-synonyms merged, "
-    "inflections included), or if it is filed in one of the label's folders. The table is LABELS in "
-    "sources/openclipart_labels.py. A label needs at least min_positives images. Nobody checked the pictures."
+    "inflections included), or if it is in one of the label's folders. The table is LABELS in "
+    "sources/openclipart/labels.py. A label needs at least min_positives images. Nobody checked the pictures."
 )
 _METADATA = {
     "tags": "The remaining keywords, and the words of the title (of the file name where "
@@ -35,8 +35,7 @@ _METADATA = {
     "compounds that end in one, the creator's name, addresses, stop words, title words under three "
     "letters, the script artefact 'hash'.",
     "sets": "Creator and title without the number it ends in, where two or more images share both.",
-    "groups": "The creator's whole upload, of two images or more. There are no community pools here, and "
-    "folders would give the labels away.",
+    "groups": "All images of the creator, if two or more. There are no community groups, and folders define labels.",
 }
 _CLEAN_UP = (
     "Left out: stars, gradients, patterns and duplicates, files without keywords or with XML entities, "
@@ -55,13 +54,13 @@ class Options:
     def __post_init__(self) -> None:
         if self.root is None:
             raise UserError(
-                "root: give the folder that Debian's openclipart-svg and openclipart-png were unpacked into (root=DIR)."
+                "root: give the folder of Debian's unpacked openclipart-svg and openclipart-png (root=DIR)."
             )
         require_whole("min_positives", self.min_positives, 1)
 
 
 def read(options: Options, how: Extraction, partial: Path) -> Release:
-    """What the unpacked Debian packages in ``root`` hold; raises `UserError` if it is not that."""
+    """The drawings of the unpacked Debian packages in ``root``; raises `UserError` if there are none."""
     assert options.root is not None
     drawings, counts = read_drawings(locate(options.root))
     pictures = merged(drawings)
@@ -82,7 +81,7 @@ def read(options: Options, how: Extraction, partial: Path) -> Release:
             "how": _CLEAN_UP,
         },
         files=[same[0].png.resolve() for same in pictures],
-        how=replace(how, fit="pad", max_pixels=MAX_PIXELS),  # nothing of a drawing may be cut off
+        how=replace(how, fit="pad", max_pixels=MAX_PIXELS),  # cropping would cut off parts of a drawing
         int8=True,
         min_positives=options.min_positives,
         texts={"README.md": _README.read_text(encoding="utf-8")},

@@ -1,9 +1,8 @@
-"""The Open Clip Art Library 0.18 as a collection: public-domain drawings with real uploaders,
-keywords and series.
+"""The Open Clip Art Library 0.18: public-domain drawings with real uploaders, keywords and series.
 
-``root`` is where Debian's packages openclipart-svg and openclipart-png were unpacked: it holds
-``svg/`` and ``png/`` with the same relative paths (or ``usr/share/openclipart/`` with both). The
-SVG files carry the metadata, the PNG files the pixels.
+``root`` is the folder of Debian's unpacked packages openclipart-svg and openclipart-png, with ``svg/`` and ``png/`` (or
+``usr/share/openclipart/`` with both), which have the same relative paths. The SVG files have the metadata, the PNG
+files the pixels.
 """
 
 import hashlib
@@ -22,14 +21,13 @@ from rich.progress import track
 
 from love_thy_neighbors.errors import UserError
 from love_thy_neighbors.features.images import ImageError, image_size
-from love_thy_neighbors.sources.openclipart.labels import held_out, labels_of
+from love_thy_neighbors.sources.openclipart.labels import labels_of, names_a_label
 from love_thy_neighbors.sources.records import Record
 
 LEFT_OUT_FOLDERS = ("shapes/stars", "special/gradients", "special/patterns", "unsorted/duplicates")
 MAX_PIXELS = 40_000_000
-SHARED_TITLE = 10  # a title that this many images share names a collection and not an image
-# Articles, prepositions and conjunctions of the languages in use, and what says "clip art" and no
-# more.
+SHARED_TITLE = 10  # a title of so many images is the title of a collection, not of an image
+# Articles, prepositions and conjunctions of the languages in use, and words that only mean "clip art".
 _STOP_WORDS = """
     a an and are as at by for from has have in is it of on or that the this to what with without you no not
     la le les de del della du des di da il per sulla un una et el y en
@@ -40,13 +38,13 @@ STOP_WORDS = frozenset(_STOP_WORDS.split())
 _DC = "{http://purl.org/dc/elements/1.1/}"
 _RDF = "{http://www.w3.org/1999/02/22-rdf-syntax-ns#}"
 _EMAIL = re.compile(r"\S+@\S+|\S+AT\S+DOT\S+|<\S+\.\S+>")
-# A script printed addresses in memory: "hash", "HASH(0x8a07724)", "0x8a07724".
+# Output of a faulty script: "hash", "HASH(0x8a07724)", "0x8a07724".
 _ARTEFACT = re.compile(r"(hash)?\(?(0x[0-9a-f]+)?\)?", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
 class Drawing:
-    """What one SVG file says of itself, with the picture that belongs to it."""
+    """The metadata of an SVG file, with its picture."""
 
     path: str  # below svg/, without the suffix
     png: Path
@@ -67,7 +65,7 @@ def normalised(text: str) -> str:
 
 
 def series(title: str) -> str:
-    """A title without the number or punctuation it ends in.
+    """A title without the number or punctuation at its end.
 
     >>> series("Arrow (12)"), series("dino_03")
     ('arrow', 'dino')
@@ -76,7 +74,7 @@ def series(title: str) -> str:
 
 
 def person(text: str) -> str:
-    """A creator's name without an address; of a bare address, the part before the at sign; nobody is the empty string.
+    """A creator's name without an address; of a bare address the part before the at sign; empty if unknown.
 
     >>> person("Jakob [jakob@example.org]"), person("ralf@example.org")
     ('Jakob', 'ralf')
@@ -101,8 +99,7 @@ def locate(root: Path) -> Path:
 
 
 def read_drawings(root: Path) -> tuple[list[Drawing], dict[str, int]]:
-    """Every usable drawing below ``root`` by path, and how many files were left out for which
-    reason."""
+    """The usable drawings below ``root``, sorted by path, and counts of the files left out by reason."""
     root = locate(root)
     inside = root.resolve()
     drawings: list[Drawing] = []
@@ -119,7 +116,7 @@ def read_drawings(root: Path) -> tuple[list[Drawing], dict[str, int]]:
 
 
 def _one_spelling(drawings: list[Drawing]) -> list[Drawing]:
-    """Creators whose names differ in capitals alone are one, in their most frequent (then first) spelling."""
+    """Drawings with one spelling of each creator: names that differ only in capitals get the most frequent spelling."""
     spellings: dict[str, Counter[str]] = defaultdict(Counter)
     for drawing in drawings:
         spellings[drawing.creator.casefold()][drawing.creator] += 1
@@ -128,7 +125,7 @@ def _one_spelling(drawings: list[Drawing]) -> list[Drawing]:
 
 
 def _drawing(root: Path, inside: Path, svg: Path) -> Drawing | str:
-    """The drawing, or the reason why it is left out."""
+    """The drawing, or the reason to leave it out."""
     path = svg.relative_to(root / "svg").with_suffix("").as_posix()
     if path.startswith(tuple(f"{folder}/" for folder in LEFT_OUT_FOLDERS)):
         return "folder of stars, gradients, patterns or duplicates"
@@ -182,8 +179,7 @@ def _title_and_creator(elements: Iterable[Element]) -> tuple[str, str]:
 
 
 def merged(drawings: list[Drawing]) -> list[list[Drawing]]:
-    """Drawings with the same picture together, by their first path: one picture filed in two
-    folders is one image."""
+    """Drawings grouped by picture, sorted by their first path: the same picture in two folders is one image."""
     by_picture: dict[str, list[Drawing]] = defaultdict(list)
     for drawing in drawings:
         by_picture[drawing.digest].append(drawing)
@@ -191,8 +187,7 @@ def merged(drawings: list[Drawing]) -> list[list[Drawing]]:
 
 
 def make_records(pictures: list[list[Drawing]]) -> list[Record]:
-    """One record a picture, with the keywords and folders of all its drawings, and title and
-    creator of the first that has one."""
+    """One record a picture, with the keywords and folders of all its drawings, and the first title and creator."""
     titles = Counter(normalised(_first(same, "title")) for same in pictures)
     uploads = Counter(_first(same, "creator") for same in pictures)
     in_series = Counter(_set_name(same) for same in pictures)
@@ -229,18 +224,15 @@ def _words(text: str) -> set[str]:
 
 
 def _tags(same: list[Drawing], keywords: set[str], titles: Counter[str]) -> set[str]:
-    """Keywords and words of the title that name neither a label nor a creator.
-
-    Where the title is a whole collection's ("Lemon SVG theme"), the words of the file name stand in
-    for it.
-    """
+    """Keywords and words of the title that name neither a label nor the creator; the file name replaces the title of a
+    whole collection ("Lemon SVG theme")."""
     title = _first(same, "title")
     name = same[0].path.rpartition("/")[2] if titles[normalised(title)] >= SHARED_TITLE else title
     own = _words(_first(same, "creator"))
     words = {word for word in _words(name) if not any(part.startswith(word) for part in own)}
-    said = {
+    usable = {
         keyword
         for keyword in keywords
         if re.search(r"[^\W\d_]{2}", keyword) and not set(keyword.split()) & (STOP_WORDS | own)
     }
-    return {tag for tag in words | said if not held_out(tag)}
+    return {tag for tag in words | usable if not names_a_label(tag)}

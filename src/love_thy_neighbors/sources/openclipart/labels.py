@@ -1,8 +1,7 @@
-"""What counts as a label in the Open Clip Art collection: a table to be read, and nothing learned.
+"""The labels of the Open Clip Art collection: a table of words and folders, written by hand.
 
-An image has a label if one of its keywords, or a word of one, is among the label's words
-(inflections included), or if it is filed in one of the folders or below. All these words are held
-out of the tags.
+An image has a label if one of its keywords, or a word in one, is among the label's words (inflections included), or if
+it is in one of the label's folders. Tags with any of these words are left out.
 """
 
 import re
@@ -11,15 +10,14 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Rule:
-    """The words and folders that give one label."""
+    """The words and folders of one label."""
 
     words: tuple[str, ...]
     folders: tuple[str, ...] = ()
 
 
 def _rule(words: str, folders: str = "") -> Rule:
-    """Words separated by commas (underscores of the keywords written as spaces), folders by
-    spaces."""
+    """Words separated by commas (with spaces for underscores), folders separated by spaces."""
     return Rule(tuple(word.strip() for word in words.split(",")), tuple(folders.split()))
 
 
@@ -121,7 +119,7 @@ def singular(word: str) -> str:
 
 
 def stem(word: str) -> str:
-    """``word`` without its English inflection, crudely: two words with one stem are taken for the same.
+    """``word`` roughly without its English inflection: words with equal stems count as the same word.
 
     >>> [stem(word) for word in ("boats", "boating", "buildings", "flagged", "houses", "house")]
     ['boat', 'boat', 'build', 'flag', 'hous', 'hous']
@@ -135,12 +133,12 @@ def stem(word: str) -> str:
 
 
 def words_of(text: str) -> list[str]:
-    """The words of ``text`` in lower case: letters and digits, whatever stands between them."""
+    """The words of ``text`` in lower case; words are letters and digits."""
     return re.findall(r"[^\W_]+", text.lower())
 
 
 def phrase(text: str) -> tuple[str, ...]:
-    """The stems of the words of ``text``, which is how keywords are compared."""
+    """The stems of the words of ``text``; keywords with equal stems are equal."""
     return tuple(stem(word) for word in words_of(text))
 
 
@@ -151,22 +149,22 @@ _HEADS = tuple(word for word in _WORDS if len(word) >= 4)
 
 
 def labels_of(keywords: set[str], folders: set[str]) -> set[str]:
-    """The labels of an image with these ``keywords`` that is filed in these ``folders``."""
-    said = {
+    """The labels of an image with these ``keywords`` in these ``folders``."""
+    phrases = {
         words[i:j] for words in map(phrase, keywords) for i in range(len(words)) for j in range(i + 1, len(words) + 1)
     }
     return {
         name
         for name, rule in LABELS.items()
-        if said & _PHRASES[name]
+        if phrases & _PHRASES[name]
         or any(f"{folder}/".startswith(f"{filed}/") for folder in folders for filed in rule.folders)
     }
 
 
-def held_out(text: str) -> bool:
-    """Whether a tag would name a label: a word of it inflects a word in the table, or is a compound that ends in one.
+def names_a_label(text: str) -> bool:
+    """Whether a tag contains an inflection of a word in the table, or a compound that ends in such a word.
 
-    >>> held_out("fishing boats"), held_out("sailboat"), held_out("harbour")
+    >>> names_a_label("fishing boats"), names_a_label("sailboat"), names_a_label("harbour")
     (True, True, False)
     """
     return any(stem(word) in _STEMS or singular(word).endswith(_HEADS) for word in words_of(text))

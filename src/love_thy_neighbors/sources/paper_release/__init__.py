@@ -1,10 +1,10 @@
 """The paper's own release: ``python prepare.py source=paper_release root=DIR [metadata=FILE] out=data/nuswide``.
 
-Images are rows of ``NUS_data.mat``. A split file says which rows the paper used (``orig_ids``, and 1-based positions in
-it: ``train_id`` and ``test_id``). Features are joined by Flickr id: the first column of ``feat7`` whose entry of
-``img_ids`` is the image's id. That is how the files are read in public code (Tesan, Coscia, Ballan: A CNN-RNN Framework
-for Image Annotation, 2019); nobody could look at them here, so what can be checked is checked: sizes, ranges, ids, and
-that the images of the splits have labels, as the paper says (section 4.1).
+An image is a row of ``NUS_data.mat``. A split file has the rows of its images (``orig_ids``) and positions in them
+(``train_id`` and ``test_id``, from 1). Features are joined by Flickr id: the first column of ``feat7`` whose entry of
+``img_ids`` is the image's id. Public code reads the files in this way (Tesan, Coscia, Ballan: A CNN-RNN Framework for
+Image Annotation, 2019). The files themselves were not available here, so sizes, ranges and ids are checked, and that
+the images of the splits have labels (section 4.1).
 """
 
 from dataclasses import dataclass
@@ -22,18 +22,14 @@ from love_thy_neighbors.features.settings import Extraction
 from love_thy_neighbors.paper import TABLE_1
 from love_thy_neighbors.progress import progress_bar
 from love_thy_neighbors.sources.nuswide.files import ImageList
-from love_thy_neighbors.sources.nuswide.metadata import read_metadata
+from love_thy_neighbors.sources.nuswide.metadata import as_in_table_1, read_metadata, sets_and_groups
 from love_thy_neighbors.sources.paper_release.images import Images, photo_ids, read_images
-from love_thy_neighbors.sources.paper_release.matlab_files import MatlabFiles, matlab_files
 from love_thy_neighbors.sources.paper_release.splits import find_splits, read_split
 from love_thy_neighbors.sources.rejects import Rejects, check_on_error
 from love_thy_neighbors.sources.release import FinishedTable, Release
-from love_thy_neighbors.sources.tables import frequent
 
 NUS, IMAGE_IDS, FEATURES = "NUS_data.mat", "imgids.mat", "feat_alexnet/feat7_caffe_all.mat"
 BACKBONE = "caffenet_fc7"
-_BAD = {1: "holds NaN or infinity", 2: "holds a value beyond the range of float16 (65504)"}
-_PAPER_TAGS = TABLE_1["tags"][0]  # the paper counts the most frequent tags
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,12 +46,12 @@ class Options:
 
     def __post_init__(self) -> None:
         if self.root is None:
-            raise UserError(f"root: give the folder that {NUS} is in (root=DIR).")
+            raise UserError(f"root: give the folder with {NUS} (root=DIR).")
         for name in (NUS, IMAGE_IDS, FEATURES):
             if not (self.root / name).is_file():
                 raise UserError(f"root: {self.root} has no {name}; give the folder of the paper's release.")
         if find_spec("h5py") is None:
-            raise UserError("source=paper_release: h5py is missing, which reads these files; pip install h5py.")
+            raise UserError("source=paper_release: needs h5py; pip install h5py.")
         require_whole("train_images", self.train_images, 1)
         require_whole("min_positives", self.min_positives, 1)
         if not isinstance(self.all_images, bool):
@@ -65,25 +61,24 @@ class Options:
 
 @dataclass(frozen=True)
 class Source:
-    """Where features come from: ``places`` [n], from 0, among the ``images`` that feat7 has."""
+    """The features' ``places`` [n], from 0, among the ``images`` of feat7."""
 
     images: int
     places: np.ndarray
 
 
 def read(options: Options, how: Extraction, partial: Path) -> Release:
-    """What the release in ``root`` holds, with the rows of ``NUS_data.mat`` as entries; raises `UserError`."""
+    """The release in ``root``, with the rows of ``NUS_data.mat`` as entries; raises `UserError`."""
     assert options.root is not None
     nus = options.root / NUS
     rejects = Rejects(str(nus), "row", options.on_error)
+    images, splits, split_files = _images_and_splits(options)
+    used = np.any(splits >= 0, axis=0)
+    rows = np.arange(len(used)) if options.all_images else np.flatnonzero(used)
+    rows, source, counts = _joined(options.root / IMAGE_IDS, images, rows, rejects)
+    table, metadata_counts = _table(options, images, rows)
     partial.mkdir(exist_ok=True)
-    with matlab_files(partial / "matlab") as files:
-        images, splits, split_files = _images_and_splits(files, options)
-        used = np.any(splits >= 0, axis=0)
-        rows = np.arange(len(used)) if options.all_images else np.flatnonzero(used)
-        rows, source, counts = _joined(files, options.root / IMAGE_IDS, images, rows, rejects)
-        table, metadata_counts = _table(options, images, rows)
-        features, sound = _features(files, options.root / FEATURES, source, rows, rejects, partial)
+    features, sound = _features(options.root / FEATURES, source, rows, rejects, partial)
     table, rows = table.take(pa.array(sound)), rows[sound]
     return Release(
         name="nuswide",
@@ -104,31 +99,30 @@ def read(options: Options, how: Extraction, partial: Path) -> Release:
         splits=splits[:, rows] if split_files else None,
         published=TABLE_1,
         published_as="NUS-WIDE in the paper (the images of its splits, the 10,000 most frequent tags)",
-        comparable=_comparable(table, used[rows]),
+        comparable=as_in_table_1(table, np.flatnonzero(used[rows] | (not used.any()))),
     )
 
 
-def _images_and_splits(files: MatlabFiles, options: Options) -> tuple[Images, np.ndarray, list[Path]]:
+def _images_and_splits(options: Options) -> tuple[Images, np.ndarray, list[Path]]:
     assert options.root is not None
-    split_files = find_splits(files, options.root, options.splits, {NUS, IMAGE_IDS, FEATURES})
+    split_files = find_splits(options.root, options.splits, {NUS, IMAGE_IDS, FEATURES})
     if not split_files and not options.all_images:
         raise UserError(
-            f"root: no .mat file below {options.root} holds a split (train_id, test_id, orig_ids); name the files with "
+            f"root: no .mat file below {options.root} has a split (train_id, test_id, orig_ids); give the files with "
             "splits=, or keep every image with all_images=true."
         )
     with progress_bar("reading MATLAB files", 1 + len(split_files)) as advance:
-        images = read_images(files, options.root / NUS)
+        images = read_images(options.root / NUS)
         advance(1)
-        splits = [read_split(files, path, images.labelled, options.train_images, advance) for path in split_files]
+        splits = [read_split(path, images.labelled, options.train_images, advance) for path in split_files]
     return images, np.array(splits, dtype=np.int8).reshape(-1, len(images.ids)), split_files
 
 
 def _joined(
-    files: MatlabFiles, path: Path, images: Images, rows: np.ndarray, rejects: Rejects
+    path: Path, images: Images, rows: np.ndarray, rejects: Rejects
 ) -> tuple[np.ndarray, Source, dict[str, int]]:
-    """Those of ``rows`` whose photo id is in ``imgids.mat``, where their features are, and counts; the other rows are
-    refused."""
-    ids, counts = photo_ids(files, path, "img_ids")
+    """Those of ``rows`` that have features, the places of the features, and counts; the other rows are refused."""
+    ids, counts = photo_ids(path, "img_ids")
     places = pc.index_in(images.ids.take(pa.array(rows)), ids)  # the first of equal ids
     there = pc.is_valid(places).to_numpy(zero_copy_only=False)
     for row in rows[~there]:
@@ -150,31 +144,30 @@ def _table(options: Options, images: Images, rows: np.ndarray) -> tuple[pa.Table
 
 
 def _features(
-    files: MatlabFiles, path: Path, source: Source, rows: np.ndarray, rejects: Rejects, partial: Path
+    path: Path, source: Source, rows: np.ndarray, rejects: Rejects, partial: Path
 ) -> tuple[FinishedTable, np.ndarray]:
-    """The features of ``rows``, and which of them [n] are sound; the others are refused."""
-    out = partial / "features.npy"
-    with progress_bar("copying features", len(rows)) as advance:
-        copied = files.copy_rows(path, "feat7", source.images, source.places, out, advance)
-    for place in np.flatnonzero(copied.faults):
-        reason = _BAD[int(copied.faults[place])]
-        where = f"image {source.places[place] + 1} of {path.name}"
-        rejects.refuse(int(rows[place]) + 1, f"has features that cannot be used ({where} {reason})")
-    sound = np.flatnonzero(copied.faults == 0)
-    if not len(sound):
+    """The features of ``rows``, and places in ``rows`` [n] of those that can be used; the others are refused."""
+    from love_thy_neighbors.sources.paper_release.matlab_hdf5 import Table  # h5py: an optional package
+
+    given, out = Table(path, "feat7", source.images), partial / "features.npy"
+    table = np.lib.format.open_memmap(out, mode="w+", dtype=np.float16, shape=(len(rows), given.columns))
+    good = np.zeros(len(rows), dtype=bool)
+    with progress_bar("copying features", len(rows)) as advance, np.errstate(over="ignore"):
+        for places, block in given.blocks(source.places):
+            table[places] = block.astype(np.float16)
+            good[places] = np.isfinite(table[places]).all(axis=1)
+            advance(len(places))
+    table.flush()
+    for place in np.flatnonzero(~good):
+        where = f"image {source.places[place] + 1} of {path.name} holds NaN, infinity or a value beyond float16 (65504)"
+        rejects.refuse(int(rows[place]) + 1, f"has features that cannot be used ({where})")
+    if not good.any():
         raise rejects.empty()
-    if len(sound) < len(rows):
-        whole = np.load(out, mmap_mode="r", allow_pickle=False)
-        out = partial / "sound_features.npy"
-        to_float16(whole, sound.tolist(), out)
-    about = {"source": FEATURES, "shape_given": copied.shape, "dtype_given": copied.dtype}
-    return FinishedTable(BACKBONE, out, about), sound
-
-
-def _comparable(table: pa.Table, used: np.ndarray) -> pa.Table:
-    """What the paper's Table 1 counts: the images of its splits, and of their tags the most frequent."""
-    part = table.filter(pa.array(used)) if used.any() else table
-    return part.set_column(part.column_names.index("tags"), "tags", frequent(part["tags"], _PAPER_TAGS))
+    if not good.all():
+        out = partial / "good_features.npy"
+        to_float16(table, np.flatnonzero(good).tolist(), out)
+    about = {"source": FEATURES, "shape_given": given.shape, "dtype_given": given.dtype}
+    return FinishedTable(BACKBONE, out, about), np.flatnonzero(good)
 
 
 def _about(options: Options, split_files: list[Path]) -> dict[str, Any]:
@@ -183,14 +176,13 @@ def _about(options: Options, split_files: list[Path]) -> dict[str, Any]:
     kinds: dict[str, Any] = {"tags": {"how": f"tag_matrix and tags of {NUS}"}}
     about: dict[str, Any] = {
         "source": source,
-        "licence": "not stated here: see NUS-WIDE, and Flickr's terms for the photos and their metadata",
+        "licence": "see NUS-WIDE, and Flickr's terms for the photos and their metadata",
         "labels": {"how": f"label_matrix and labels of {NUS}: NUS-WIDE's concepts, annotated by hand"},
         "metadata": kinds,
     }
     if options.metadata is not None:
         source["metadata"] = options.metadata.name
-        how = f"of the photo with the row's Flickr id in {options.metadata.name}; its tags are not used"
-        kinds |= {kind: {"how": how} for kind in ("sets", "groups")}
+        kinds |= sets_and_groups(options.metadata)
     if split_files:
         names = [path.relative_to(options.root).as_posix() for path in split_files]
         about["splits"] = {"files": names, "train_images": options.train_images}

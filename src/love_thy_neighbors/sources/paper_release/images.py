@@ -1,4 +1,4 @@
-"""The images of the paper's release: ids, labels and tags, a row each of ``NUS_data.mat``."""
+"""The images of the paper's release: ids, labels and tags of the rows of ``NUS_data.mat``."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,8 +9,7 @@ import pyarrow.compute as pc
 from scipy import sparse
 
 from love_thy_neighbors.errors import UserError
-from love_thy_neighbors.sources.paper_release.matlab_files import MatlabFiles
-from love_thy_neighbors.sources.paper_release.matlab_values import Value
+from love_thy_neighbors.sources.paper_release.matlab_files import Value, read_variables
 from love_thy_neighbors.sources.tables import list_column
 
 _PARTS = ("label_matrix", "tag_matrix", "tags", "labels", "photo_ids")
@@ -44,9 +43,9 @@ class Images:
         )
 
 
-def read_images(files: MatlabFiles, path: Path) -> Images:
-    """The images of ``NUS_data.mat``. Raises `UserError` if its parts do not fit each other."""
-    found = files.read(path, [f"NUS.{part}" for part in _PARTS])
+def read_images(path: Path) -> Images:
+    """The images of ``NUS_data.mat``; raises `UserError` if its parts do not fit together."""
+    found = read_variables(path, [f"NUS.{part}" for part in _PARTS])
     values = {part: found[f"NUS.{part}"] for part in _PARTS}
     ids, counts = _ids(path, "NUS.photo_ids", values["photo_ids"])
     names = {part: _names(path, part, values[part]) for part in ("labels", "tags")}
@@ -69,13 +68,13 @@ def read_images(files: MatlabFiles, path: Path) -> Images:
     return Images(ids, labels, names["labels"], tags, names["tags"], counts)
 
 
-def photo_ids(files: MatlabFiles, path: Path, name: str) -> tuple[pa.Array, dict[str, int]]:
-    """The Flickr ids in the variable ``name``, as text, and how many are there twice; raises `UserError`."""
-    return _ids(path, name, files.read(path, [name])[name])
+def photo_ids(path: Path, name: str) -> tuple[pa.Array, dict[str, int]]:
+    """The Flickr ids in the variable ``name``, as text, and the number of repeats; raises `UserError`."""
+    return _ids(path, name, read_variables(path, [name])[name])
 
 
 def _ids(path: Path, name: str, value: Value) -> tuple[pa.Array, dict[str, int]]:
-    """Ids that are texts, or numbers in one row or column."""
+    """The ids, which are texts, or numbers in one row or column."""
     if isinstance(value, pa.Array):
         ids = pc.utf8_trim_whitespace(value)
     else:
@@ -108,12 +107,12 @@ def _names(path: Path, part: str, value: Value) -> pa.Array:
 
 
 def _binary(path: Path, part: str, value: Value, rows: int, columns: int) -> tuple[sparse.csr_matrix, int]:
-    """The matrix as binary CSR [rows, columns], whichever way round it is stored, and how many of its values are
-    neither 0 nor 1; a value above 0 counts as 1."""
+    """The matrix as binary CSR [rows, columns], transposed if necessary, and how many values are neither 0 nor 1: those
+    above 0 count as 1."""
     if isinstance(value, pa.Array):
         raise UserError(f"{path}: NUS.{part} is not a matrix; {_CURE}")
     if rows == columns or value.shape not in ((rows, columns), (columns, rows)):
-        square = "which of its sides are images cannot be told" if rows == columns else "which do not fit"
+        square = "so its images can be rows or columns" if rows == columns else "which do not fit"
         raise UserError(
             f"{path}: NUS.{part} is {value.shape[0]} x {value.shape[1]}, but there are {rows} photo ids and {columns} "
             f"names, {square}; {_CURE}"

@@ -1,141 +1,135 @@
-"""MATLAB's ``.mat`` files of version 5 and later, read in a process of their own.
+"""MATLAB's ``.mat`` files: version 5 to 7 through SciPy, version 7.3 through h5py (`matlab_hdf5`).
 
-They come from the network, and SciPy, which reads version 5, is not made for damaged files: with a few bytes changed in
-each of 4,500 small files it crashed on 70 and filled gigabytes of memory on 2. (h5py, for version 7.3, did neither in
-15,000.) Here a crash, a hang and a demand for too much memory are one sentence each. Values come back as plain
-``.npy``: nothing that the process says is executed.
+What the libraries raise on a damaged file becomes one sentence. SciPy can crash on a damaged file of version 5.
 """
 
-import contextlib
-import json
-import os
-import select
-import signal
-import subprocess
-import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
+import pyarrow as pa
+import scipy.io
+from scipy import sparse
+from scipy.io.matlab import MatlabFunction, MatlabObject, MatlabOpaque
 
 from love_thy_neighbors.errors import UserError
-from love_thy_neighbors.sources.paper_release.matlab_values import MatError, Value, load_value
 
-_WORKER = (sys.executable, "-P", "-m", "love_thy_neighbors.sources.paper_release.matlab_worker")
-# One thread of OpenBLAS, as the others' stacks would count as memory. No HDF5 plugins: a file can ask for any.
-_ENVIRONMENT = {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1", "HDF5_PLUGIN_PRELOAD": "::"}
-_PATIENCE, _PATIENCE_A_BYTE = 60.0, 1e-6  # seconds without a sign of life, and more for each byte of the file
-_CURE = "get this file again."
-
-Advance = Callable[[int], None]
+# Numbers [r, c] in MATLAB's orientation, a sparse matrix of the same, or the texts of a cell array in MATLAB's order.
+Value: TypeAlias = np.ndarray | sparse.csc_matrix | pa.Array
+NUMBERS = "fiub"  # NumPy's kinds: float, integer, unsigned, logical
+_HDF5 = b"\x89HDF\r\n\x1a\n"
 
 
-@dataclass(frozen=True)
-class CopiedRows:
-    """``faults`` [n] of `matlab_rows`, 0 for a sound row; ``shape`` and ``dtype`` of the table as it is stored."""
-
-    faults: np.ndarray
-    shape: list[int]
-    dtype: str
-
-
-@dataclass(frozen=True)
-class MatlabFiles:
-    """Reads ``.mat`` files with a process that `matlab_files` has started; ``folder`` is where values pass through.
-
-    Every method raises `UserError` with the file and the reason.
-    """
-
-    folder: Path
-    worker: "subprocess.Popen[bytes]"
-
-    def names(self, path: Path) -> list[str]:
-        """The names of the file's variables."""
-        return [str(name) for name in self._ask(path, {"do": "names"})]
-
-    def read(self, path: Path, names: list[str]) -> dict[str, Value]:
-        """The variables ``names``; "NUS.tags" is the field tags of the struct NUS."""
-        prefix = str(self.folder / "value")
-        found = self._ask(path, {"do": "read", "names": names, "into": prefix})
-        try:
-            return {name: load_value(f"{prefix}.{number}", found[name]) for number, name in enumerate(names)}
-        except MatError as fault:
-            raise UserError(f"{path}: {_one_line(str(fault))}; {_CURE}") from None
-
-    def copy_rows(self, path: Path, name: str, count: int, rows: np.ndarray, out: Path, advance: Advance) -> CopiedRows:
-        """Write ``rows`` [n] of the table ``name``, which has ``count`` rows, to ``out``: float16 [n, d], ``.npy``.
-
-        It may be stored either way round. ``advance`` is told how many rows are done. A block is in memory at a time.
-        """
-        wanted, faults = self.folder / "rows.npy", self.folder / "faults.npy"
-        np.save(wanted, rows.astype(np.int64), allow_pickle=False)
-        request = {"do": "copy_rows", "name": name, "count": count, "rows": str(wanted), "out": str(out)}
-        found = self._ask(path, request | {"faults": str(faults)}, advance)
-        return CopiedRows(np.load(faults, allow_pickle=False), found["shape"], found["dtype"])
-
-    def _ask(self, path: Path, request: dict[str, Any], advance: Advance = lambda count: None) -> Any:
-        if not path.is_file():
-            raise UserError(f"{path} is missing; {_CURE}")
-        patience = _PATIENCE + _PATIENCE_A_BYTE * path.stat().st_size
-        for reply in replies(self.worker, request | {"path": str(path.resolve())}, patience):
-            if "answer" in reply:
-                return reply["answer"]
-            if "fault" in reply:
-                raise UserError(f"{path}: {_one_line(reply['fault'])}; {_CURE}")
-            advance(reply["done"])
-        raise AssertionError("replies end with an answer or a fault")
+class MatError(Exception):
+    """Why a ``.mat`` file cannot be used; the message completes "NUS_data.mat: ..."."""
 
 
 @contextmanager
-def matlab_files(folder: Path) -> Iterator[MatlabFiles]:
-    """Start the process that reads, and end it at the end; ``folder`` is made if it is not there."""
-    folder.mkdir(exist_ok=True)
-    environment = os.environ | _ENVIRONMENT
-    with subprocess.Popen(
-        _WORKER, bufsize=0, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, env=environment
-    ) as worker:
-        try:
-            yield MatlabFiles(folder, worker)
-        finally:
-            worker.kill()
+def errors_name_file(path: Path) -> Iterator[None]:
+    """Raise `UserError` with ``path`` for whatever is raised within: the libraries' errors have no common class."""
+    try:
+        yield
+    except MatError as error:
+        reason = str(error)
+    except Exception as error:
+        reason = f"cannot be read ({type(error).__name__}: {next(iter(str(error).splitlines()), '')[:200]})"
+    else:
+        return
+    printable = "".join(character if character.isprintable() else "?" for character in reason)
+    raise UserError(f"{path}: {printable}; get this file again.")
 
 
-def replies(worker: "subprocess.Popen[bytes]", request: dict[str, Any], patience: float) -> Iterator[dict[str, Any]]:
-    """What the worker says to a request; the last reply has an "answer" or a "fault". Its death is a fault too, and so
-    is a silence of ``patience`` seconds."""
-    assert worker.stdin is not None
-    with contextlib.suppress(BrokenPipeError):
-        worker.stdin.write(json.dumps(request).encode() + b"\n")
-    lines = _lines(worker, patience)
-    reply: dict[str, Any] = {}
-    while not reply.keys() & {"answer", "fault"}:
-        try:
-            reply = json.loads(next(lines))
-        except TimeoutError:
-            reply = {"fault": f"has kept its reader busy for {patience:.0f} seconds without a result"}
-        except StopIteration:
-            code = worker.wait()
-            how = signal.Signals(-code).name if code < 0 else f"status {code}"
-            reply = {"fault": f"makes its reader crash ({how})"}
-        yield reply
+def is_hdf5(path: Path) -> bool:
+    """Whether the file is of version 7.3; raises `MatError` for anything but a MATLAB file of version 5 or later."""
+    if not path.is_file():
+        raise MatError("is missing")
+    with path.open("rb") as file:
+        head = file.read(520)
+    if _HDF5 in (head[:8], head[512:520]):
+        return True
+    if head[124:128] not in (b"\x00\x01IM", b"\x01\x00MI"):
+        raise MatError("is not a MATLAB file of version 5 or later")
+    return False
 
 
-def _lines(worker: "subprocess.Popen[bytes]", patience: float) -> Iterator[bytes]:
-    """Lines of the worker, until it ends. Raises `TimeoutError` if the next one does not come in time."""
-    assert worker.stdout is not None
-    rest = b""
-    while select.select([worker.stdout], [], [], patience)[0]:
-        chunk = os.read(worker.stdout.fileno(), 1 << 16)
-        if not chunk:
-            return
-        *whole, rest = (rest + chunk).split(b"\n")
-        yield from whole
-    raise TimeoutError
+def variable_names(path: Path) -> list[str]:
+    """The names of the variables in the file; raises `UserError`."""
+    with errors_name_file(path):
+        if not is_hdf5(path):
+            return [name for name, _, _ in scipy.io.whosmat(str(path), appendmat=False)]
+        from love_thy_neighbors.sources.paper_release import matlab_hdf5
+
+        return matlab_hdf5.variable_names(path)
 
 
-def _one_line(fault: str) -> str:
-    """``fault`` with a question mark for what cannot be printed: names in a damaged file are any characters."""
-    return "".join(character if character.isprintable() else "?" for character in fault)
+def read_variables(path: Path, names: list[str]) -> dict[str, Value]:
+    """The variables ``names``; "NUS.tags" is the field tags of the struct NUS. Raises `UserError`."""
+    with errors_name_file(path):
+        if is_hdf5(path):
+            from love_thy_neighbors.sources.paper_release import matlab_hdf5
+
+            found = matlab_hdf5.read_variables(path, names)
+        else:
+            found = _read_version_5(path, names)
+        for name, value in found.items():
+            if sparse.issparse(value):
+                try:
+                    value.check_format(full_check=True)  # SciPy writes to indices unchecked
+                except (ValueError, TypeError) as error:
+                    raise MatError(f"holds {name}, a damaged sparse matrix ({error})") from None
+        return {name: _as_texts(value) if isinstance(value, list) else value for name, value in found.items()}
+
+
+def _as_texts(texts: list[str]) -> pa.Array:
+    """``texts``, whose characters are MATLAB's 16-bit units: pairs are joined, lone halves are replaced."""
+    joined = (
+        text if text.isascii() else text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
+        for text in texts
+    )
+    return pa.array(joined, pa.string())
+
+
+def _read_version_5(path: Path, names: list[str]) -> dict[str, Any]:
+    variables = sorted({name.partition(".")[0] for name in names})
+    for name, shape, kind in scipy.io.whosmat(str(path), appendmat=False):
+        if name in variables and kind == "struct" and tuple(shape) != (1, 1):
+            raise MatError(f"holds {name} as a struct array {list(shape)}, not as one struct")
+    loaded = scipy.io.loadmat(str(path), appendmat=False, variable_names=variables, spmatrix=True)
+    return {name: _plain(name, _variable(loaded, name)) for name in names}
+
+
+def _variable(loaded: dict[str, Any], name: str) -> Any:
+    top, _, field = name.partition(".")
+    if top not in loaded:
+        raise MatError(f"has no variable {top}")
+    value = loaded[top]
+    if not field:
+        return value
+    fields = getattr(getattr(value, "dtype", None), "names", None) or ()
+    if field not in fields or isinstance(value, MatlabObject):
+        raise MatError(f"has no {name} (fields of {top}: {', '.join(sorted(map(str, fields))[:20]) or 'none'})")
+    return value[field][0, 0]
+
+
+def _plain(name: str, value: Any) -> Any:
+    """Numbers [r, c], a sparse matrix, or a list of texts; raises `MatError` for anything else."""
+    if sparse.issparse(value) and value.dtype.kind in NUMBERS:
+        return value.tocsc()
+    special = isinstance(value, MatlabFunction | MatlabObject | MatlabOpaque)
+    if isinstance(value, np.ndarray) and value.ndim == 2 and not special:
+        if value.dtype.kind in NUMBERS:
+            return value
+        if value.dtype == object:
+            return [_text(name, cell) for cell in value.ravel(order="F")]
+    raise MatError(f"holds {name}, which is neither numbers nor a cell array of texts")
+
+
+def _text(name: str, cell: Any) -> str:
+    """The text of a cell: SciPy returns an array of one text, or an empty array for an empty text."""
+    if isinstance(cell, np.ndarray) and cell.size == 0:
+        return ""
+    if not isinstance(cell, np.ndarray) or cell.dtype.kind != "U" or cell.size != 1:
+        raise MatError(f"holds {name}, a cell array with something other than texts in it")
+    return str(cell.ravel()[0])

@@ -1,4 +1,4 @@
-"""The splits of the paper's release: which image is trained on, validated on, tested on."""
+"""The splits of the paper's release: images for training, validation and test."""
 
 import re
 from collections.abc import Callable
@@ -8,39 +8,39 @@ import numpy as np
 
 from love_thy_neighbors.errors import UserError
 from love_thy_neighbors.sources.paper_release.images import numbers
-from love_thy_neighbors.sources.paper_release.matlab_files import MatlabFiles
+from love_thy_neighbors.sources.paper_release.matlab_files import read_variables, variable_names
 
 _PARTS = ("train_id", "test_id", "orig_ids")
 _CURE = "get this file of the release again."
 _MOST_UNLABELLED = 0.05  # of a split's images
 
 
-def find_splits(files: MatlabFiles, root: Path, given: list[str] | None, others: set[str]) -> list[Path]:
-    """The split files ``given``, below ``root``, or else every ``.mat`` there that holds a split, in the order of their
-    names (split2 before split10). ``others`` are the release's files that are none; raises `UserError`."""
+def find_splits(root: Path, given: list[str] | None, others: set[str]) -> list[Path]:
+    """The split files ``given``, below ``root``, or else all ``.mat`` files with a split except ``others``, in the
+    order of their names (split2 before split10); raises `UserError`."""
     if given is not None:
         if not given or not all(isinstance(name, str) for name in given) or len(set(given)) < len(given):
             raise UserError("splits: must be a list of different files (splits=[split1.mat,split2.mat]).")
         return [root / name for name in given]
     found = sorted(path for path in root.rglob("*.mat") if path.is_file())
     found = [path for path in found if path.relative_to(root).as_posix() not in others]
-    found = [path for path in found if not {"split", "train_id"}.isdisjoint(files.names(path))]
+    found = [path for path in found if not {"split", "train_id"}.isdisjoint(variable_names(path))]
     return sorted(found, key=lambda path: [int(part) if part.isdigit() else part for part in _digits(path, root)])
 
 
 def _digits(path: Path, root: Path) -> list[str]:
-    return re.split(r"(\d+)", path.relative_to(root).as_posix())  # text and numbers in turn: always comparable
+    return re.split(
+        r"(\d+)", path.relative_to(root).as_posix()
+    )  # texts and numbers alternate, so any two lists compare
 
 
-def read_split(
-    files: MatlabFiles, path: Path, labelled: np.ndarray, train_images: int, advance: Callable[[int], None]
-) -> np.ndarray:
-    """int8 [N] for N = ``len(labelled)`` images, as `splits.given_split` reads it: 0 for the first ``train_images`` of
-    train_id, 1 for its others, 2 for test_id, -1 for images that are in neither.
+def read_split(path: Path, labelled: np.ndarray, train_images: int, advance: Callable[[int], None]) -> np.ndarray:
+    """int8 [N] for N = ``len(labelled)`` images (see `splits.given_split`): 0 for the first ``train_images`` of
+    train_id, 1 for the rest of it, 2 for test_id, -1 for all other images.
 
-    Raises `UserError` if the file does not hold what it must. ``advance`` is told 1 at the end.
+    Raises `UserError` if the file has other content. Calls ``advance(1)`` at the end.
     """
-    train, test = _positions(files, path, len(labelled))
+    train, test = _positions(path, len(labelled))
     if len(train) <= train_images:
         raise UserError(
             f"{path}: train_id has {len(train)} images, none left for validation after train_images={train_images}; "
@@ -54,11 +54,11 @@ def read_split(
     return split
 
 
-def _positions(files: MatlabFiles, path: Path, images: int) -> tuple[np.ndarray, np.ndarray]:
+def _positions(path: Path, images: int) -> tuple[np.ndarray, np.ndarray]:
     """Row numbers, from 0, of train_id and of test_id in their order."""
-    prefix = "split." if "split" in files.names(path) else ""
+    prefix = "split." if "split" in variable_names(path) else ""
     names = [f"{prefix}{part}" for part in _PARTS]
-    found = files.read(path, names)
+    found = read_variables(path, names)
     train, test, originals = (numbers(path, name, found[name]) for name in names)
     _check_range(path, names[2], originals, images, f"the {images} rows of NUS_data.mat")
     for name, values in zip(names[:2], (train, test), strict=True):
@@ -73,16 +73,16 @@ def _check_range(path: Path, name: str, values: np.ndarray, most: int, what: str
         raise UserError(f"{path}: {name} is empty; {_CURE}")
     if values.min() < 1 or values.max() > most:
         wrong = int(values[(values < 1) | (values > most)][0])
-        raise UserError(f"{path}: {name} holds {wrong}, but it counts from 1 in {what}; {_CURE}")
+        raise UserError(f"{path}: {name} holds {wrong}, which is not a number from 1 in {what}; {_CURE}")
     if len(np.unique(values)) < len(values):
         raise UserError(f"{path}: {name} holds a number twice; {_CURE}")
 
 
 def _check_labelled(path: Path, labelled: np.ndarray) -> None:
-    """The paper left images without labels out, so a split with many of them is not read as it was meant."""
+    """Raise `UserError` if many images have no label: the paper left them out, so the split must mean other images."""
     without = int((~labelled).sum())
     if without > _MOST_UNLABELLED * len(labelled):
         raise UserError(
-            f"{path}: {without} of its {len(labelled)} images have no label in NUS_data.mat, but the paper has left "
-            "such images out, so orig_ids does not count its rows; give the split files that belong to it."
+            f"{path}: {without} of its {len(labelled)} images have no label in NUS_data.mat, but the paper left such "
+            "images out, so orig_ids must count other rows; give the split files of this NUS_data.mat."
         )

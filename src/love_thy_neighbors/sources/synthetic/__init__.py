@@ -1,9 +1,9 @@
 """A made-up collection of any size: ``python prepare.py source=synthetic images=190253 dim=4096 seed=0
 out=data/synthetic``.
 
-It is for benchmarks and for trying the whole protocol at full size: its counts are those of the paper's Table 1, and
+It is for benchmarks and for trying the whole protocol at full size: it has about the counts of the paper's Table 1, and
 neighbours help on it. Its numbers say nothing about photographs. The same images, dim and seed give the same collection
-byte for byte, whatever the number of threads; another version of NumPy may draw other numbers.
+byte for byte on any number of threads; another version of NumPy may draw other numbers.
 """
 
 from dataclasses import asdict, dataclass
@@ -21,28 +21,26 @@ from love_thy_neighbors.paper import TABLE_1
 from love_thy_neighbors.progress import progress_bar
 from love_thy_neighbors.sources.rejects import Rejects
 from love_thy_neighbors.sources.release import FinishedTable, Release
-from love_thy_neighbors.sources.synthetic.counts import FULL
-from love_thy_neighbors.sources.synthetic.metadata import Entries, made_up_entries
+from love_thy_neighbors.sources.synthetic.metadata import FULL, Entries, made_up_entries
 from love_thy_neighbors.sources.tables import list_column
 
 NAME = "synthetic"  # of the collection and of its feature table
 LEAST, MOST = 81, 2**22  # images: one for each label, and as many as Arrow has room for in a column of strings (2 GiB)
-_PROTOTYPES, _BLOCK = 0xFEA70, 0xFEA71  # keep these draws apart from those of the metadata
+_PROTOTYPES, _BLOCK = 0xFEA70, 0xFEA71  # seeds of these draws
 _ROWS = 1024  # images in a block; the draws depend on it
-_ACTIVE = 0.1  # share of a label's dimensions in which its prototype is not zero
-_STRENGTH = 6.0  # length of a prototype, where the noise is 1 in each dimension
-_FALSE = 3  # labels that an image looks like and does not have
-_THRESHOLD = 0.5  # what is taken off before negative values become 0; 69 % of pure noise does
+_ACTIVE = 0.1  # share of the dimensions in which a label's prototype is not zero
+_STRENGTH = 6.0  # length of a prototype; the noise has standard deviation 1 in each dimension
+_FALSE = 3  # labels that an image looks like but does not have
+_THRESHOLD = 0.5  # is subtracted before negative values become 0, as 69 % of pure noise does
 
 _WHAT = "Made up by a program: there are no photographs, and numbers on it say nothing about photographs."
 _ABOUT = {
-    "labels": "A number of images for each label as in the paper's Table 1, near the label's home on a hidden line of "
-    "topics (90 %) or anywhere.",
-    "tags": "A Zipf law bent to the mean and median of Table 1; half of a tag's images are near its home, the others "
-    "anywhere.",
-    "sets": "Albums: images of one owner that lie next to each other on the line of topics.",
-    "groups": "A few hold a tenth of all images, most hold one or two; 70 % of a group's images are near its home.",
-    "features": "max(0, s + e - 0.5) with e standard normal. s adds up sparse prototypes: one of length up to 6, at "
+    "labels": "About as many images a label as in the paper's Table 1: 90 % near the label's home on a hidden line of "
+    "topics, the others anywhere.",
+    "tags": "A log-normal law with about the mean of Table 1; half of a tag's images are near its home.",
+    "sets": "Albums: runs of one owner's images along the line of topics.",
+    "groups": "A log-normal law with about the mean of Table 1; 70 % of a group's images are near its home.",
+    "features": "max(0, s + e - 0.5), e standard normal. s is a sum of sparse prototypes: one of length up to 6, at "
     "random, for each of the image's labels and for three labels drawn at random.",
 }
 
@@ -110,9 +108,9 @@ def _names(word: str, number: int) -> pa.Array:
 def write_features(path: Path, labels: Entries, dim: int, seed: int) -> None:
     """Write features float16 [N, dim] that show ``labels`` through noise, block by block.
 
-    An image is shown as its labels, each with a strength of its own from 0 to 1, and as `_FALSE` labels drawn as often
-    as they occur. So a rare label and a false one look alike, and the images around tell which it is. The file is
-    written, not mapped: pages of a map count as memory.
+    A feature vector shows the image's labels, each with a random strength from 0 to 1, and `_FALSE` other labels, drawn
+    by frequency. A rare label looks like a false one, and only the neighbours tell them apart. The file is written, not
+    memory-mapped, because mapped pages count as memory.
     """
     images = len(labels.offsets) - 1
     prototypes = _prototypes(np.random.default_rng([_PROTOTYPES, seed]), labels.values, dim)
@@ -138,8 +136,7 @@ def _prototypes(rng: np.random.Generator, labels: int, dim: int) -> np.ndarray:
 def _features(rng: np.random.Generator, labels: Entries, rows: slice, prototypes: np.ndarray) -> np.ndarray:
     """Features [B, dim], float32, of the images ``rows``.
 
-    Prototypes are added up one by one through a sparse matrix: a matrix product by BLAS may round in another order on
-    another number of threads.
+    The product is with a sparse matrix: BLAS may round differently on another number of threads.
     """
     number = rows.stop - rows.start
     offsets = labels.offsets[rows.start : rows.stop + 1]
