@@ -8,7 +8,7 @@ import torch
 
 from conftest import checked, made_up_table, settings, write_made_up
 from love_thy_neighbors.collection.loading import load_collection
-from love_thy_neighbors.jobs.build import make_data
+from love_thy_neighbors.jobs.build import make_data, make_task, make_trainer, model_arguments
 from love_thy_neighbors.training.data import FeatureTable
 
 
@@ -98,3 +98,14 @@ def test_lists_stay_the_file_in_the_cache(made_up: Path, tmp_path: Path) -> None
         assert batches.lists.dtype == torch.int32
         assert np.array_equal(batches.lists.numpy(), lists)
     assert files <= mapped
+
+
+def test_a_test_looks_up_the_lists_of_test_images_alone(
+    made_up: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = checked(settings("data=collection", f"data.dir={made_up}", f"cache={tmp_path}", "h=8"))
+    data, parts = make_data(config), []
+    monkeypatch.setattr(data, "lists", lambda part: parts.append(part) or type(data).lists(data, part))
+    task = make_task(config, model_arguments(config, data))
+    make_trainer(config.training, [], [], tmp_path).test(task, datamodule=data, verbose=False)
+    assert {*parts} == {"test"}

@@ -5,6 +5,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import pytorch_lightning as pl
 import torch
+from pytorch_lightning.trainer.states import TrainerFn
 from scipy import sparse
 from torch import Tensor
 
@@ -181,11 +182,16 @@ class NeighborhoodData(pl.LightningDataModule):
 
         A node with a cache of its own computes them again.
         """
-        for part in PARTS:
+        for part in self._parts():
             self.lists(part)
 
     def setup(self, stage: str) -> None:
-        self.batches = {part: self._batches(part) for part in PARTS}
+        self.batches = {part: self._batches(part) for part in self._parts()}
+
+    def _parts(self) -> tuple[str, ...]:
+        """The parts whose neighbour lists are needed; a test of a trained model needs those of the test images only."""
+        tests = self.trainer is not None and self.trainer.state.fn == TrainerFn.TESTING
+        return ("test",) if tests else PARTS
 
     def _batches(self, part: str) -> IndexBatches:
         lists = self.lists(part)
