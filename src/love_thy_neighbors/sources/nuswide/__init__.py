@@ -4,7 +4,7 @@ An image is a row of Imagelist.txt; six Flickr ids have two rows, three of them 
 AllLabels and tags from All_Tags.txt. Owner, sets and groups are not in the release; ``metadata=`` adds them by id.
 """
 
-from collections import defaultdict
+from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -71,11 +71,11 @@ def read(options: Options, how: Extraction, partial: Path) -> Release:
     assert options.root is not None
     copy = find_copy(options.root, options.images)
     images = read_image_list(copy.find("ImageList", "Imagelist.txt"))
-    labels, concepts, other_files = read_labels(copy, images)
-    tags = _TAGS[options.tags](copy, images)
-    metadata = None if options.metadata is None else read_metadata(options.metadata, images)
-    table = _table(images, labels, concepts, tags.column, metadata)
-    known = pc.list_value_length(tags.column).to_numpy() > 0 if metadata is None else metadata.there
+    labels, concepts = read_labels(copy, images)
+    tags, tag_counts = _TAGS[options.tags](copy, images)
+    metadata = None if options.metadata is None else read_metadata(options.metadata, images.ids, images.path)
+    table = _table(images, labels, concepts, tags, metadata)
+    known = pc.list_value_length(tags).to_numpy() > 0 if metadata is None else metadata.there
     labelled = np.asarray(labels.any(axis=1))
     rows = np.flatnonzero(
         (known | (not options.discard_without_metadata)) & (labelled | (not options.discard_without_labels))
@@ -88,10 +88,12 @@ def read(options: Options, how: Extraction, partial: Path) -> Release:
         counts={
             "rows": len(images.files),
             **_duplicates(images, labels),
-            "label_files_of_no_concept": other_files,
-            **tags.counts,
+            **tag_counts,
             **({} if metadata is None else metadata.counts),
-            **_discards(known, labelled, len(rows)),
+            "rows_without_metadata": int((~known).sum()),
+            "rows_without_labels": int((~labelled).sum()),
+            "rows_with_metadata_and_labels": int((known & labelled).sum()),
+            "rows_discarded": len(known) - len(rows),
         },
         numbers=np.arange(1, len(images.files) + 1),
         min_positives=options.min_positives,
@@ -120,24 +122,14 @@ def _table(
 
 
 def _duplicates(images: ImageList, labels: np.ndarray) -> dict[str, int]:
-    rows_of: defaultdict[str, list[int]] = defaultdict(list)
-    for row, id_ in enumerate(images.ids):
-        rows_of[id_].append(row)
-    several = [rows for rows in rows_of.values() if len(rows) > 1]
-    conflicting = [rows for rows in several if (labels[rows] != labels[rows[0]]).any()]
+    _, of_row, rows = np.unique(images.ids, return_inverse=True, return_counts=True)
+    several = np.flatnonzero(rows[of_row] > 1)
+    different = {(of_row[row], labels[row].tobytes()) for row in several}  # the ids' different labels
+    conflicting = Counter(id_ for id_, _ in different)
     return {
-        "duplicate_ids": len(several),
-        "rows_with_a_duplicate_id": sum(map(len, several)),
-        "rows_with_conflicting_labels": sum(map(len, conflicting)),
-    }
-
-
-def _discards(known: np.ndarray, labelled: np.ndarray, kept: int) -> dict[str, int]:
-    return {
-        "rows_without_metadata": int((~known).sum()),
-        "rows_without_labels": int((~labelled).sum()),
-        "rows_with_metadata_and_labels": int((known & labelled).sum()),
-        "rows_discarded": len(known) - kept,
+        "duplicate_ids": int((rows > 1).sum()),
+        "rows_with_a_duplicate_id": len(several),
+        "rows_with_conflicting_labels": sum(conflicting[id_] > 1 for id_ in of_row[several]),
     }
 
 

@@ -5,7 +5,6 @@ AllTags81.txt is never read: its tags are the names of the labels.
 
 from array import array
 from collections import defaultdict
-from dataclasses import dataclass
 
 import numpy as np
 import pyarrow as pa
@@ -22,18 +21,11 @@ _STEP = 10_000  # lines between two steps of the progress bar
 _CURE = "get this file of the release again."
 
 
-@dataclass(frozen=True)
-class Tags:
-    """The tags of N images: a list column [N], and counts of what was corrected."""
+def read_all_tags(copy: Copy, images: ImageList) -> tuple[pa.Array, dict[str, int]]:
+    """The tags of All_Tags.txt as a list column [N], and counts of what was corrected.
 
-    column: pa.Array
-    counts: dict[str, int]
-
-
-def read_all_tags(copy: Copy, images: ImageList) -> Tags:
-    """The tags of All_Tags.txt: each line has a Flickr id and then tags, separated by white space.
-
-    A tag that is not UTF-8 is read as Latin-1. A tag that an image has twice counts once.
+    Each line has a Flickr id and then tags, separated by white space. A tag that is not UTF-8 is read as Latin-1. A tag
+    that an image has twice counts once.
 
     Raises `UserError` if the ids of the lines are not those of the image list.
     """
@@ -41,17 +33,15 @@ def read_all_tags(copy: Copy, images: ImageList) -> Tags:
     codes: defaultdict[bytes, int] = defaultdict()  # each new tag gets the next number
     codes.default_factory = codes.__len__
     flat, ends = array("i"), array("q", [0])
-    blank = 0
     with progress_bar("reading tags", len(images.ids)) as advance:
         for number, raw in raw_lines(path, _LONGEST):
             if raw is None:
                 raise UserError(f"{path}, line {number}: is longer than {_LONGEST} bytes; {_CURE}")
             words = raw.split()
-            if not words:
-                blank = blank or number
+            if not words and number > len(images.ids):
                 continue
-            if blank:  # blank lines may only be at the end
-                raise UserError(f"{path}, line {blank}: is blank; {_CURE}")
+            if not words:
+                raise UserError(f"{path}, line {number}: is blank; {_CURE}")
             if number <= len(images.ids) and words[0].decode("latin-1") != images.ids[number - 1]:
                 raise UserError(
                     f"{path}, line {number}: has the id {words[0].decode('ascii', 'backslashreplace')[:30]}, but line "
@@ -66,7 +56,7 @@ def read_all_tags(copy: Copy, images: ImageList) -> Tags:
     return _as_tags(np.array(ends), np.array(flat), list(codes))
 
 
-def _as_tags(ends: np.ndarray, codes: np.ndarray, words: list[bytes]) -> Tags:
+def _as_tags(ends: np.ndarray, codes: np.ndarray, words: list[bytes]) -> tuple[pa.Array, dict[str, int]]:
     """``codes`` [n] of ``words`` as a list column; two encodings of one text become one tag."""
     numbers: dict[str, int] = {}
     merged = np.empty(len(words), dtype=np.int64)
@@ -85,18 +75,20 @@ def _as_tags(ends: np.ndarray, codes: np.ndarray, words: list[bytes]) -> Tags:
         "tags_with_stray_bytes": int(stray[codes].sum()),
         "tags_named_twice_by_an_image": len(pairs) - len(kept),
     }
-    return Tags(column, counts)
+    return column, counts
 
 
-def read_tags_1k(copy: Copy, images: ImageList) -> Tags:
-    """The tags of AllTags1k.txt, which has a column of 0 and 1 for each line of TagList1k.txt."""
-    names = copy.find("NUS_WID_Tags", "TagList1k.txt")
-    values = list_lines(names)
+def read_tags_1k(copy: Copy, images: ImageList) -> tuple[pa.Array, dict[str, int]]:
+    """The tags of AllTags1k.txt as a list column [N].
+
+    The file has a column of 0 and 1 for each line of TagList1k.txt.
+    """
+    values = list_lines(copy.find("NUS_WID_Tags", "TagList1k.txt"))
     path = copy.find("NUS_WID_Tags", "AllTags1k.txt")
     per_image, codes = [np.zeros(1, dtype=np.int64)], [np.zeros(0, dtype=np.int32)]
     with progress_bar("reading tags", len(images.ids)) as advance:
-        for block in read_bits(path, images.table(len(values), names.name)):
+        for block in read_bits(path, images.table(len(values))):
             per_image.append(block.sum(axis=1))
             codes.append(np.nonzero(block)[1].astype(np.int32))
             advance(len(block))
-    return Tags(list_column(np.cumsum(np.concatenate(per_image)), np.concatenate(codes), values), {})
+    return list_column(np.cumsum(np.concatenate(per_image)), np.concatenate(codes), values), {}

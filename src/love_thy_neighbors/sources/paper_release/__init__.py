@@ -21,7 +21,6 @@ from love_thy_neighbors.errors import UserError, require_whole
 from love_thy_neighbors.features.settings import Extraction
 from love_thy_neighbors.paper import TABLE_1
 from love_thy_neighbors.progress import progress_bar
-from love_thy_neighbors.sources.nuswide.files import ImageList
 from love_thy_neighbors.sources.nuswide.metadata import as_in_table_1, read_metadata, sets_and_groups
 from love_thy_neighbors.sources.paper_release.images import Images, photo_ids, read_images
 from love_thy_neighbors.sources.paper_release.splits import find_splits, read_split
@@ -137,7 +136,7 @@ def _table(options: Options, images: Images, rows: np.ndarray) -> tuple[pa.Table
     table = images.table(rows)
     if options.metadata is None:
         return table, {}
-    metadata = read_metadata(options.metadata, ImageList(Path(NUS), [], table["id"].to_pylist()))
+    metadata = read_metadata(options.metadata, table["id"].to_pylist(), Path(NUS))
     for name, column in metadata.columns.items():
         table = table.append_column(name, column)
     return table, metadata.counts | {"rows_without_metadata": int((~metadata.there).sum())}
