@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from love_thy_neighbors.errors import UserError
-from love_thy_neighbors.sources.flickr.photo import Photo
+from love_thy_neighbors.sources.flickr.photo_tables import Photo
 
 FOUND, MISSING, FAILED = "found", "missing", "failed"
 MEGABYTE = 1_000_000

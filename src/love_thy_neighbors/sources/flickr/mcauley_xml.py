@@ -19,7 +19,7 @@ from defusedxml import DefusedXmlException
 from defusedxml.ElementTree import XMLParser
 
 from love_thy_neighbors.errors import UserError
-from love_thy_neighbors.sources.flickr.photo import Photo
+from love_thy_neighbors.sources.flickr.photo_tables import Photo
 
 MEGABYTE = 1_000_000
 _CHUNK = 1 << 16

@@ -6,9 +6,7 @@ from pathlib import Path
 from love_thy_neighbors.errors import UserError
 from love_thy_neighbors.sources.flickr.cache import is_cache, stream_cached
 from love_thy_neighbors.sources.flickr.mcauley_xml import MEGABYTE, stream_photos
-from love_thy_neighbors.sources.flickr.photo import Photo
-
-__all__ = ["Photo", "megabytes", "read_photo_metadata"]
+from love_thy_neighbors.sources.flickr.photo_tables import Photo
 
 
 def megabytes(path: Path) -> int:

@@ -16,8 +16,7 @@ import pyarrow as pa
 from love_thy_neighbors.errors import UserError
 from love_thy_neighbors.features.settings import Extraction
 from love_thy_neighbors.progress import progress_bar
-from love_thy_neighbors.sources.flickr.photo import Photo
-from love_thy_neighbors.sources.flickr.photo_tables import PhotoColumns
+from love_thy_neighbors.sources.flickr.photo_tables import Photo, PhotoColumns
 from love_thy_neighbors.sources.mirflickr.files import (
     ANNOTATED,
     CLASSES,

@@ -16,19 +16,17 @@ import pyarrow.compute as pc
 from love_thy_neighbors.errors import UserError
 from love_thy_neighbors.features.settings import Extraction
 from love_thy_neighbors.paper import TABLE_1
-from love_thy_neighbors.progress import progress_bar
+from love_thy_neighbors.sources.flickr.pictures_by_id import check_pictures
 from love_thy_neighbors.sources.nuswide.files import Copy, ImageList, find_copy, read_image_list, read_labels
 from love_thy_neighbors.sources.nuswide.low_level import check_low_level, write_low_level
 from love_thy_neighbors.sources.nuswide.metadata import Metadata, as_in_table_1, read_metadata, sets_and_groups
 from love_thy_neighbors.sources.nuswide.tags import read_all_tags, read_tags_1k
 from love_thy_neighbors.sources.nuswide.urls import URLS, missing_pictures
-from love_thy_neighbors.sources.pictures import checked_picture
-from love_thy_neighbors.sources.rejects import Rejects, RowError
+from love_thy_neighbors.sources.rejects import Rejects
 from love_thy_neighbors.sources.release import GivenTable, Release, SourceOptions
 from love_thy_neighbors.sources.tables import list_column
 
 _TAGS = {"all_tags": read_all_tags, "tags1k": read_tags_1k}
-_STEP = 1000  # pictures between two steps of the progress bar
 _HOW_TAGS = {
     "all_tags": "All_Tags.txt, whose ids are checked line by line. A tag that is not UTF-8 is read as Latin-1.",
     "tags1k": "AllTags1k.txt and TagList1k.txt. Their lines are assumed to be in the order of Imagelist.txt.",
@@ -136,36 +134,18 @@ def _duplicates(images: ImageList, labels: np.ndarray) -> dict[str, int]:
 def _add_features(
     release: Release, options: Options, copy: Copy, images: ImageList, how: Extraction, partial: Path
 ) -> None:
-    """Give the release its features, or the pictures to make them from."""
+    """Give the release its features, or the pictures to make them from, and list pictures that are missing."""
     if options.low_level is not None:
         rows = release.entry_numbers() - 1
         release.features = write_low_level(copy, images, options.low_level, rows, partial)
     elif options.features is not None:
         release.features = GivenTable(options.features, len(images.files), images.path.name)
     elif options.images is not None:
-        _find_pictures(release, options.images, copy, images, how)
-
-
-def _find_pictures(release: Release, folder: Path, copy: Copy, images: ImageList, how: Extraction) -> None:
-    """Check every picture's header and refuse images without a usable picture; the collection gets a list of their URLs
-    if the release has them."""
-    files, kept, missing = [], [], []
-    numbers = release.entry_numbers()
-    with progress_bar("checking pictures", len(numbers)) as advance:
-        for place, number in enumerate(numbers):
-            try:
-                files.append(checked_picture(folder, images.files[number - 1], how.max_pixels))
-                kept.append(place)
-            except RowError as error:
-                release.rejects.refuse(int(number), str(error))
-                missing.append(int(number) - 1)
-            if (place + 1) % _STEP == 0:
-                advance(_STEP)
-    release.keep(np.array(kept, dtype=np.int64))
-    release.files = files
-    if missing and copy.has(URLS):
-        release.texts["missing_pictures.csv"], counts = missing_pictures(copy, images, missing)
-        release.counts |= counts
+        check_pictures(release, options.images, how.max_pixels)
+        missing = [number - 1 for number in release.rejects.reasons]
+        if missing and copy.has(URLS):
+            release.texts["missing_pictures.csv"], counts = missing_pictures(copy, images, missing)
+            release.counts |= counts
 
 
 def _about(options: Options, images: ImageList, concepts: list[str]) -> dict[str, Any]:

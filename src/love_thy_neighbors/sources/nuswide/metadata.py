@@ -11,8 +11,8 @@ import pyarrow as pa
 from love_thy_neighbors.errors import UserError
 from love_thy_neighbors.paper import TABLE_1
 from love_thy_neighbors.progress import progress_bar
-from love_thy_neighbors.sources.flickr.photo_metadata import Photo, megabytes, read_photo_metadata
-from love_thy_neighbors.sources.flickr.photo_tables import PhotoColumns
+from love_thy_neighbors.sources.flickr.photo_metadata import megabytes, read_photo_metadata
+from love_thy_neighbors.sources.flickr.photo_tables import Photo, PhotoColumns
 from love_thy_neighbors.sources.tables import frequent
 
 _COLUMNS = ("owner", "sets", "groups")

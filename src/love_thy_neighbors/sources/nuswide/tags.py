@@ -3,14 +3,12 @@
 AllTags81.txt is never read: its tags are the names of the labels.
 """
 
-from array import array
-from collections import defaultdict
-
 import numpy as np
 import pyarrow as pa
 
 from love_thy_neighbors.errors import UserError
 from love_thy_neighbors.progress import progress_bar
+from love_thy_neighbors.sources.flickr.photo_tables import Lists
 from love_thy_neighbors.sources.jsonl_lines import raw_lines
 from love_thy_neighbors.sources.nuswide.files import Copy, ImageList, list_lines
 from love_thy_neighbors.sources.nuswide.text_tables import read_bits
@@ -30,9 +28,9 @@ def read_all_tags(copy: Copy, images: ImageList) -> tuple[pa.Array, dict[str, in
     Raises `UserError` if the ids of the lines are not those of the image list.
     """
     path = copy.find("NUS_WID_Tags", "All_Tags.txt")
-    codes: defaultdict[bytes, int] = defaultdict()  # each new tag gets the next number
-    codes.default_factory = codes.__len__
-    flat, ends = array("i"), array("q", [0])
+    lists = Lists()
+    counts = {"tags_with_stray_bytes": 0, "tags_named_twice_by_an_image": 0}
+    rows = 0
     with progress_bar("reading tags", len(images.ids)) as advance:
         for number, raw in raw_lines(path, _LONGEST):
             if raw is None:
@@ -47,35 +45,23 @@ def read_all_tags(copy: Copy, images: ImageList) -> tuple[pa.Array, dict[str, in
                     f"{path}, line {number}: has the id {words[0].decode('ascii', 'backslashreplace')[:30]}, but line "
                     f"{number} of {images.path.name} has {images.ids[number - 1]}; get both files of the release again."
                 )
-            flat.extend([codes[word] for word in words[1:]])
-            ends.append(len(flat))
+            tags = dict.fromkeys(_text(word, counts) for word in words[1:])
+            counts["tags_named_twice_by_an_image"] += len(words) - 1 - len(tags)
+            lists.add(rows, tags)
+            rows += 1
             if number % _STEP == 0:
                 advance(_STEP)
-    if len(ends) - 1 != len(images.ids):
-        raise UserError(f"{path}: {len(ends) - 1} lines, but {images.path.name} has {len(images.ids)}; {_CURE}")
-    return _as_tags(np.array(ends), np.array(flat), list(codes))
+    if rows != len(images.ids):
+        raise UserError(f"{path}: {rows} lines, but {images.path.name} has {len(images.ids)}; {_CURE}")
+    return lists.column(rows), counts
 
 
-def _as_tags(ends: np.ndarray, codes: np.ndarray, words: list[bytes]) -> tuple[pa.Array, dict[str, int]]:
-    """``codes`` [n] of ``words`` as a list column; two encodings of one text become one tag."""
-    numbers: dict[str, int] = {}
-    merged = np.empty(len(words), dtype=np.int64)
-    stray = np.zeros(len(words), dtype=bool)
-    for code, word in enumerate(words):
-        try:
-            text = word.decode("utf-8")
-        except UnicodeDecodeError:
-            text, stray[code] = word.decode("latin-1"), True
-        merged[code] = numbers.setdefault(text, len(numbers))
-    rows = np.repeat(np.arange(len(ends) - 1), np.diff(ends))
-    pairs = rows * max(1, len(numbers)) + merged[codes]
-    kept = np.sort(np.unique(pairs, return_index=True)[1])  # the first place of each pair
-    column = list_column(np.searchsorted(rows[kept], np.arange(len(ends))), merged[codes[kept]], list(numbers))
-    counts = {
-        "tags_with_stray_bytes": int(stray[codes].sum()),
-        "tags_named_twice_by_an_image": len(pairs) - len(kept),
-    }
-    return column, counts
+def _text(word: bytes, counts: dict[str, int]) -> str:
+    try:
+        return word.decode("utf-8")
+    except UnicodeDecodeError:
+        counts["tags_with_stray_bytes"] += 1
+        return word.decode("latin-1")
 
 
 def read_tags_1k(copy: Copy, images: ImageList) -> tuple[pa.Array, dict[str, int]]:
