@@ -17,6 +17,7 @@ from love_thy_neighbors.errors import UserError
 from love_thy_neighbors.features.settings import Extraction
 from love_thy_neighbors.progress import progress_bar
 from love_thy_neighbors.sources.flickr.photo_tables import Photo, PhotoColumns
+from love_thy_neighbors.sources.flickr.pictures_by_id import check_pictures
 from love_thy_neighbors.sources.mirflickr.files import (
     ANNOTATED,
     CLASSES,
@@ -27,7 +28,6 @@ from love_thy_neighbors.sources.mirflickr.files import (
     read_annotations,
     read_tags,
 )
-from love_thy_neighbors.sources.pictures import checked_picture
 from love_thy_neighbors.sources.rejects import Rejects, RowError
 from love_thy_neighbors.sources.release import GivenTable, Release, SourceOptions
 from love_thy_neighbors.sources.tables import encoded, frequent
@@ -63,20 +63,19 @@ def read(options: Options, how: Extraction, partial: Path) -> Release:
     annotations = find_annotations(options.root, options.annotations)
     classes = CLASSES + STRICT * options.strict
     labels, repeats = read_annotations(annotations, classes, ANNOTATED if files.million else files.entries)
-    images = _Images(files, labels, options.images, how.max_pixels, Rejects(str(files.tags), "image", options.on_error))
+    images = _Images(files, labels, Rejects(str(files.tags), "image", options.on_error))
     images.read_all()
     _check_numbers(annotations, files, images.agreement)
     if not images.numbers:
         raise images.rejects.empty()
     table = images.columns.table(_LABELS).append_column("file", pa.array(images.names, pa.string()))
-    return Release(
+    release = Release(
         name="mirflickr1m" if files.million else "mirflickr25k",
         table=table,
         rejects=images.rejects,
         about=_about(options, files),
         counts={"images": files.entries, "annotations_named_twice": repeats, **images.counts},
         numbers=np.array(images.numbers, dtype=np.int64),
-        files=None if options.images is None else images.paths,
         features=None if options.features is None else GivenTable(options.features, files.entries, str(files.tags)),
         min_positives=options.min_positives,
         published={
@@ -84,13 +83,16 @@ def read(options: Options, how: Extraction, partial: Path) -> Release:
             **({} if files.million else {"tags": (_PUBLISHED_COMMON, None, None)}),
         },
         published_as="MIRFLICKR-25K as published (tags of 20 images or more)",
-        comparable=_with_common_tags(table),
     )
+    if options.images is not None:
+        check_pictures(release, options.images, how.max_pixels)
+    release.comparable = _with_common_tags(release.table)
+    return release
 
 
 @dataclass
 class _Images:
-    """The images read so far: a row each in ``columns``, ``numbers``, ``names`` and, with images=, ``paths``.
+    """The images read so far: a row each in ``columns``, ``numbers`` and ``names``, the pictures' paths.
 
     ``labels`` are by entry. ``agreement[shift]`` counts labels that are also tags of their image (0), of the image
     after it (-1) or of the image before it (1).
@@ -98,13 +100,10 @@ class _Images:
 
     files: Files
     labels: dict[int, list[str]]
-    pictures: Path | None
-    max_pixels: int
     rejects: Rejects
     columns: PhotoColumns = field(default_factory=PhotoColumns)
     numbers: list[int] = field(default_factory=list)
     names: list[str] = field(default_factory=list)
-    paths: list[Path] = field(default_factory=list)
     counts: Counter[str] = field(default_factory=Counter)
     agreement: Counter[int] = field(default_factory=Counter)
 
@@ -127,8 +126,6 @@ class _Images:
             return
         tags, stray = read_tags(self.files.tag_file(entry))
         labels = self.labels.get(entry, [])
-        if self.pictures is not None:
-            self.paths.append(checked_picture(self.pictures, name, self.max_pixels))
         self.columns.add(Photo(self.files.name(entry), tags=tags, labels={_LABELS: tuple(labels)}))
         self.numbers.append(entry)
         self.names.append(name)
