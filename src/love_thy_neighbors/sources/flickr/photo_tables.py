@@ -70,12 +70,15 @@ class PhotoColumns:
 
         Raises `UserError` with ``path`` and the sources if there is no such source, or if there are several.
         """
-        found = ", ".join(repr(source) for source in sorted(self._labels)[:10]) or "nobody"
-        if wanted is not None and wanted not in self._labels:
-            raise UserError(f"label_source: {path} has labels from {found}, none from '{wanted}'; choose one of them.")
-        if wanted is None and len(self._labels) > 1:
-            raise UserError(f"label_source: {path} has labels from {found}; choose one of them (label_source=NUS).")
-        return wanted if wanted is not None else next(iter(self._labels), None)
+        if wanted is None and len(self._labels) < 2:
+            return next(iter(self._labels), None)
+        if wanted not in self._labels:
+            found = ", ".join(repr(source) for source in sorted(self._labels)[:10]) or "nobody"
+            none = "" if wanted is None else f", none from '{wanted}'"
+            raise UserError(
+                f"label_source: {path} has labels from {found}{none}; choose one of them (label_source=NUS)."
+            )
+        return wanted
 
     def table(self, label_source: str | None) -> pa.Table:
         """The columns of ``images.parquet`` except ``file``, with the labels of that source, without empty types of

@@ -47,10 +47,8 @@ class Options(SourceOptions):
     strict: bool = False
 
     def __post_init__(self) -> None:
-        if self.root is None:
-            raise UserError("root: give the folder that MIRFLICKR was unpacked into (root=DIR).")
-        if not self.root.is_dir():
-            raise UserError(f"root: {self.root} is not a folder; give the one that MIRFLICKR was unpacked into.")
+        if self.root is None or not self.root.is_dir():
+            raise UserError(f"root: {self.root} is not a folder; give the one of the unpacked MIRFLICKR (root=DIR).")
         super().__post_init__()
         if not isinstance(self.strict, bool):
             raise UserError(f"strict: must be true or false, not {self.strict}.")

@@ -149,19 +149,22 @@ def _add_features(
 
 
 def _about(options: Options, images: ImageList, concepts: list[str]) -> dict[str, Any]:
-    source: dict[str, Any] = {"release": "NUS-WIDE (Chua et al., CIVR 2009)", "rows": len(images.files)}
-    kinds: dict[str, Any] = {"tags": {"how": _HOW_TAGS[options.tags]}}
-    if options.metadata is not None:
-        source["metadata"] = options.metadata.name
-        kinds |= sets_and_groups(options.metadata)
+    given = options.metadata
     return {
-        "source": source,
+        "source": {
+            "release": "NUS-WIDE (Chua et al., CIVR 2009)",
+            "rows": len(images.files),
+            **({} if given is None else {"metadata": given.name}),
+        },
         "licence": "see the release, and Flickr's terms for the photos and their metadata",
         "labels": {
             "how": f"{len(concepts)} concepts, annotated by hand (Groundtruth/AllLabels). The lines are assumed to be "
             "in the order of Imagelist.txt; their number is checked."
         },
-        "metadata": kinds,
+        "metadata": {
+            "tags": {"how": _HOW_TAGS[options.tags]},
+            **({} if given is None else sets_and_groups(given)),
+        },
         "discards": {
             "without_metadata": options.discard_without_metadata,
             "without_labels": options.discard_without_labels,

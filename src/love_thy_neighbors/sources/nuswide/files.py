@@ -6,7 +6,6 @@ found by its name. If several files have that name, the one in the release's own
 
 import os
 import re
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -56,28 +55,20 @@ def find_copy(root: Path, pictures: Path | None) -> Copy:
     """The copy of the release in ``root``; the folder ``pictures`` is not searched."""
     if not root.is_dir():
         raise UserError(f"root: {root} is not a folder; give the folder of the unpacked NUS-WIDE.")
-    seen = set() if pictures is None else {pictures.resolve()}
     files: dict[str, list[Path]] = {}
-    try:
-        for path in sorted(_text_files(root, _DEPTH, seen)):
-            files.setdefault(path.name.lower(), []).append(path)
-    except OSError as error:
-        raise UserError(f"root: {error.filename} cannot be read ({error.strerror}); make it readable.") from None
+    for folder, folders, names in os.walk(root, onerror=_refuse_folder, followlinks=True):  # _DEPTH ends loops of links
+        place = Path(folder)
+        below = [] if len(place.relative_to(root).parts) == _DEPTH else folders
+        hidden = {name for name in below if name.startswith(".") or name.lower() == _PICTURES}
+        folders[:] = [name for name in below if name not in hidden and place / name != pictures]
+        for name in names:
+            if name.lower().endswith(_SUFFIXES) and not name.startswith("."):
+                files.setdefault(name.lower(), []).append(place / name)
     return Copy(root, files)
 
 
-def _text_files(folder: Path, depth: int, seen: set[Path]) -> Iterator[Path]:
-    if folder.resolve() in seen:  # links can form a loop
-        return
-    seen.add(folder.resolve())
-    with os.scandir(folder) as entries:  # no further system call for each of 269,648 pictures
-        for entry in entries:
-            if entry.name.startswith("."):
-                continue
-            if entry.name.lower().endswith(_SUFFIXES) and entry.is_file():
-                yield Path(entry.path)
-            elif depth and entry.name.lower() != _PICTURES and entry.is_dir():
-                yield from _text_files(Path(entry.path), depth - 1, seen)
+def _refuse_folder(error: OSError) -> None:
+    raise UserError(f"root: {error.filename} cannot be read ({error.strerror}); make it readable.")
 
 
 def list_lines(path: Path) -> list[str]:
