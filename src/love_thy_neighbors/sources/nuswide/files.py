@@ -55,12 +55,13 @@ def find_copy(root: Path, pictures: Path | None) -> Copy:
     """The copy of the release in ``root``; the folder ``pictures`` is not searched."""
     if not root.is_dir():
         raise UserError(f"root: {root} is not a folder; give the folder of the unpacked NUS-WIDE.")
+    skipped = None if pictures is None else pictures.resolve()
     files: dict[str, list[Path]] = {}
     for folder, folders, names in os.walk(root, onerror=_refuse_folder, followlinks=True):  # _DEPTH ends loops of links
         place = Path(folder)
         below = [] if len(place.relative_to(root).parts) == _DEPTH else folders
         hidden = {name for name in below if name.startswith(".") or name.lower() == _PICTURES}
-        folders[:] = [name for name in below if name not in hidden and place / name != pictures]
+        folders[:] = [name for name in below if name not in hidden and (place / name).resolve() != skipped]
         for name in names:
             if name.lower().endswith(_SUFFIXES) and not name.startswith("."):
                 files.setdefault(name.lower(), []).append(place / name)
