@@ -33,10 +33,8 @@ class Options(SourceOptions):
     label_source: str | None = None
 
     def __post_init__(self) -> None:
-        if self.xml is None:
-            raise UserError("xml: give one of McAuley's files (xml=photosNUS.xml).")
-        if not self.xml.exists():
-            raise UserError(f"xml: {self.xml} does not exist; give one of McAuley's files (photosNUS.xml).")
+        if self.xml is None or not self.xml.exists():
+            raise UserError(f"xml: {self.xml} does not exist; give one of McAuley's files (xml=photosNUS.xml).")
         super().__post_init__()
 
 
@@ -61,7 +59,7 @@ def read(options: Options, how: Extraction, partial: Path) -> Release:
             },
         },
         counts=counts,
-        numbers=numbers,
+        numbers=np.array(numbers, dtype=np.int64),
         features=None if options.features is None else GivenTable(options.features, counts["photos"], str(options.xml)),
         min_positives=options.min_positives,
         published=PUBLISHED.get(source or "", {}),
@@ -72,10 +70,10 @@ def read(options: Options, how: Extraction, partial: Path) -> Release:
     return release
 
 
-def _columns(xml: Path, rejects: Rejects) -> tuple[PhotoColumns, np.ndarray, dict[str, int]]:
-    """The photos, their numbers in the file [N], and counts."""
-    columns, numbers = PhotoColumns(), []
-    seen: set[str] = set()
+def _columns(xml: Path, rejects: Rejects) -> tuple[PhotoColumns, list[int], dict[str, int]]:
+    """The photos, their numbers in the file, and counts."""
+    columns = PhotoColumns()
+    number_of: dict[str, int] = {}
     counts = dict.fromkeys(("photos", "photos_with_a_repeated_id", "sets_and_groups_without_id"), 0)
     with progress_bar(f"reading {xml.name} (MB)", megabytes(xml)) as advance:
         for number, photo in enumerate(read_photo_metadata(xml, advance), 1):
@@ -83,10 +81,9 @@ def _columns(xml: Path, rejects: Rejects) -> tuple[PhotoColumns, np.ndarray, dic
             counts["sets_and_groups_without_id"] += photo.without_id
             if not photo.id:
                 rejects.refuse(number, "has no id")
-            elif photo.id in seen:  # with two rows the same photo could be in two parts of a split
+            elif photo.id in number_of:  # with two rows the same photo could be in two parts of a split
                 counts["photos_with_a_repeated_id"] += 1
             else:
-                seen.add(photo.id)
-                numbers.append(number)
+                number_of[photo.id] = number
                 columns.add(photo)
-    return columns, np.array(numbers, dtype=np.int64), counts
+    return columns, list(number_of.values()), counts

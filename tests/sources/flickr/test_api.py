@@ -127,17 +127,17 @@ STRANGE: list[tuple[Any, str]] = [
     (failure(7), "is error 7"),
     (404, "has HTTP status 404"),
     (301, "has HTTP status 301"),
-    ({"stat": "ok"}, "has no object in 'photo'"),
-    ({"stat": "ok", "photo": [1]}, "has no object in 'photo'"),
+    ({"stat": "ok"}, "is not what getInfo returns"),
+    ({"stat": "ok", "photo": [1]}, "is not what getInfo returns"),
     (info(id="12"), "is about another photo"),
     (info(id=11), "is about another photo"),
-    (info(owner="1@N"), "has no object in 'owner'"),
-    (info(owner={}), "has no text in 'owner'"),
-    (info(tags=None), "has no object in 'tags'"),
-    (info(tags={"tag": {}}), "has no list in 'tags'"),
-    (info(tags={"tag": ["a"]}), "has no object in 'tags'"),
-    (info(tags={"tag": [{"_content": 5}]}), "has no text in 'tags'"),
-    (b'{"stat": "ok", "photo": {"id": "11", "owner": {"nsid": "\\ud800"}}}', "has half a surrogate pair in 'owner'"),
+    (info(owner="1@N"), "is not what getInfo returns"),
+    (info(owner={}), "is not what getInfo returns"),
+    (info(tags=None), "is not what getInfo returns"),
+    (info(tags={"tag": {}}), "is not what getInfo returns"),
+    (info(tags={"tag": ["a"]}), "is not what getInfo returns"),
+    (info(tags={"tag": [{"_content": 5}]}), "is not what getInfo returns"),
+    (b'{"stat": "ok", "photo": {"id": "11", "owner": {"nsid": "\\ud800"}}}', "is not what getInfo returns"),
 ]
 
 
@@ -156,9 +156,9 @@ CONTEXT_ANSWERS: list[tuple[Any, str | None]] = [
     ({"stat": "ok"}, None),
     ({"stat": "ok", "set": [], "pool": []}, None),
     ({"stat": "ok", "set": [{"id": ""}]}, None),
-    ({"stat": "ok", "set": {"id": "1"}}, "has no list in 'set'"),
-    ({"stat": "ok", "pool": [None]}, "has no object in 'pool'"),
-    ({"stat": "ok", "pool": [{"id": 1}]}, "has no text in 'pool'"),
+    ({"stat": "ok", "set": {"id": "1"}}, "is not what getAllContexts returns"),
+    ({"stat": "ok", "pool": [None]}, "is not what getAllContexts returns"),
+    ({"stat": "ok", "pool": [{"id": 1}]}, "is not what getAllContexts returns"),
 ]
 
 

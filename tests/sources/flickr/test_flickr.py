@@ -26,7 +26,8 @@ from love_thy_neighbors.features.settings import Extraction
 from love_thy_neighbors.sources import flickr
 from love_thy_neighbors.sources.flickr import Options, fetch, read
 from love_thy_neighbors.sources.flickr.cache import FlickrCache
-from love_thy_neighbors.sources.flickr.photo_metadata import Photo, read_photo_metadata
+from love_thy_neighbors.sources.flickr.photo_metadata import read_photo_metadata
+from love_thy_neighbors.sources.flickr.photo_tables import Photo
 from love_thy_neighbors.sources.prepare import make
 
 HOW = Extraction(size=32, batch_size=16, workers=0, device="cpu", thumbnail=0)

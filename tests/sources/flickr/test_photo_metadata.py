@@ -16,7 +16,8 @@ from fixtures.messages import names_the_same
 from love_thy_neighbors.errors import UserError
 from love_thy_neighbors.sources.flickr import mcauley_xml
 from love_thy_neighbors.sources.flickr.cache import FlickrCache
-from love_thy_neighbors.sources.flickr.photo_metadata import Photo, megabytes, read_photo_metadata
+from love_thy_neighbors.sources.flickr.photo_metadata import megabytes, read_photo_metadata
+from love_thy_neighbors.sources.flickr.photo_tables import Photo
 
 PHOTO = b'<photo id="1"><tags><tag>a</tag></tags></photo>'
 NOT_PHOTOS = "this is not a file of photos, or it is damaged."

@@ -43,10 +43,8 @@ class Options(SourceOptions):
     calls_an_hour: int = 3600
 
     def __post_init__(self) -> None:
-        if self.ids is None:
-            raise UserError("ids: give the file with one Flickr id a line (ids=ids.txt).")
-        if not self.ids.is_file():
-            raise UserError(f"ids: {self.ids} is not a file; give the file with one Flickr id a line.")
+        if self.ids is None or not self.ids.is_file():
+            raise UserError(f"ids: {self.ids} is not a file; give the file with one Flickr id a line (ids=ids.txt).")
         super().__post_init__()
         require_whole("calls_an_hour", self.calls_an_hour, 1)
 
@@ -66,8 +64,13 @@ def read(options: Options, how: Extraction, partial: Path) -> Release:
     with closing(FlickrCache(options.cache_file, create=True)) as cache:
         _fetch_missing(list(line_of), cache, options.calls_an_hour)
         known = cache.states()
-        columns, numbers = _columns(cache, line_of, labels.of)
-    if not len(numbers):
+        columns, numbers = PhotoColumns(), []
+        for id_, number in line_of.items():
+            photo = cache.photo(id_)
+            if photo is not None:
+                columns.add(replace(photo, labels={"": labels.of[id_]} if labels.of.get(id_) else {}))
+                numbers.append(number)
+    if not numbers:
         raise UserError(f"ids: Flickr shows none of the {len(line_of)} photos of {options.ids}; give other ids.")
     for state in (MISSING, FAILED):
         counts[f"photos_{state}"] = sum(known.get(id_) == state for id_ in line_of)
@@ -78,7 +81,7 @@ def read(options: Options, how: Extraction, partial: Path) -> Release:
         about=_about(options, counts),
         counts=counts | labels.counts,
         texts={"rejected_labels.jsonl": labels.rejects.as_lines()} if labels.rejects.reasons else {},
-        numbers=numbers,
+        numbers=np.array(numbers, dtype=np.int64),
         features=None if options.features is None else GivenTable(options.features, counts["lines"], str(options.ids)),
         min_positives=options.min_positives,
     )
@@ -131,19 +134,6 @@ def _labels(options: Options, line_of: dict[str, int]) -> GivenLabels:
     if options.labels is None:
         return GivenLabels({}, Rejects("", "line", options.on_error), {})
     return read_labels(options.labels, "id", lambda id_: id_ if id_ in line_of else None, options.on_error)
-
-
-def _columns(
-    cache: FlickrCache, line_of: dict[str, int], labels: dict[str, tuple[str, ...]]
-) -> tuple[PhotoColumns, np.ndarray]:
-    """The photos of the ids file that are in the cache, in the order of its lines, and their lines [N]."""
-    columns, numbers = PhotoColumns(), []
-    for id_, number in line_of.items():
-        photo = cache.photo(id_)
-        if photo is not None:
-            columns.add(replace(photo, labels={"": labels[id_]} if labels.get(id_) else {}))
-            numbers.append(number)
-    return columns, np.array(numbers, dtype=np.int64)
 
 
 def _fetch_missing(ids: list[str], cache: FlickrCache, calls_an_hour: int) -> None:

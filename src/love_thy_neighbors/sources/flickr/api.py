@@ -10,7 +10,7 @@ import random
 import time
 from collections import deque
 from collections.abc import Callable, Iterable
-from typing import Any, TypeVar
+from typing import Any
 
 import requests
 import urllib3
@@ -23,11 +23,9 @@ HOUR = 3600.0  # seconds
 MAX_ANSWER_BYTES = 4_000_000
 TRIES, STRANGE_TRIES = 8, 3  # calls before giving up: while the service is down, and with unexpected answers
 MAX_WAIT = 300.0  # seconds between two tries
-NOT_THERE = (1, 2)  # photo not found; permission denied
-KEY_REFUSED = (95, 96, 97, 98, 99, 100)
-BUSY = (105, 106)
-
-T = TypeVar("T")
+NOT_THERE = ("1", "2")  # photo not found; permission denied
+KEY_REFUSED = ("95", "96", "97", "98", "99", "100")
+BUSY = ("105", "106")
 
 
 class VanishedError(Exception):
@@ -93,16 +91,15 @@ class Client:
         Raises `VanishedError`, `StrangeAnswerError` after several unexpected answers, and `UserError` if Flickr refuses
         the key or stays unavailable.
         """
-        info = self._ask("getInfo", id_, _info)
-        return info | self._ask("getAllContexts", id_, _contexts)
+        return self._ask("getInfo", id_, _info) | self._ask("getAllContexts", id_, _contexts)
 
-    def _ask(self, method: str, id_: str, read: Callable[[str, dict[str, Any]], T]) -> T:
+    def _ask(self, method: str, id_: str, read: Callable[[dict[str, Any]], dict[str, Any]]) -> dict[str, Any]:
         busy = strange = 0
         while True:
             self._hourly.wait()
             self.calls += 1
             try:
-                return read(id_, self._answer(method, id_))
+                return self._answer(method, id_, read)
             except StrangeAnswerError:
                 strange += 1
                 if strange == STRANGE_TRIES:
@@ -116,7 +113,7 @@ class Client:
             # Twice as long each time, with a random factor so that several clients do not retry together.
             self._sleep(min(MAX_WAIT, 2.0 ** (busy + strange)) * (0.5 + self._jitter()))
 
-    def _answer(self, method: str, id_: str) -> dict[str, Any]:
+    def _answer(self, method: str, id_: str, read: Callable[[dict[str, Any]], dict[str, Any]]) -> dict[str, Any]:
         body = self._api.do_flickr_call(f"flickr.photos.{method}", photo_id=id_)
         try:
             value = json.loads(body)
@@ -126,7 +123,13 @@ class Client:
             raise StrangeAnswerError("does not say ok or fail")
         if value["stat"] == "fail":
             raise _error(value.get("code"))
-        return value
+        try:
+            found = read(value)
+        except (LookupError, TypeError, AttributeError, ValueError):
+            raise StrangeAnswerError(f"is not what {method} returns") from None
+        if found.pop("id", id_) != id_:
+            raise StrangeAnswerError("is about another photo")
+        return found
 
 
 class _Transport(OAuthFlickrInterface):
@@ -177,8 +180,8 @@ def _body(answer: requests.Response, ends: float) -> bytes:
 
 def _error(code: Any) -> Exception:
     """The exception for an answer with ``"stat": "fail"``; the server's text is not shown."""
-    number = int(code) if isinstance(code, str) and code.isascii() and code.isdigit() and len(code) < 9 else code
-    if type(number) is not int:
+    number = str(code)  # some answers have the number as text
+    if not number.isdecimal() or len(number) > 8:
         return StrangeAnswerError("is an error without a number")
     if number in NOT_THERE:
         return VanishedError()
@@ -196,38 +199,27 @@ def _key_refused(how: str) -> UserError:
     )
 
 
-def _info(id_: str, value: dict[str, Any]) -> dict[str, Any]:
-    photo = _object(value.get("photo"), "photo")
-    if photo.get("id") != id_:
-        raise StrangeAnswerError("is about another photo")
-    owner = _text(_object(photo.get("owner"), "owner").get("nsid"), "owner")
-    tags = _each(_object(photo.get("tags"), "tags").get("tag", []), "_content", "tags")
-    return {"owner": owner or None, "tags": tags}
+def _info(value: dict[str, Any]) -> dict[str, Any]:
+    photo = value["photo"]
+    return {
+        "id": photo["id"],
+        "owner": _text(photo["owner"]["nsid"]) or None,
+        "tags": _texts(photo["tags"].get("tag", []), "_content"),
+    }
 
 
-def _contexts(id_: str, value: dict[str, Any]) -> dict[str, Any]:
-    return {"sets": _each(value.get("set", []), "id", "set"), "groups": _each(value.get("pool", []), "id", "pool")}
+def _contexts(value: dict[str, Any]) -> dict[str, Any]:
+    return {"sets": _texts(value.get("set", []), "id"), "groups": _texts(value.get("pool", []), "id")}
 
 
-def _each(entries: Any, key: str, what: str) -> list[str]:
+def _texts(entries: list[dict[str, Any]], key: str) -> list[str]:
     """``key`` of each entry, without repeats and empty texts."""
     if not isinstance(entries, list):
-        raise StrangeAnswerError(f"has no list in '{what}'")
-    texts = (_text(_object(entry, what).get(key), what) for entry in entries)
-    return [text for text in dict.fromkeys(texts) if text]
+        raise TypeError
+    return [text for text in dict.fromkeys(_text(entry[key]) for entry in entries) if text]
 
 
-def _object(value: Any, what: str) -> dict[str, Any]:
-    if not isinstance(value, dict):
-        raise StrangeAnswerError(f"has no object in '{what}'")
-    return value
-
-
-def _text(value: Any, what: str) -> str:
-    if not isinstance(value, str):
-        raise StrangeAnswerError(f"has no text in '{what}'")
-    try:
-        value.encode("utf-8")
-    except UnicodeEncodeError:
-        raise StrangeAnswerError(f"has half a surrogate pair in '{what}'") from None
+def _text(value: str) -> str:
+    """The text without needless white space; raises `AttributeError` or `ValueError` if it is none."""
+    value.encode("utf-8")  # not half a surrogate pair
     return " ".join(value.split())

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from love_thy_neighbors.errors import UserError
-from love_thy_neighbors.sources.flickr.photo import Photo
+from love_thy_neighbors.sources.flickr.photo_tables import Photo
 
 FOUND, MISSING, FAILED = "found", "missing", "failed"
 MEGABYTE = 1_000_000
@@ -47,11 +47,7 @@ def is_cache(path: Path) -> bool:
 def stream_cached(path: Path, advance: Callable[[int], None]) -> Iterator[Photo]:
     """The photos that were found, by id; ``advance`` is called with the megabytes read. Raises `UserError`."""
     with closing(FlickrCache(path)) as cache:
-        read = 0
-        for photo, size in cache.photos():
-            advance((read + size) // MEGABYTE - read // MEGABYTE)
-            read += size
-            yield photo
+        yield from cache.photos(advance)
 
 
 class FlickrCache:
@@ -100,10 +96,13 @@ class FlickrCache:
         rows = self._select("fetched, calls", "WHERE fetched > ?", since)
         return [when for when, calls in rows if isinstance(when, float) for _ in range(min(int(calls), _MOST_CALLS))]
 
-    def photos(self) -> Iterator[tuple[Photo, int]]:
-        """The photos that were found, by id, each with the size of its row in characters."""
+    def photos(self, advance: Callable[[int], None]) -> Iterator[Photo]:
+        """The photos that were found, by id; ``advance`` is called with the megabytes read."""
+        read = 0
         for id_, text in self._select("id, metadata", f"WHERE state = '{FOUND}' ORDER BY id"):
-            yield self._photo(id_, text), len(text)
+            advance((read + len(text)) // MEGABYTE - read // MEGABYTE)
+            read += len(text)
+            yield self._photo(id_, text)
 
     def photo(self, id_: str) -> Photo | None:
         """The photo ``id_``, or None if it was not found."""

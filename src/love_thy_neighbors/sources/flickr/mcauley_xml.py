@@ -19,7 +19,7 @@ from defusedxml import DefusedXmlException
 from defusedxml.ElementTree import XMLParser
 
 from love_thy_neighbors.errors import UserError
-from love_thy_neighbors.sources.flickr.photo import Photo
+from love_thy_neighbors.sources.flickr.photo_tables import Photo
 
 MEGABYTE = 1_000_000
 _CHUNK = 1 << 16
@@ -109,9 +109,7 @@ class _Photos:
         self._id, self._without_id = id_, 0
         self._owner: str | None = None
         # Dictionaries as ordered sets.
-        self._tags: dict[str, None] = {}
-        self._sets: dict[str, None] = {}
-        self._groups: dict[str, None] = {}
+        self._lists: dict[str, dict[str, None]] = {"tag": {}, "set": {}, "pool": {}}
         self._labels: dict[str, dict[str, None]] = {}
 
     def take(self) -> list[Photo]:
@@ -131,18 +129,13 @@ class _Photos:
             self._text = []
         elif name == "label":
             self._text, self._source = [], attributes.get("source", "").strip()
-        elif name == "set":
-            self._member(self._sets, attributes)
-        elif name == "pool":
-            self._member(self._groups, attributes)
+        elif name in ("set", "pool"):
+            if id_ := attributes.get("id", "").strip():
+                self._lists[name][id_] = None
+            else:
+                self._without_id += 1
         elif name == "owner":
             self._owner = attributes.get("nsid", "").strip() or None
-
-    def _member(self, of: dict[str, None], attributes: dict[str, str]) -> None:
-        if id_ := attributes.get("id", "").strip():
-            of[id_] = None
-        else:
-            self._without_id += 1
 
     def data(self, text: str) -> None:
         if self._text is not None:
@@ -154,11 +147,10 @@ class _Photos:
             return
         if self._text is not None and name in ("tag", "label"):
             if text := " ".join("".join(self._text).split()):
-                (self._tags if name == "tag" else self._labels.setdefault(self._source, {}))[text] = None
+                (self._lists["tag"] if name == "tag" else self._labels.setdefault(self._source, {}))[text] = None
             self._text = None
         elif name == "photo":
             labels = {source: tuple(texts) for source, texts in self._labels.items()}
-            lists = tuple(self._tags), tuple(self._sets), tuple(self._groups)
-            self._finished.append(Photo(self._id, self._owner, *lists, labels, self._without_id))
+            tags, sets, groups = (tuple(texts) for texts in self._lists.values())
+            self._finished.append(Photo(self._id, self._owner, tags, sets, groups, labels, self._without_id))
             self.started = None
-            self._new_photo("")

@@ -6,9 +6,7 @@ from pathlib import Path
 from love_thy_neighbors.errors import UserError
 from love_thy_neighbors.sources.flickr.cache import is_cache, stream_cached
 from love_thy_neighbors.sources.flickr.mcauley_xml import MEGABYTE, stream_photos
-from love_thy_neighbors.sources.flickr.photo import Photo
-
-__all__ = ["Photo", "megabytes", "read_photo_metadata"]
+from love_thy_neighbors.sources.flickr.photo_tables import Photo
 
 
 def megabytes(path: Path) -> int:
@@ -24,18 +22,15 @@ def read_photo_metadata(path: Path, advance: Callable[[int], None] = lambda coun
 
     Raises `UserError` with file and line; at once if ``path`` is none of these.
     """
-    files = _files(path)
+    return (photo for file in _files(path) for photo in _photos(file, advance))
 
-    def photos() -> Iterator[Photo]:
-        for file in files:
-            count = 0
-            for photo in (stream_cached if is_cache(file) else stream_photos)(file, advance):
-                count += 1
-                yield photo
-            if not count:
-                raise UserError(f"{file}: has no photo; give an XML file with <photo> elements, or another cache.")
 
-    return photos()
+def _photos(file: Path, advance: Callable[[int], None]) -> Iterator[Photo]:
+    photo = None
+    for photo in (stream_cached if is_cache(file) else stream_photos)(file, advance):
+        yield photo
+    if photo is None:
+        raise UserError(f"{file}: has no photo; give an XML file with <photo> elements, or another cache.")
 
 
 def _files(path: Path) -> list[Path]:

@@ -14,6 +14,7 @@ from love_thy_neighbors.sources.rejects import RowError
 from love_thy_neighbors.sources.release import Release
 
 SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".gif", ".bmp", ".tif", ".tiff")
+_STEP = 100  # pictures between two steps of the progress bar
 
 
 def join_pictures(release: Release, images: Path, max_pixels: int) -> None:
@@ -28,25 +29,30 @@ def join_pictures(release: Release, images: Path, max_pixels: int) -> None:
             f"images: {images} has no picture of a photo in {release.rejects.where}; name pictures by the photo's id "
             "(ID.jpg, ID_secret.jpg, 0001_ID.jpg)."
         )
-    rows, names, files = [], [], []
-    with progress_bar("checking pictures", len(found)) as advance:
-        for row, (number, id_) in enumerate(zip(release.entry_numbers().tolist(), ids, strict=True)):
-            if id_ not in found:
-                continue
-            advance(1)
-            try:
-                files.append(checked_picture(images, found[id_], max_pixels))
-            except RowError as error:
-                release.rejects.refuse(number, str(error))
-                continue
-            rows.append(row)
-            names.append(found[id_])
     release.counts |= {
         "photos_without_picture": sum(id_ not in found for id_ in ids),
         "photos_with_several_pictures": several,
     }
-    release.keep(np.array(rows, dtype=np.int64))
+    release.keep(np.flatnonzero([id_ in found for id_ in ids]))
+    names = [found[id_] for id_ in release.table["id"].to_pylist()]
     release.table = release.table.append_column("file", pa.array(names, pa.string()))
+    check_pictures(release, images, max_pixels)
+
+
+def check_pictures(release: Release, images: Path, max_pixels: int) -> None:
+    """Check the header of every picture in the column ``file``, and refuse images without a usable picture."""
+    names = release.table["file"].to_pylist()
+    rows, files = [], []
+    with progress_bar("checking pictures", len(names)) as advance:
+        for row, (number, name) in enumerate(zip(release.entry_numbers().tolist(), names, strict=True)):
+            try:
+                files.append(checked_picture(images, name, max_pixels))
+                rows.append(row)
+            except RowError as error:
+                release.rejects.refuse(number, str(error))
+            if (row + 1) % _STEP == 0:
+                advance(_STEP)
+    release.keep(np.array(rows, dtype=np.int64))
     release.files = files
 
 

@@ -4,7 +4,7 @@ An image is a row of Imagelist.txt; six Flickr ids have two rows, three of them 
 AllLabels and tags from All_Tags.txt. Owner, sets and groups are not in the release; ``metadata=`` adds them by id.
 """
 
-from collections import defaultdict
+from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,19 +16,17 @@ import pyarrow.compute as pc
 from love_thy_neighbors.errors import UserError
 from love_thy_neighbors.features.settings import Extraction
 from love_thy_neighbors.paper import TABLE_1
-from love_thy_neighbors.progress import progress_bar
+from love_thy_neighbors.sources.flickr.pictures_by_id import check_pictures
 from love_thy_neighbors.sources.nuswide.files import Copy, ImageList, find_copy, read_image_list, read_labels
 from love_thy_neighbors.sources.nuswide.low_level import check_low_level, write_low_level
 from love_thy_neighbors.sources.nuswide.metadata import Metadata, as_in_table_1, read_metadata, sets_and_groups
 from love_thy_neighbors.sources.nuswide.tags import read_all_tags, read_tags_1k
 from love_thy_neighbors.sources.nuswide.urls import URLS, missing_pictures
-from love_thy_neighbors.sources.pictures import checked_picture
-from love_thy_neighbors.sources.rejects import Rejects, RowError
+from love_thy_neighbors.sources.rejects import Rejects
 from love_thy_neighbors.sources.release import GivenTable, Release, SourceOptions
 from love_thy_neighbors.sources.tables import list_column
 
 _TAGS = {"all_tags": read_all_tags, "tags1k": read_tags_1k}
-_STEP = 1000  # pictures between two steps of the progress bar
 _HOW_TAGS = {
     "all_tags": "All_Tags.txt, whose ids are checked line by line. A tag that is not UTF-8 is read as Latin-1.",
     "tags1k": "AllTags1k.txt and TagList1k.txt. Their lines are assumed to be in the order of Imagelist.txt.",
@@ -71,11 +69,11 @@ def read(options: Options, how: Extraction, partial: Path) -> Release:
     assert options.root is not None
     copy = find_copy(options.root, options.images)
     images = read_image_list(copy.find("ImageList", "Imagelist.txt"))
-    labels, concepts, other_files = read_labels(copy, images)
-    tags = _TAGS[options.tags](copy, images)
-    metadata = None if options.metadata is None else read_metadata(options.metadata, images)
-    table = _table(images, labels, concepts, tags.column, metadata)
-    known = pc.list_value_length(tags.column).to_numpy() > 0 if metadata is None else metadata.there
+    labels, concepts = read_labels(copy, images)
+    tags, tag_counts = _TAGS[options.tags](copy, images)
+    metadata = None if options.metadata is None else read_metadata(options.metadata, images.ids, images.path)
+    table = _table(images, labels, concepts, tags, metadata)
+    known = pc.list_value_length(tags).to_numpy() > 0 if metadata is None else metadata.there
     labelled = np.asarray(labels.any(axis=1))
     rows = np.flatnonzero(
         (known | (not options.discard_without_metadata)) & (labelled | (not options.discard_without_labels))
@@ -88,10 +86,12 @@ def read(options: Options, how: Extraction, partial: Path) -> Release:
         counts={
             "rows": len(images.files),
             **_duplicates(images, labels),
-            "label_files_of_no_concept": other_files,
-            **tags.counts,
+            **tag_counts,
             **({} if metadata is None else metadata.counts),
-            **_discards(known, labelled, len(rows)),
+            "rows_without_metadata": int((~known).sum()),
+            "rows_without_labels": int((~labelled).sum()),
+            "rows_with_metadata_and_labels": int((known & labelled).sum()),
+            "rows_discarded": len(known) - len(rows),
         },
         numbers=np.arange(1, len(images.files) + 1),
         min_positives=options.min_positives,
@@ -120,76 +120,51 @@ def _table(
 
 
 def _duplicates(images: ImageList, labels: np.ndarray) -> dict[str, int]:
-    rows_of: defaultdict[str, list[int]] = defaultdict(list)
-    for row, id_ in enumerate(images.ids):
-        rows_of[id_].append(row)
-    several = [rows for rows in rows_of.values() if len(rows) > 1]
-    conflicting = [rows for rows in several if (labels[rows] != labels[rows[0]]).any()]
+    _, of_row, rows = np.unique(images.ids, return_inverse=True, return_counts=True)
+    several = np.flatnonzero(rows[of_row] > 1)
+    different = {(of_row[row], labels[row].tobytes()) for row in several}  # the ids' different labels
+    conflicting = Counter(id_ for id_, _ in different)
     return {
-        "duplicate_ids": len(several),
-        "rows_with_a_duplicate_id": sum(map(len, several)),
-        "rows_with_conflicting_labels": sum(map(len, conflicting)),
-    }
-
-
-def _discards(known: np.ndarray, labelled: np.ndarray, kept: int) -> dict[str, int]:
-    return {
-        "rows_without_metadata": int((~known).sum()),
-        "rows_without_labels": int((~labelled).sum()),
-        "rows_with_metadata_and_labels": int((known & labelled).sum()),
-        "rows_discarded": len(known) - kept,
+        "duplicate_ids": int((rows > 1).sum()),
+        "rows_with_a_duplicate_id": len(several),
+        "rows_with_conflicting_labels": sum(conflicting[id_] > 1 for id_ in of_row[several]),
     }
 
 
 def _add_features(
     release: Release, options: Options, copy: Copy, images: ImageList, how: Extraction, partial: Path
 ) -> None:
-    """Give the release its features, or the pictures to make them from."""
+    """Give the release its features, or the pictures to make them from, and list pictures that are missing."""
     if options.low_level is not None:
         rows = release.entry_numbers() - 1
         release.features = write_low_level(copy, images, options.low_level, rows, partial)
     elif options.features is not None:
         release.features = GivenTable(options.features, len(images.files), images.path.name)
     elif options.images is not None:
-        _find_pictures(release, options.images, copy, images, how)
-
-
-def _find_pictures(release: Release, folder: Path, copy: Copy, images: ImageList, how: Extraction) -> None:
-    """Check every picture's header and refuse images without a usable picture; the collection gets a list of their URLs
-    if the release has them."""
-    files, kept, missing = [], [], []
-    numbers = release.entry_numbers()
-    with progress_bar("checking pictures", len(numbers)) as advance:
-        for place, number in enumerate(numbers):
-            try:
-                files.append(checked_picture(folder, images.files[number - 1], how.max_pixels))
-                kept.append(place)
-            except RowError as error:
-                release.rejects.refuse(int(number), str(error))
-                missing.append(int(number) - 1)
-            if (place + 1) % _STEP == 0:
-                advance(_STEP)
-    release.keep(np.array(kept, dtype=np.int64))
-    release.files = files
-    if missing and copy.has(URLS):
-        release.texts["missing_pictures.csv"], counts = missing_pictures(copy, images, missing)
-        release.counts |= counts
+        check_pictures(release, options.images, how.max_pixels)
+        missing = [number - 1 for number in release.rejects.reasons]
+        if missing and copy.has(URLS):
+            release.texts["missing_pictures.csv"], counts = missing_pictures(copy, images, missing)
+            release.counts |= counts
 
 
 def _about(options: Options, images: ImageList, concepts: list[str]) -> dict[str, Any]:
-    source: dict[str, Any] = {"release": "NUS-WIDE (Chua et al., CIVR 2009)", "rows": len(images.files)}
-    kinds: dict[str, Any] = {"tags": {"how": _HOW_TAGS[options.tags]}}
-    if options.metadata is not None:
-        source["metadata"] = options.metadata.name
-        kinds |= sets_and_groups(options.metadata)
+    given = options.metadata
     return {
-        "source": source,
+        "source": {
+            "release": "NUS-WIDE (Chua et al., CIVR 2009)",
+            "rows": len(images.files),
+            **({} if given is None else {"metadata": given.name}),
+        },
         "licence": "see the release, and Flickr's terms for the photos and their metadata",
         "labels": {
             "how": f"{len(concepts)} concepts, annotated by hand (Groundtruth/AllLabels). The lines are assumed to be "
             "in the order of Imagelist.txt; their number is checked."
         },
-        "metadata": kinds,
+        "metadata": {
+            "tags": {"how": _HOW_TAGS[options.tags]},
+            **({} if given is None else sets_and_groups(given)),
+        },
         "discards": {
             "without_metadata": options.discard_without_metadata,
             "without_labels": options.discard_without_labels,

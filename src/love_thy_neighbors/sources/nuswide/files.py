@@ -6,7 +6,6 @@ found by its name. If several files have that name, the one in the release's own
 
 import os
 import re
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -56,28 +55,21 @@ def find_copy(root: Path, pictures: Path | None) -> Copy:
     """The copy of the release in ``root``; the folder ``pictures`` is not searched."""
     if not root.is_dir():
         raise UserError(f"root: {root} is not a folder; give the folder of the unpacked NUS-WIDE.")
-    seen = set() if pictures is None else {pictures.resolve()}
+    skipped = None if pictures is None else pictures.resolve()
     files: dict[str, list[Path]] = {}
-    try:
-        for path in sorted(_text_files(root, _DEPTH, seen)):
-            files.setdefault(path.name.lower(), []).append(path)
-    except OSError as error:
-        raise UserError(f"root: {error.filename} cannot be read ({error.strerror}); make it readable.") from None
+    for folder, folders, names in os.walk(root, onerror=_refuse_folder, followlinks=True):  # _DEPTH ends loops of links
+        place = Path(folder)
+        below = [] if len(place.relative_to(root).parts) == _DEPTH else folders
+        hidden = {name for name in below if name.startswith(".") or name.lower() == _PICTURES}
+        folders[:] = [name for name in below if name not in hidden and (place / name).resolve() != skipped]
+        for name in names:
+            if name.lower().endswith(_SUFFIXES) and not name.startswith("."):
+                files.setdefault(name.lower(), []).append(place / name)
     return Copy(root, files)
 
 
-def _text_files(folder: Path, depth: int, seen: set[Path]) -> Iterator[Path]:
-    if folder.resolve() in seen:  # links can form a loop
-        return
-    seen.add(folder.resolve())
-    with os.scandir(folder) as entries:  # no further system call for each of 269,648 pictures
-        for entry in entries:
-            if entry.name.startswith("."):
-                continue
-            if entry.name.lower().endswith(_SUFFIXES) and entry.is_file():
-                yield Path(entry.path)
-            elif depth and entry.name.lower() != _PICTURES and entry.is_dir():
-                yield from _text_files(Path(entry.path), depth - 1, seen)
+def _refuse_folder(error: OSError) -> None:
+    raise UserError(f"root: {error.filename} cannot be read ({error.strerror}); make it readable.")
 
 
 def list_lines(path: Path) -> list[str]:
@@ -108,9 +100,9 @@ class ImageList:
     files: list[str]
     ids: list[str]
 
-    def table(self, columns: int, columns_of: str | None = None) -> Shape:
+    def table(self, columns: int) -> Shape:
         """The shape of a table with one row an image."""
-        return Shape(len(self.files), self.path.name, columns, columns_of)
+        return Shape(len(self.files), self.path.name, columns)
 
 
 def read_image_list(path: Path) -> ImageList:
@@ -134,45 +126,26 @@ def read_image_list(path: Path) -> ImageList:
     return ImageList(path, files, ids)
 
 
-def read_labels(copy: Copy, images: ImageList) -> tuple[np.ndarray, list[str], int]:
-    """The labels of AllLabels as bool [N, L], their L names, and the number of files that belong to no concept.
+def read_labels(copy: Copy, images: ImageList) -> tuple[np.ndarray, list[str]]:
+    """The labels of AllLabels as bool [N, L], and their L names.
 
     Raises `UserError` for a concept without a file, and for a file that is not N lines of 0 or 1.
     """
-    concepts = _concepts(copy.find("ConceptsList", "Concepts81.txt"))
-    paths = _label_files(copy, concepts)
-    folder = paths[0].parent
-    others = {path for places in copy.files.values() for path in places if path.parent == folder} - set(paths)
-    labels = np.empty((len(images.files), len(concepts)), dtype=bool)
-    with progress_bar("reading labels", len(paths)) as advance:
-        for column, path in enumerate(paths):
-            labels[:, column] = np.concatenate([block[:, 0] for block in read_bits(path, images.table(1))])
-            advance(1)
-    return labels, concepts, sum(path.name.lower().startswith("labels_") for path in others)
-
-
-def _concepts(path: Path) -> list[str]:
+    path = copy.find("ConceptsList", "Concepts81.txt")
     concepts = list_lines(path)
-    if not concepts:
-        raise UserError(f"{path}: lists no concept; {_CURE}")
-    seen: set[str] = set()
-    for number, concept in enumerate(concepts, 1):
-        if concept.lower() in seen:
-            raise UserError(f"{path}, line {number}: repeats the concept '{concept}'; {_CURE}")
-        seen.add(concept.lower())
-    return concepts
-
-
-def _label_files(copy: Copy, concepts: list[str]) -> list[Path]:
+    if not concepts or len({concept.lower() for concept in concepts}) < len(concepts):
+        raise UserError(f"{path}: must list concepts, each once; {_CURE}")
     missing = [concept for concept in concepts if not copy.has(f"Labels_{concept}.txt")]
-    if len(missing) == len(concepts) and any(copy.has(f"Labels_{concept}_Train.txt") for concept in concepts):
-        raise UserError(
-            f"root: {copy.root} has TrainTestLabels, whose images are in another order, but not AllLabels; unpack "
-            "Groundtruth/AllLabels of the release there."
-        )
-    if len(missing) > 1:
+    if missing:
         raise UserError(
             f"root: {copy.root} lacks {len(missing)} of the {len(concepts)} files in AllLabels, the first "
-            f"Labels_{missing[0]}.txt; unpack Groundtruth/AllLabels of the release there."
+            f"Labels_{missing[0]}.txt; unpack Groundtruth/AllLabels of the release there (TrainTestLabels has the "
+            "images in another order)."
         )
-    return [copy.find("AllLabels", f"Labels_{concept}.txt") for concept in concepts]
+    labels = np.empty((len(images.files), len(concepts)), dtype=bool)
+    with progress_bar("reading labels", len(concepts)) as advance:
+        for column, concept in enumerate(concepts):
+            path = copy.find("AllLabels", f"Labels_{concept}.txt")
+            labels[:, column] = np.concatenate([block[:, 0] for block in read_bits(path, images.table(1))])
+            advance(1)
+    return labels, concepts

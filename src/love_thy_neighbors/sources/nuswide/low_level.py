@@ -35,14 +35,10 @@ class _Part:
 
 def check_low_level(kinds: object) -> None:
     """Raise `UserError` unless ``kinds`` is a list of different keys of `COLUMNS`."""
-    known = ", ".join(COLUMNS)
-    if not isinstance(kinds, list) or not kinds:
-        raise UserError(f"low_level: must be a list of some of {known}, such as [CH,WT], not {kinds}.")
-    for kind in kinds:
-        if kind not in COLUMNS:
-            raise UserError(f"low_level: '{kind}' is not known; use some of {known}.")
-    if len(set(kinds)) < len(kinds):
-        raise UserError(f"low_level: {', '.join(kinds)} has one twice; name each once.")
+    if not isinstance(kinds, list) or not kinds or not set(kinds) <= set(COLUMNS) or len(set(kinds)) < len(kinds):
+        raise UserError(
+            f"low_level: must be a list of some of {', '.join(COLUMNS)}, each once, such as [CH,WT], not {kinds}."
+        )
 
 
 def write_low_level(
@@ -100,33 +96,24 @@ def _parts(copy: Copy, images: ImageList, kind: str) -> list[_Part]:
         whole, halves = "BoW_int.dat", {half: [f"BoW_{half}_int.dat", f"{half}_BoW_int.dat"] for half in halves}
     if copy.has(whole) or not any(copy.has(name) for names in halves.values() for name in names):
         return [_Part(copy.find(_FOLDER, whole), np.arange(len(images.files)), images.path.name)]
-    row_of: dict[str, int] = {}
-    for row, file in enumerate(images.files):
-        if row_of.setdefault(file, row) != row:
-            raise UserError(
-                f"{images.path}, line {row + 1}: repeats {file} of line {row_of[file] + 1}, but "
-                f"{halves['Train'][0]} needs names without repeats; get {whole} of the release."
-            )
+    row_of = {file: row for row, file in enumerate(images.files)}
     parts = []
     for half, names in halves.items():
-        name = next((name for name in names if copy.has(name)), names[0])
-        listed = copy.find("ImageList", f"{half}Imagelist.txt")
-        parts.append(_Part(copy.find(_FOLDER, name), _rows(listed, row_of, images), listed.name))
+        path = copy.find(_FOLDER, next((name for name in names if copy.has(name)), names[0]))
+        listed = read_image_list(copy.find("ImageList", f"{half}Imagelist.txt"))
+        rows = np.array([row_of.get(file, -1) for file in listed.files])
+        if (rows < 0).any():
+            line = int(np.argmax(rows < 0))
+            raise UserError(
+                f"{listed.path}, line {line + 1}: {listed.files[line]} is not in {images.path.name}; get both lists "
+                "again."
+            )
+        parts.append(_Part(path, rows, listed.path.name))
     there = np.bincount(np.concatenate([part.rows for part in parts]), minlength=len(images.files))
     if (there != 1).any():
         row = int(np.argmax(there != 1))
         raise UserError(
             f"{images.path}, line {row + 1}: {images.files[row]} must be once in {parts[0].rows_of} and "
-            f"{parts[1].rows_of} together, not {there[row]} times; get the lists of the release again."
+            f"{parts[1].rows_of} together, not {there[row]} times; get {whole}, or the lists of the release again."
         )
     return parts
-
-
-def _rows(path: Path, row_of: dict[str, int], images: ImageList) -> np.ndarray:
-    """The rows of Imagelist.txt of the images in another list."""
-    rows = []
-    for number, file in enumerate(read_image_list(path).files, 1):
-        if file not in row_of:
-            raise UserError(f"{path}, line {number}: {file} is not in {images.path.name}; get both lists again.")
-        rows.append(row_of[file])
-    return np.array(rows)

@@ -1,5 +1,6 @@
 """Owners, sets and groups of NUS-WIDE's images from a file of Flickr metadata, joined by Flickr id."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,9 +11,8 @@ import pyarrow as pa
 from love_thy_neighbors.errors import UserError
 from love_thy_neighbors.paper import TABLE_1
 from love_thy_neighbors.progress import progress_bar
-from love_thy_neighbors.sources.flickr.photo_metadata import Photo, megabytes, read_photo_metadata
-from love_thy_neighbors.sources.flickr.photo_tables import PhotoColumns
-from love_thy_neighbors.sources.nuswide.files import ImageList
+from love_thy_neighbors.sources.flickr.photo_metadata import megabytes, read_photo_metadata
+from love_thy_neighbors.sources.flickr.photo_tables import Photo, PhotoColumns
 from love_thy_neighbors.sources.tables import frequent
 
 _COLUMNS = ("owner", "sets", "groups")
@@ -28,12 +28,12 @@ class Metadata:
     counts: dict[str, int]
 
 
-def read_metadata(path: Path, images: ImageList) -> Metadata:
-    """Owner, sets and groups of each image; of several photos with one id the first counts.
+def read_metadata(path: Path, ids: Sequence[str], ids_of: Path) -> Metadata:
+    """Owner, sets and groups of the images ``ids`` [N]; of several photos with one id the first counts.
 
-    Raises `UserError` if no photo of ``path`` is in the list.
+    Raises `UserError` if no photo of ``path`` has one of the ids, which come from the file ``ids_of``.
     """
-    place = dict.fromkeys(images.ids, 0)  # of each id in `kept`; place 0 is an empty photo
+    place = dict.fromkeys(ids, 0)  # of each id in `kept`; place 0 is an empty photo
     kept = PhotoColumns()
     kept.add(Photo(""))
     counts = {f"metadata_photos_{what}": 0 for what in ("read", "of_no_row", "named_twice")}
@@ -54,9 +54,9 @@ def read_metadata(path: Path, images: ImageList) -> Metadata:
     if not matched:
         raise UserError(
             f"metadata: none of the {counts['metadata_photos_read']} photos of {path} has an id of "
-            f"{images.path.name}; give the file for NUS-WIDE."
+            f"{ids_of.name}; give the file for NUS-WIDE."
         )
-    places = np.array([place[id_] for id_ in images.ids])
+    places = np.array([place[id_] for id_ in ids])
     table = kept.table(None).take(pa.array(places))
     columns = {name: table[name] for name in _COLUMNS if name in table.column_names}
     return Metadata(columns, places > 0, counts)

@@ -20,12 +20,11 @@ _CURE = "get this file of the release again."
 
 @dataclass(frozen=True)
 class Shape:
-    """The expected number of rows and columns, and the names of the files that say so."""
+    """The expected number of rows and columns; ``rows_of`` is the file whose lines are the rows."""
 
     rows: int
     rows_of: str
     columns: int
-    columns_of: str | None = None
 
 
 def read_bits(path: Path, shape: Shape) -> Iterator[np.ndarray]:
@@ -82,8 +81,7 @@ def _parsed(path: Path, done: int, block: bytes, shape: Shape) -> np.ndarray:
     columns = np.add.reduceat(begins, lines, dtype=np.int64)
     if (columns != shape.columns).any():
         line = int(np.argmax(columns != shape.columns))
-        must = f"not {shape.columns}" if shape.columns_of is None else f"but {shape.columns_of} has {shape.columns}"
-        reason = f"has {columns[line]} columns, {must}" if columns[line] else "is blank"
+        reason = f"has {columns[line]} columns, not {shape.columns}" if columns[line] else "is blank"
         raise UserError(f"{path}, line {done + line + 1}: {reason}; {_CURE}")
     with warnings.catch_warnings():
         warnings.simplefilter("error", DeprecationWarning)  # NumPy's answer to text that is not a number

@@ -10,7 +10,7 @@ the images of the splits have labels (section 4.1).
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
@@ -21,12 +21,13 @@ from love_thy_neighbors.errors import UserError, require_whole
 from love_thy_neighbors.features.settings import Extraction
 from love_thy_neighbors.paper import TABLE_1
 from love_thy_neighbors.progress import progress_bar
-from love_thy_neighbors.sources.nuswide.files import ImageList
 from love_thy_neighbors.sources.nuswide.metadata import as_in_table_1, read_metadata, sets_and_groups
-from love_thy_neighbors.sources.paper_release.images import Images, photo_ids, read_images
-from love_thy_neighbors.sources.paper_release.splits import find_splits, read_split
+from love_thy_neighbors.sources.paper_release.images import Images, find_splits, photo_ids, read_images, read_split
 from love_thy_neighbors.sources.rejects import Rejects, check_on_error
 from love_thy_neighbors.sources.release import FinishedTable, Release
+
+if TYPE_CHECKING:
+    from love_thy_neighbors.sources.paper_release.matlab_hdf5 import Table
 
 NUS, IMAGE_IDS, FEATURES = "NUS_data.mat", "imgids.mat", "feat_alexnet/feat7_caffe_all.mat"
 BACKBONE = "caffenet_fc7"
@@ -59,26 +60,23 @@ class Options:
         check_on_error(self.on_error)
 
 
-@dataclass(frozen=True)
-class Source:
-    """The features' ``places`` [n], from 0, among the ``images`` of feat7."""
-
-    images: int
-    places: np.ndarray
-
-
 def read(options: Options, how: Extraction, partial: Path) -> Release:
     """The release in ``root``, with the rows of ``NUS_data.mat`` as entries; raises `UserError`."""
+    from love_thy_neighbors.sources.paper_release.matlab_hdf5 import Table  # h5py: an optional package
+
     assert options.root is not None
     nus = options.root / NUS
     rejects = Rejects(str(nus), "row", options.on_error)
-    images, splits, split_files = _images_and_splits(options)
+    split_files = find_splits(options.root, options.splits, {NUS, IMAGE_IDS, FEATURES})
+    images, splits = _images_and_splits(options, split_files)
     used = np.any(splits >= 0, axis=0)
     rows = np.arange(len(used)) if options.all_images else np.flatnonzero(used)
-    rows, source, counts = _joined(options.root / IMAGE_IDS, images, rows, rejects)
+    ids, counts = photo_ids(options.root / IMAGE_IDS, "img_ids")
+    rows, places = _joined(ids, images, rows, rejects)
     table, metadata_counts = _table(options, images, rows)
     partial.mkdir(exist_ok=True)
-    features, sound = _features(options.root / FEATURES, source, rows, rejects, partial)
+    given = Table(options.root / FEATURES, "feat7", len(ids))
+    features, sound = _features(given, places, rows, rejects, partial)
     table, rows = table.take(pa.array(sound)), rows[sound]
     return Release(
         name="nuswide",
@@ -103,9 +101,9 @@ def read(options: Options, how: Extraction, partial: Path) -> Release:
     )
 
 
-def _images_and_splits(options: Options) -> tuple[Images, np.ndarray, list[Path]]:
+def _images_and_splits(options: Options, split_files: list[Path]) -> tuple[Images, np.ndarray]:
+    """The images, and the part of each in each split: int8 [S, N]."""
     assert options.root is not None
-    split_files = find_splits(options.root, options.splits, {NUS, IMAGE_IDS, FEATURES})
     if not split_files and not options.all_images:
         raise UserError(
             f"root: no .mat file below {options.root} has a split (train_id, test_id, orig_ids); give the files with "
@@ -114,52 +112,52 @@ def _images_and_splits(options: Options) -> tuple[Images, np.ndarray, list[Path]
     with progress_bar("reading MATLAB files", 1 + len(split_files)) as advance:
         images = read_images(options.root / NUS)
         advance(1)
-        splits = [read_split(path, images.labelled, options.train_images, advance) for path in split_files]
-    return images, np.array(splits, dtype=np.int8).reshape(-1, len(images.ids)), split_files
+        parts = [read_split(path, images.labelled, options.train_images, advance) for path in split_files]
+    return images, np.array(parts, dtype=np.int8).reshape(-1, len(images.ids))
 
 
-def _joined(
-    path: Path, images: Images, rows: np.ndarray, rejects: Rejects
-) -> tuple[np.ndarray, Source, dict[str, int]]:
-    """Those of ``rows`` that have features, the places of the features, and counts; the other rows are refused."""
-    ids, counts = photo_ids(path, "img_ids")
+def _joined(ids: pa.Array, images: Images, rows: np.ndarray, rejects: Rejects) -> tuple[np.ndarray, np.ndarray]:
+    """Those of ``rows`` whose photo id is among ``ids``, and its places [n] there, from 0; the others are refused."""
     places = pc.index_in(images.ids.take(pa.array(rows)), ids)  # the first of equal ids
     there = pc.is_valid(places).to_numpy(zero_copy_only=False)
     for row in rows[~there]:
         id_ = images.ids[int(row)].as_py()
-        rejects.refuse(int(row) + 1, f"has the photo id '{id_}', which is not in img_ids of {path.name}")
+        rejects.refuse(int(row) + 1, f"has the photo id '{id_}', which is not in img_ids of {Path(IMAGE_IDS).name}")
     if not there.any():
         raise rejects.empty()
-    return rows[there], Source(len(ids), places.drop_null().to_numpy().astype(np.int64)), counts
+    return rows[there], places.drop_null().to_numpy().astype(np.int64)
 
 
 def _table(options: Options, images: Images, rows: np.ndarray) -> tuple[pa.Table, dict[str, int]]:
     table = images.table(rows)
     if options.metadata is None:
         return table, {}
-    metadata = read_metadata(options.metadata, ImageList(Path(NUS), [], table["id"].to_pylist()))
+    metadata = read_metadata(options.metadata, table["id"].to_pylist(), Path(NUS))
     for name, column in metadata.columns.items():
         table = table.append_column(name, column)
     return table, metadata.counts | {"rows_without_metadata": int((~metadata.there).sum())}
 
 
 def _features(
-    path: Path, source: Source, rows: np.ndarray, rejects: Rejects, partial: Path
+    given: "Table", places_of: np.ndarray, rows: np.ndarray, rejects: Rejects, partial: Path
 ) -> tuple[FinishedTable, np.ndarray]:
-    """The features of ``rows``, and places in ``rows`` [n] of those that can be used; the others are refused."""
-    from love_thy_neighbors.sources.paper_release.matlab_hdf5 import Table  # h5py: an optional package
+    """The features of ``rows``, and places in ``rows`` [n] of those that can be used; the others are refused.
 
-    given, out = Table(path, "feat7", source.images), partial / "features.npy"
+    ``places_of`` [n] are the rows' images in the table ``given``, from 0.
+    """
+    out = partial / "features.npy"
     table = np.lib.format.open_memmap(out, mode="w+", dtype=np.float16, shape=(len(rows), given.columns))
     good = np.zeros(len(rows), dtype=bool)
     with progress_bar("copying features", len(rows)) as advance, np.errstate(over="ignore"):
-        for places, block in given.blocks(source.places):
+        for places, block in given.blocks(places_of):
             table[places] = block.astype(np.float16)
             good[places] = np.isfinite(table[places]).all(axis=1)
             advance(len(places))
     table.flush()
     for place in np.flatnonzero(~good):
-        where = f"image {source.places[place] + 1} of {path.name} holds NaN, infinity or a value beyond float16 (65504)"
+        where = (
+            f"image {places_of[place] + 1} of {given.path.name} holds NaN, infinity or a value beyond float16 (65504)"
+        )
         rejects.refuse(int(rows[place]) + 1, f"has features that cannot be used ({where})")
     if not good.any():
         raise rejects.empty()
@@ -172,18 +170,18 @@ def _features(
 
 def _about(options: Options, split_files: list[Path]) -> dict[str, Any]:
     assert options.root is not None
-    source: dict[str, Any] = {"release": "Johnson, Ballan, Fei-Fei, ICCV 2015 (NUS-WIDE)", "entries": f"rows of {NUS}"}
-    kinds: dict[str, Any] = {"tags": {"how": f"tag_matrix and tags of {NUS}"}}
-    about: dict[str, Any] = {
-        "source": source,
+    names = [path.relative_to(options.root).as_posix() for path in split_files]
+    return {
+        "source": {
+            "release": "Johnson, Ballan, Fei-Fei, ICCV 2015 (NUS-WIDE)",
+            "entries": f"rows of {NUS}",
+            **({} if options.metadata is None else {"metadata": options.metadata.name}),
+        },
         "licence": "see NUS-WIDE, and Flickr's terms for the photos and their metadata",
         "labels": {"how": f"label_matrix and labels of {NUS}: NUS-WIDE's concepts, annotated by hand"},
-        "metadata": kinds,
+        "metadata": {
+            "tags": {"how": f"tag_matrix and tags of {NUS}"},
+            **({} if options.metadata is None else sets_and_groups(options.metadata)),
+        },
+        **({"splits": {"files": names, "train_images": options.train_images}} if names else {}),
     }
-    if options.metadata is not None:
-        source["metadata"] = options.metadata.name
-        kinds |= sets_and_groups(options.metadata)
-    if split_files:
-        names = [path.relative_to(options.root).as_posix() for path in split_files]
-        about["splits"] = {"files": names, "train_images": options.train_images}
-    return about

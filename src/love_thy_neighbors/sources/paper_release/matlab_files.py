@@ -93,9 +93,6 @@ def _as_texts(texts: list[str]) -> pa.Array:
 
 def _read_version_5(path: Path, names: list[str]) -> dict[str, Any]:
     variables = sorted({name.partition(".")[0] for name in names})
-    for name, shape, kind in scipy.io.whosmat(str(path), appendmat=False):
-        if name in variables and kind == "struct" and tuple(shape) != (1, 1):
-            raise MatError(f"holds {name} as a struct array {list(shape)}, not as one struct")
     loaded = scipy.io.loadmat(str(path), appendmat=False, variable_names=variables, spmatrix=True)
     return {name: _plain(name, _variable(loaded, name)) for name in names}
 
