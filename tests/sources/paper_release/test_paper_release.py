@@ -353,6 +353,7 @@ def test_files_that_are_refused(paper: Paper, damage: Callable[[Paper], None], p
 
 
 V5_VARIABLES: list[tuple[dict[str, Any], str]] = [
+    ({"split": np.zeros((1, 2), dtype=[("train_id", object)])}, "split|2 structs"),
     ({"split": {"train_id": np.ones((1, 3))}}, "no split.test_id"),
     ({"split": np.ones((1, 3))}, "no split.train_id"),
     ({"split": {name: ["a"] for name in ("train_id", "test_id", "orig_ids")}}, "split.train_id|numbers"),

@@ -3,8 +3,6 @@
 What the libraries raise on a damaged file becomes one sentence. SciPy can crash on a damaged file of version 5.
 """
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -14,44 +12,10 @@ import scipy.io
 from scipy import sparse
 from scipy.io.matlab import MatlabFunction, MatlabObject, MatlabOpaque
 
-from love_thy_neighbors.errors import UserError
+from love_thy_neighbors.sources.paper_release.matlab_checks import NUMBERS, MatError, errors_name_file, is_hdf5
 
 # Numbers [r, c] in MATLAB's orientation, a sparse matrix of the same, or the texts of a cell array in MATLAB's order.
 Value: TypeAlias = np.ndarray | sparse.csc_matrix | pa.Array
-NUMBERS = "fiub"  # NumPy's kinds: float, integer, unsigned, logical
-_HDF5 = b"\x89HDF\r\n\x1a\n"
-
-
-class MatError(Exception):
-    """Why a ``.mat`` file cannot be used; the message completes "NUS_data.mat: ..."."""
-
-
-@contextmanager
-def errors_name_file(path: Path) -> Iterator[None]:
-    """Raise `UserError` with ``path`` for whatever is raised within: the libraries' errors have no common class."""
-    try:
-        yield
-    except MatError as error:
-        reason = str(error)
-    except Exception as error:
-        reason = f"cannot be read ({type(error).__name__}: {next(iter(str(error).splitlines()), '')[:200]})"
-    else:
-        return
-    printable = "".join(character if character.isprintable() else "?" for character in reason)
-    raise UserError(f"{path}: {printable}; get this file again.")
-
-
-def is_hdf5(path: Path) -> bool:
-    """Whether the file is of version 7.3; raises `MatError` for anything but a MATLAB file of version 5 or later."""
-    if not path.is_file():
-        raise MatError("is missing")
-    with path.open("rb") as file:
-        head = file.read(520)
-    if _HDF5 in (head[:8], head[512:520]):
-        return True
-    if head[124:128] not in (b"\x00\x01IM", b"\x01\x00MI"):
-        raise MatError("is not a MATLAB file of version 5 or later")
-    return False
 
 
 def variable_names(path: Path) -> list[str]:
@@ -59,7 +23,7 @@ def variable_names(path: Path) -> list[str]:
     with errors_name_file(path):
         if not is_hdf5(path):
             return [name for name, _, _ in scipy.io.whosmat(str(path), appendmat=False)]
-        from love_thy_neighbors.sources.paper_release import matlab_hdf5
+        from love_thy_neighbors.sources.paper_release import matlab_hdf5  # needs h5py, an optional package
 
         return matlab_hdf5.variable_names(path)
 
@@ -107,6 +71,8 @@ def _variable(loaded: dict[str, Any], name: str) -> Any:
     fields = getattr(getattr(value, "dtype", None), "names", None) or ()
     if field not in fields or isinstance(value, MatlabObject):
         raise MatError(f"has no {name} (fields of {top}: {', '.join(sorted(map(str, fields))[:20]) or 'none'})")
+    if value.size != 1:
+        raise MatError(f"holds {top}, an array of {value.size} structs where one struct is expected")
     return value[field][0, 0]
 
 

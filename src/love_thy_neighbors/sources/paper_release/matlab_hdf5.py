@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from scipy import sparse
 
-from love_thy_neighbors.sources.paper_release.matlab_files import NUMBERS, MatError, errors_name_file, is_hdf5
+from love_thy_neighbors.sources.paper_release.matlab_checks import NUMBERS, MatError, errors_name_file, is_hdf5
 
 os.environ.setdefault("HDF5_PLUGIN_PRELOAD", "::")  # no plugins: a file may ask for any. Read when h5py is imported.
 import h5py
