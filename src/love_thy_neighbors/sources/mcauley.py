@@ -34,7 +34,9 @@ class Options(SourceOptions):
 
     def __post_init__(self) -> None:
         if self.xml is None or not self.xml.exists():
-            raise UserError(f"xml: {self.xml} does not exist; give one of McAuley's files (xml=photosNUS.xml).")
+            raise UserError(
+                f"xml: {self.xml or 'null'} does not exist; give one of McAuley's files (xml=photosNUS.xml)."
+            )
         super().__post_init__()
 
 

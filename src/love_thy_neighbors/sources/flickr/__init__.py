@@ -44,7 +44,9 @@ class Options(SourceOptions):
 
     def __post_init__(self) -> None:
         if self.ids is None or not self.ids.is_file():
-            raise UserError(f"ids: {self.ids} is not a file; give the file with one Flickr id a line (ids=ids.txt).")
+            raise UserError(
+                f"ids: {self.ids or 'null'} is not a file; give the file with one Flickr id a line (ids=ids.txt)."
+            )
         super().__post_init__()
         require_whole("calls_an_hour", self.calls_an_hour, 1)
 
