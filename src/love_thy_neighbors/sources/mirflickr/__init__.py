@@ -49,7 +49,7 @@ class Options(SourceOptions):
     def __post_init__(self) -> None:
         if self.root is None or not self.root.is_dir():
             raise UserError(
-                f"root: {self.root or 'null'} is not a folder; give the one of the unpacked MIRFLICKR (root=DIR)."
+                f"root: {self.root or 'null'} is not a folder; give that of MIRFLICKR (root=DIR)."
             )
         super().__post_init__()
         if not isinstance(self.strict, bool):
