@@ -12,7 +12,7 @@ from love_thy_neighbors.report.cells import text_of
 from love_thy_neighbors.report.context import Context
 from love_thy_neighbors.report.document import Block, Cell, Column, Gap, Note, Row, Table, Verdict
 from love_thy_neighbors.report.estimates import CONFIDENCE, Difference, paired_difference
-from love_thy_neighbors.report.matching import Runs
+from love_thy_neighbors.report.matching import Runs, test_per_train
 from love_thy_neighbors.report.sections.annotation import MODELS, NAMES, TYPES
 from love_thy_neighbors.report.sections.correlation import curves
 from love_thy_neighbors.report.sections.curves import overlaps, varied
@@ -169,8 +169,7 @@ def _correlation(runs: Runs, mean: dict[str, np.ndarray], ours: str, theirs: str
     if not all(len(one) and np.isfinite(one).all() for one in values):
         return Claim(text, "Figure 6", Verdict.MISSING, Gap.MISSING)
     first, second = (dict(enumerate(100 * one.astype(float))) for one in values)
-    sizes = runs.planned[0].config["data"]["split_sizes"]
-    difference = paired_difference(first, second, sizes[2] / sizes[0])
+    difference = paired_difference(first, second, test_per_train(runs.planned[0].config))
     return _measured(text, "Figure 6", difference or Gap.MISSING, runs.complete)
 
 

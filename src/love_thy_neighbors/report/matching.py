@@ -70,9 +70,15 @@ class Runs:
         """The paired difference to other runs on the same splits."""
         if not (self.planned and other.planned):
             return Gap.NONE
-        sizes = self.planned[0].config["data"]["split_sizes"]
-        difference = paired_difference(self.values(metric), other.values(metric), sizes[2] / sizes[0])
-        return Gap.MISSING if difference is None else difference
+        ratio = test_per_train(self.planned[0].config)
+        return paired_difference(self.values(metric), other.values(metric), ratio) or Gap.MISSING
+
+    def by(self, of: Callable[[Planned], Any]) -> dict[Any, "Runs"]:
+        """The jobs by a value of each, in the order of the jobs."""
+        groups: dict[Any, list[Planned]] = defaultdict(list)
+        for one in self.planned:
+            groups[of(one)].append(one)
+        return {value: Runs(tuple(planned)) for value, planned in groups.items()}
 
     @property
     def splits(self) -> Cell:
@@ -99,6 +105,12 @@ class Matched:
     def runs(self, experiment: str, condition: Callable[[Config], bool] = lambda config: True) -> Runs:
         """An experiment's jobs that meet a condition."""
         return self.experiments[experiment].where(condition)
+
+
+def test_per_train(config: Config) -> float:
+    """n_test / n_train, the test images for each training image."""
+    sizes = config["data"]["split_sizes"]
+    return float(sizes[2] / sizes[0])
 
 
 def has_model(name: str) -> Callable[[Config], bool]:

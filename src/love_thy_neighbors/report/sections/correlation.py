@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from functools import partial
+from itertools import cycle
 from typing import Any
 
 import numpy as np
@@ -74,9 +75,8 @@ def _over_splits(curves: dict[str, np.ndarray]) -> tuple[dict[str, np.ndarray], 
 
 def _by_label(context: Context, result: Result, types: list[str]) -> Figure:
     names = context.collection.label_names
-    chance = array_of(result, "chance", len(names))
+    chance, probability = array_of(result, "chance"), array_of(result, "probability")
     types = result.body.get("types", types)
-    probability = array_of(result, "probability", len(types), None, len(names), finite=False)
     chosen = labels_over_frequencies(chance)
     return Figure(
         "label_correlation_by_label",
@@ -115,12 +115,11 @@ def mean_curves(mean: Mapping[str, np.ndarray], spread: Mapping[str, np.ndarray]
     """Mean over labels against k: for each type fractions [K] with their standard deviation, NaN without a value."""
     figure, axes = canvas(6.4, 3.8)
     axis: Axes = axes[0, 0]
-    for kind, values, color, marker in zip(mean, mean.values(), SERIES, MARKERS, strict=False):
-        ranks = np.arange(1, len(values) + 1)
-        style: dict[str, Any] = {"color": color, "marker": marker, "markersize": 4, "linewidth": 1.8}
-        axis.plot(ranks, 100 * values, label=NAMES.get(kind, kind), **style)
+    _plot(axis, mean, markersize=4, linewidth=1.8)
+    for line, (kind, values) in zip(axis.lines, mean.items(), strict=True):
         band = 100 * np.nan_to_num(spread[kind])
-        axis.fill_between(ranks, 100 * values - band, 100 * values + band, color=color, alpha=0.18, linewidth=0)
+        ends = (100 * values - band, 100 * values + band)
+        axis.fill_between(line.get_xdata(), *ends, color=line.get_color(), alpha=0.18, linewidth=0)
     dashed(axis, 100 * chance, "chance")
     _show_ranks(axis, max(len(values) for values in mean.values()))
     axis.set_xlabel(RANK)
@@ -147,21 +146,25 @@ def by_label_curves(
     columns = min(3, len(chosen))
     rows = -(-len(chosen) // columns)
     figure, axes = canvas(6.8, 2.0 * rows + 0.7, rows, columns, sharex=True, sharey=True)
-    ranks = np.arange(1, probability.shape[1] + 1)
     for axis, label in zip(axes.flat, chosen, strict=False):
-        for kind, curves, color, marker in zip(types, probability, SERIES, MARKERS, strict=False):
-            style: dict[str, Any] = {"color": color, "marker": marker, "markersize": 3, "linewidth": 1.4}
-            axis.plot(ranks, 100 * curves[:, label], label=NAMES.get(kind, kind), **style)
+        _plot(axis, dict(zip(types, probability[:, :, label], strict=True)), markersize=3, linewidth=1.4)
         dashed(axis, 100 * chance[label], "chance")
         axis.set_title(shortened(names[label]), loc="left", color=TEXT, fontsize=FONT, parse_math=False)
         horizontal_grid(axis)
     for axis in axes.flat[len(chosen) :]:
         axis.set_axis_off()
-    _show_ranks(axes[0, 0], len(ranks))
+    _show_ranks(axes[0, 0], probability.shape[1])
     figure.supxlabel(RANK, fontsize=FONT, color=TEXT)
     figure.supylabel(SHARED, fontsize=FONT, color=TEXT)
     legend(figure)
     return figure
+
+
+def _plot(axis: Axes, curves: Mapping[str, np.ndarray], **style: Any) -> None:
+    """A line for each type of metadata, fractions [K]; colours and markers repeat after the last one."""
+    for kind, values, color, marker in zip(curves, curves.values(), cycle(SERIES), cycle(MARKERS), strict=False):
+        ranks = np.arange(1, len(values) + 1)
+        axis.plot(ranks, 100 * values, label=NAMES.get(kind, kind), color=color, marker=marker, **style)
 
 
 def _show_ranks(axis: Axes, K: int) -> None:

@@ -28,21 +28,16 @@ def varied(context: Context) -> dict[str, dict[int, Runs]]:
     usual = context.model("neighborhood").planned or runs.planned
     if not usual:
         return {}
-    center = {key: usual[0].config[key] for key in HYPERPARAMETERS}
     curves: dict[str, dict[int, Runs]] = {}
     for key in HYPERPARAMETERS:
-        on_curve = runs.where(partial(_others_are, center, key))
-        values = sorted({one.config[key] for one in on_curve.planned})
-        curves[key] = {value: on_curve.where(partial(_has, key, value)) for value in values}
+        center = {other: usual[0].config[other] for other in HYPERPARAMETERS if other != key}
+        on_curve = runs.where(partial(_has, center))
+        curves[key] = dict(sorted(on_curve.by(lambda one, key=key: one.config[key]).items()))  # type: ignore[misc]
     return curves
 
 
-def _others_are(center: dict[str, int], key: str, config: Config) -> bool:
-    return all(config[other] == center[other] for other in HYPERPARAMETERS if other != key)
-
-
-def _has(key: str, value: object, config: Config) -> bool:
-    return bool(config[key] == value)
+def _has(values: dict[str, int], config: Config) -> bool:
+    return all(config[key] == value for key, value in values.items())
 
 
 def hyperparameters(context: Context) -> tuple[list[Block], list[Origin]]:
@@ -89,9 +84,8 @@ def _points(
 
 def overlaps(context: Context) -> dict[float, Runs]:
     """The shares of common tags, ascending, with their runs."""
-    runs = context.matched.runs("vocabulary_overlap")
-    shares = sorted({one.config["overlap"] for one in runs.planned if one.config["overlap"] is not None})
-    return {share: runs.where(partial(_has, "overlap", share)) for share in shares}
+    runs = context.matched.runs("vocabulary_overlap", lambda config: config["overlap"] is not None)
+    return dict(sorted(runs.by(lambda one: one.config["overlap"]).items()))
 
 
 def vocabulary_overlap(context: Context) -> tuple[list[Block], list[Origin]]:

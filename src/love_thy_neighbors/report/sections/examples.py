@@ -14,7 +14,6 @@ from matplotlib.figure import Figure as Drawing
 from scipy import sparse
 
 from love_thy_neighbors.collection.loading import Collection
-from love_thy_neighbors.errors import UserError
 from love_thy_neighbors.metrics import average_precision_per_image
 from love_thy_neighbors.report.collected import Result
 from love_thy_neighbors.report.context import Context, array_of, or_note, origin
@@ -168,13 +167,7 @@ def examples(context: Context) -> tuple[list[Block], list[Origin]]:
 def _blocks(context: Context, before: Result, after: Result) -> list[Block]:
     collection, metadata = context.collection, after.config["test_metadata"]["type"]
     rows, labels, before_scores, scores = tested(context, before, after)
-    neighbors = array_of(after, "neighbors", len(rows), None)
-    if (
-        neighbors.dtype.kind not in "iu"
-        or neighbors.min(initial=-1) < -1
-        or neighbors.max(initial=-1) >= len(collection)
-    ):
-        raise UserError(f"{after.folder / 'neighbors.npy'}: not rows of the collection; do the job again.")
+    neighbors = array_of(after, "neighbors")
     if metadata not in collection.metadata:
         return [Note(f"Examples need neighbours by one type of metadata, not by {metadata}.")]
     chosen = choose_examples(ScoredImages(rows, labels, before_scores, scores, neighbors), collection, metadata)
