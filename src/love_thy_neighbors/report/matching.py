@@ -13,8 +13,6 @@ from love_thy_neighbors.programs.experiments import Job
 from love_thy_neighbors.report.collected import Result
 from love_thy_neighbors.report.document import Cell, Gap, MissingRuns
 from love_thy_neighbors.report.estimates import Difference, estimate_of, paired_difference
-from love_thy_neighbors.runs.identity import identity
-from love_thy_neighbors.runs.settings import settings_of
 
 Config = dict[str, Any]
 DEFAULT_DATA = "data=openclipart"
@@ -131,14 +129,15 @@ def match(plans: dict[str, list[tuple[Job, Config]]], results: Sequence[Result])
         keyed = [(job, expected, _key(expected)) for job, expected in plan]
         wanted |= {key: expected for _, expected, key in keyed}
         experiments[name] = Runs(tuple(Planned(job, newest.get(key)) for job, _, key in keyed))
-    messages = [text for key, found in by_key.items() if key in wanted for text in _duplicates(found, newest[key])]
+    messages = [
+        f"{one.folder}: the same job as {newest[key].folder.name}, which is newer and counts."
+        for key, found in by_key.items()
+        if key in wanted
+        for one in found
+        if one is not newest[key]
+    ]
     others = [r for r in results if r.config.get("ckpt_path") is not None or _key(r.config) not in wanted]
     return Matched(experiments, others, messages + _of_another_collection(others, wanted.values()))
-
-
-def expected_configs(jobs: Iterable[Job]) -> list[tuple[Job, Config]]:
-    """Each job with the config that its result must have, as JSON holds it."""
-    return [(job, json.loads(json.dumps(identity(settings_of(job.config))))) for job in jobs]
 
 
 def _key(config: Config, *left_out: str) -> str:
@@ -146,14 +145,6 @@ def _key(config: Config, *left_out: str) -> str:
     kept = {key: value for key, value in config.items() if key not in ("trainer", "ckpt_path")}
     kept["data"] = {key: value for key, value in config["data"].items() if key not in left_out}
     return json.dumps(kept, sort_keys=True)
-
-
-def _duplicates(found: list[Result], newest: Result) -> list[str]:
-    return [
-        f"{result.folder}: the same job as {newest.folder.name}, which is newer and counts."
-        for result in found
-        if result is not newest
-    ]
 
 
 def _of_another_collection(others: list[Result], wanted: Iterable[Config]) -> list[str]:

@@ -3,13 +3,14 @@
 import base64
 import re
 import struct
+from itertools import groupby
 from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader
 from markupsafe import Markup, escape
 
-from love_thy_neighbors.report.cells import is_number_column, text_of
 from love_thy_neighbors.report.document import Cell, Column, Figure, Gap, Note, Report, Table, Verdict
+from love_thy_neighbors.report.tables_as_text import is_number_column, text_of
 
 LONG = 40  # a cell with more characters is broken into lines
 MARKS = {
@@ -87,14 +88,8 @@ def classes_of(table: Table) -> list[str]:
 
 
 def grouped(columns: tuple[Column, ...]) -> list[tuple[str, list[Column]]]:
-    """Adjacent columns that share a heading; a column without one forms a group alone."""
-    result: list[tuple[str, list[Column]]] = []
-    for column in columns:
-        if column.group and result and result[-1][0] == column.group:
-            result[-1][1].append(column)
-        else:
-            result.append((column.group, [column]))
-    return result
+    """The adjacent columns that share a heading."""
+    return [(group, list(members)) for group, members in groupby(columns, key=lambda column: column.group)]
 
 
 def duration(seconds: float) -> str:

@@ -3,10 +3,10 @@
 from collections.abc import Sequence
 
 from love_thy_neighbors.paper import METRICS, QUOTED, TABLE_2, TABLE_3, TABLE_4, Figures
-from love_thy_neighbors.report.cells import text_of
 from love_thy_neighbors.report.context import Context, origin
 from love_thy_neighbors.report.document import Block, Cell, Column, Gap, Note, Origin, Row, Table
 from love_thy_neighbors.report.matching import DIFFERENCE, Runs
+from love_thy_neighbors.report.tables_as_text import text_of
 
 # Rows of Table 2 in the paper's order, and whether the paper has them.
 MODELS = {

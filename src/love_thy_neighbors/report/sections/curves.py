@@ -9,12 +9,12 @@ from matplotlib.figure import Figure as Drawing
 from matplotlib.ticker import FixedLocator, NullFormatter, NullLocator
 
 from love_thy_neighbors.paper import Estimate
-from love_thy_neighbors.report.cells import text_of
 from love_thy_neighbors.report.context import Context, origin
 from love_thy_neighbors.report.document import Block, Column, Figure, Note, Origin, Row, Table
 from love_thy_neighbors.report.matching import DIFFERENCE, Config, Runs
 from love_thy_neighbors.report.sections.annotation import visual_line
 from love_thy_neighbors.report.style import SERIES, canvas, dashed, horizontal_grid, legend
+from love_thy_neighbors.report.tables_as_text import text_of
 
 Curve = Sequence[tuple[float, Estimate]]
 HYPERPARAMETERS = {"m": "neighborhood size m", "M": "max rank M", "tau": "tag vocabulary size τ"}
