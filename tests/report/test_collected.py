@@ -76,9 +76,7 @@ def config(split: int, model: str = "visual_only", **more: Any) -> dict[str, Any
 
 def result(settings: dict[str, Any], mAP_L: float = 60.0, changed: int = 0, name: str = "run") -> Result:
     figures = dict.fromkeys(METRICS, mAP_L)
-    model, split = settings["model"]["name"], settings["split"]
-    folder = Path("/logs") / name
-    return Result(folder, changed, "annotation", "elsewhere", model, split, settings, {}, 1.0, figures, {})
+    return Result(Path("/logs") / name, changed, "annotation", settings, {}, 1.0, figures, {})
 
 
 def plan(*settings: dict[str, Any]) -> list[tuple[Job, dict[str, Any]]]:
@@ -164,9 +162,9 @@ def test_other_runs_are_averaged_where_nothing_but_the_split_differs() -> None:
     table = other_runs([*ours, slower, *visual], [*ours, slower, *visual])
     assert table is not None
     assert [row.cells[:4] for row in table.rows] == [
-        ("elsewhere", "neighborhood, tags to sets, pool=all, m=3, M=6, drop=0", 2, estimate_of([61.0, 66.0])),
-        ("elsewhere", "visual_only", 3, Estimate(62.0, 2.0, 3)),
-        ("elsewhere", "visual_mlp", 1, Estimate(50.0, None, 1)),
+        ("c", "neighborhood, tags to sets, pool=all, m=3, M=6, drop=0", 2, estimate_of([61.0, 66.0])),
+        ("c", "visual_only", 3, Estimate(62.0, 2.0, 3)),
+        ("c", "visual_mlp", 1, Estimate(50.0, None, 1)),
     ]
     gains = [row.cells[-1] for row in table.rows]
     assert isinstance(gains[0], Difference)

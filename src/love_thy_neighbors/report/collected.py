@@ -20,14 +20,15 @@ class Result:
     folder: Path
     changed: int  # modification time in nanoseconds
     measure: str
-    collection: str
-    model: str | None
-    split: int | None
     config: dict[str, Any]
     versions: dict[str, str]
     seconds: float
     figures: dict[str, float]
     body: dict[str, Any]
+
+    @property
+    def split(self) -> int:
+        return int(self.config["split"])
 
 
 def stamp(folders: Sequence[Path]) -> Stamp:
@@ -68,9 +69,6 @@ def _result(folder: Path, changed: int, content: Any) -> Result:
         folder=folder,
         changed=changed,
         measure=measure,
-        collection=content["collection"],
-        model=content["model"],
-        split=content["split"],
         config=dict(content["config"]),
         versions=dict(content["versions"]),
         seconds=float(content["wall_time_s"]),

@@ -80,7 +80,7 @@ def origin(title: str, runs: Runs) -> list[Origin]:
     versions = {", ".join(f"{name} {number}" for name, number in r.versions.items()) for r in results}
     shared = dict(results[0].config)
     if "split" in shared:
-        shared["split"] = sorted({result.split for result in results if result.split is not None})
+        shared["split"] = sorted({result.split for result in results})
     config = yaml.safe_dump(shared, sort_keys=False, allow_unicode=True)
     folders = tuple(result.folder.name for result in results)  # no paths, which differ between machines
     return [Origin(title, config, tuple(sorted(versions)), sum(result.seconds for result in results), folders)]

@@ -37,10 +37,10 @@ def other_runs(others: list[Result], every: list[Result]) -> Table | None:
         figures = [estimate_of([one.figures[metric] for one in runs]) for metric in PAPER_METRICS]
         gain: Cell = Gap.NONE
         if not _is_baseline(runs[0]):
-            ours = {one.config["split"]: one.figures["mAP_L"] for one in runs}
-            theirs = {one.config["split"]: baseline[key] for one in runs if (key := _images_of(one)) in baseline}
+            ours = {one.split: one.figures["mAP_L"] for one in runs}
+            theirs = {one.split: baseline[key] for one in runs if (key := _images_of(one)) in baseline}
             gain = paired_difference(ours, theirs, test_per_train(runs[0].config)) or Gap.NONE
-        rows.append(Row((runs[0].collection, describe(runs[0]), len(runs), *figures, gain)))
+        rows.append(Row((runs[0].config["data"]["name"], describe(runs[0]), len(runs), *figures, gain)))
     if not rows:
         return None
     rows.sort(key=lambda row: (str(row.cells[0]), -figure.mean if isinstance(figure := row.cells[3], Estimate) else 0))
@@ -52,15 +52,16 @@ def other_runs(others: list[Result], every: list[Result]) -> Table | None:
 def describe(result: Result) -> str:
     """A setting in words: the model and, for one with neighbours, how they are found."""
     config = result.config
+    name = str(config["model"]["name"])
     if "metadata" not in config:
-        return str(result.model)
+        return name
     types = dict.fromkeys(config[key]["type"] for key in ("metadata", "test_metadata"))
     chosen = {key: config[key] for key in ("pool", "m", "M")} | {"drop": config["neighborhoods"]["drop"]}
-    return ", ".join([str(result.model), " to ".join(types), *(f"{key}={value}" for key, value in chosen.items())])
+    return ", ".join([name, " to ".join(types), *(f"{key}={value}" for key, value in chosen.items())])
 
 
 def _is_baseline(result: Result) -> bool:
-    return result.measure == "annotation" and result.model == BASELINE
+    return result.measure == "annotation" and result.config["model"]["name"] == BASELINE
 
 
 def _images_of(result: Result) -> str:
@@ -74,5 +75,5 @@ def _by_setting(results: Iterable[Result]) -> dict[str, list[Result]]:
     groups: dict[str, dict[int, Result]] = defaultdict(dict)
     for result in sorted(results, key=lambda one: one.changed):
         rest = {key: value for key, value in result.config.items() if key != "split"}
-        groups[json.dumps([result.collection, rest], sort_keys=True)][result.config["split"]] = result
+        groups[json.dumps([rest], sort_keys=True)][result.split] = result
     return {key: [runs[split] for split in sorted(runs)] for key, runs in groups.items()}

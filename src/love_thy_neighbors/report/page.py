@@ -9,10 +9,9 @@ from pathlib import Path
 from jinja2 import Environment, FileSystemLoader
 from markupsafe import Markup, escape
 
-from love_thy_neighbors.report.document import Cell, Column, Figure, Gap, Note, Report, Table, Verdict
+from love_thy_neighbors.report.document import Cell, Column, Gap, Report, Table, Verdict
 from love_thy_neighbors.report.tables_as_text import is_number_column, text_of
 
-LONG = 40  # a cell with more characters is broken into lines
 MARKS = {
     Verdict.CONFIRMED: "✓",
     Verdict.CONSISTENT: "✓",
@@ -36,12 +35,6 @@ def page(report: Report, pictures: dict[str, bytes], made: str, reload_seconds: 
         loader=FileSystemLoader(Path(__file__).parent), autoescape=True, trim_blocks=True, lstrip_blocks=True
     )
     environment.filters |= {"symbols": symbols, "cell": cell_html, "duration": duration}
-    environment.tests |= {
-        "a_table": lambda block: isinstance(block, Table),
-        "a_figure": lambda block: isinstance(block, Figure),
-        "a_note": lambda block: isinstance(block, Note),
-        "a_long_text": lambda cell: isinstance(cell, str) and len(cell) > LONG,
-    }
     return environment.get_template("page.html.jinja").render(
         report=report,
         picture_of=lambda name: _embedded(pictures[name]),

@@ -6,7 +6,7 @@ from typing import Any
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure as Drawing
-from matplotlib.ticker import FixedLocator, NullFormatter, NullLocator
+from matplotlib.ticker import NullLocator
 
 from love_thy_neighbors.paper import Estimate
 from love_thy_neighbors.report.context import Context, origin
@@ -113,7 +113,10 @@ def hyperparameter_curves(curves: Mapping[str, Curve], lines: Mapping[str, float
     figure, axes = canvas(6.8, 3.2, columns=len(curves), sharey=True)
     for axis, (key, curve) in zip(axes[0], curves.items(), strict=True):
         _error_bars(axis, curve)
-        _ticks_at([value for value, _ in curve], axis, logarithmic=key != "m")
+        if key != "m":
+            axis.set_xscale("log")
+            axis.xaxis.set_minor_locator(NullLocator())
+        axis.set_xticks(values := [value for value, _ in curve], [f"{value:g}" for value in values])
         axis.set_xlabel(HYPERPARAMETERS[key])
         horizontal_grid(axis)
         for (name, height), color in zip(lines.items(), SERIES[1:], strict=False):
@@ -146,16 +149,6 @@ def _error_bars(axis: Axes, curve: Curve) -> None:
     stds = [estimate.std or 0 for _, estimate in curve]
     style: dict[str, Any] = {"marker": "o", "markersize": 5, "linewidth": 1.8, "elinewidth": 1.2, "capsize": 3}
     axis.errorbar(values, means, yerr=stds, color=SERIES[0], label="neighborhood", **style)
-
-
-def _ticks_at(values: Sequence[float], axis: Axes, logarithmic: bool) -> None:
-    """Puts ticks at the values that were tried and nowhere else."""
-    if logarithmic:
-        axis.set_xscale("log")
-        axis.xaxis.set_minor_locator(NullLocator())
-        axis.xaxis.set_minor_formatter(NullFormatter())
-    axis.xaxis.set_major_locator(FixedLocator(sorted(values)))
-    axis.set_xticks(sorted(values), [f"{value:g}" for value in sorted(values)])
 
 
 SECTIONS = {

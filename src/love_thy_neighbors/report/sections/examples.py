@@ -185,14 +185,10 @@ def examples_alt(chosen: Sequence[Example]) -> str:
     """Every example in a sentence."""
     return " ".join(
         f"Image with the labels {', '.join(one.truth)}. Image alone: {_in_words(one.before)}. "
-        f"With neighbours, which share {_list([tag for _, tags in one.neighbors for tag in tags])}: "
+        f"With neighbours, which share {', '.join(dict.fromkeys(tag for _, tags in one.neighbors for tag in tags))}: "
         f"{_in_words(one.after)}."
         for one in chosen
     )
-
-
-def _list(values: Sequence[str]) -> str:
-    return ", ".join(dict.fromkeys(values))
 
 
 def _in_words(labels: Sequence[ShownLabel]) -> str:
