@@ -44,6 +44,7 @@ def test_other_files_are_left_out_with_their_path_and_key() -> None:
         "[" * 100_000,
         "\ud800".encode("utf-16", "surrogatepass"),
         json.dumps(GOOD | {"measure": "taste"}),
+        json.dumps(GOOD | {"config": {"data": None}}),
         json.dumps(GOOD | {"measure": "statistics", "statistics": 3}),
         json.dumps(GOOD | {"versions": ["torch"]}),
         json.dumps(GOOD | {"wall_time_s": None}),
@@ -76,7 +77,7 @@ def config(split: int, model: str = "visual_only", **more: Any) -> dict[str, Any
 
 def result(settings: dict[str, Any], mAP_L: float = 60.0, changed: int = 0, name: str = "run") -> Result:
     figures = dict.fromkeys(METRICS, mAP_L)
-    return Result(Path("/logs") / name, changed, "annotation", settings, {}, 1.0, figures, {})
+    return Result(Path("/logs") / name, changed, "annotation", "c", settings, {}, 1.0, figures, {})
 
 
 def plan(*settings: dict[str, Any]) -> list[tuple[Job, dict[str, Any]]]:

@@ -20,6 +20,7 @@ class Result:
     folder: Path
     changed: int  # modification time in nanoseconds
     measure: str
+    collection: str
     config: dict[str, Any]
     versions: dict[str, str]
     seconds: float
@@ -69,6 +70,7 @@ def _result(folder: Path, changed: int, content: Any) -> Result:
         folder=folder,
         changed=changed,
         measure=measure,
+        collection=content["config"]["data"]["name"],
         config=dict(content["config"]),
         versions=dict(content["versions"]),
         seconds=float(content["wall_time_s"]),

@@ -6,6 +6,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from statistics import mean
 from typing import Any
 
 from love_thy_neighbors.paper import Estimate
@@ -49,13 +50,21 @@ class Runs:
     def complete(self) -> bool:
         return bool(self.planned) and len(self.results) == len(self.planned)
 
+    def by(self, of: Callable[[Planned], Any]) -> dict[Any, "Runs"]:
+        """The jobs by a value of each, in the order of the jobs."""
+        groups: dict[Any, list[Planned]] = defaultdict(list)
+        for one in self.planned:
+            groups[of(one)].append(one)
+        return {value: Runs(tuple(planned)) for value, planned in groups.items()}
+
+    def by_key(self, key: str) -> dict[Any, "Runs"]:
+        """The jobs by their value of a config key, ascending."""
+        return dict(sorted(self.by(lambda one: one.config[key]).items()))
+
     def values(self, metric: str) -> dict[int, float]:
         """A test metric in percent for each split that has a finished run."""
-        values: dict[int, list[float]] = defaultdict(list)
-        for one in self.planned:
-            if one.result is not None:
-                values[one.config["split"]].append(one.result.figures[metric])
-        return {split: sum(found) / len(found) for split, found in sorted(values.items())}
+        by_split = self.by_key("split").items()
+        return {split: mean(one.figures[metric] for one in runs.results) for split, runs in by_split if runs.results}
 
     def estimate(self, metric: str) -> Estimate | Gap:
         """Mean and standard deviation of a test metric over splits."""
@@ -71,22 +80,14 @@ class Runs:
         ratio = test_per_train(self.planned[0].config)
         return paired_difference(self.values(metric), other.values(metric), ratio) or Gap.MISSING
 
-    def by(self, of: Callable[[Planned], Any]) -> dict[Any, "Runs"]:
-        """The jobs by a value of each, in the order of the jobs."""
-        groups: dict[Any, list[Planned]] = defaultdict(list)
-        for one in self.planned:
-            groups[of(one)].append(one)
-        return {value: Runs(tuple(planned)) for value, planned in groups.items()}
-
     @property
     def splits(self) -> Cell:
         """The number of finished splits, with the number of all splits if some are missing."""
-        planned = {one.config["split"] for one in self.planned}
-        unfinished = {one.config["split"] for one in self.planned if one.result is None}
-        if not planned:
+        splits = self.by_key("split").values()
+        done = sum(runs.complete for runs in splits)
+        if not splits:
             return Gap.NONE
-        done = len(planned - unfinished)
-        return f"{done} of {len(planned)}" if unfinished else done
+        return done if done == len(splits) else f"{done} of {len(splits)}"
 
 
 @dataclass(frozen=True)
@@ -120,8 +121,7 @@ def match(plans: dict[str, list[tuple[Job, Config]]], results: Sequence[Result])
     """Gives every job its result: the newest one whose config is the job's identity, whatever trainer it ran on."""
     by_key: dict[str, list[Result]] = defaultdict(list)
     for result in results:
-        if result.config.get("ckpt_path") is None:
-            by_key[_key(result.config)].append(result)
+        by_key[_key(result.config)].append(result)
     newest = {key: max(found, key=lambda result: result.changed) for key, found in by_key.items()}
     experiments: dict[str, Runs] = {}
     wanted: dict[str, Config] = {}
@@ -136,13 +136,13 @@ def match(plans: dict[str, list[tuple[Job, Config]]], results: Sequence[Result])
         for one in found
         if one is not newest[key]
     ]
-    others = [r for r in results if r.config.get("ckpt_path") is not None or _key(r.config) not in wanted]
+    others = [result for result in results if _key(result.config) not in wanted]
     return Matched(experiments, others, messages + _of_another_collection(others, wanted.values()))
 
 
 def _key(config: Config, *left_out: str) -> str:
-    """The part of a config that must be equal: all but the device, the checkpoint and the ``left_out`` keys of data."""
-    kept = {key: value for key, value in config.items() if key not in ("trainer", "ckpt_path")}
+    """The part of a config that must be equal: all but the device and the ``left_out`` keys of data."""
+    kept = {"ckpt_path": None} | {key: value for key, value in config.items() if key != "trainer"}
     kept["data"] = {key: value for key, value in config["data"].items() if key not in left_out}
     return json.dumps(kept, sort_keys=True)
 
@@ -167,16 +167,16 @@ def missing_runs(experiment: str, runs: Runs, given: Sequence[str]) -> MissingRu
 
     ``given`` are the overrides of every job of the report.
     """
-    settings: dict[str, list[int]] = defaultdict(list)
-    for one in runs.planned:
-        if one.result is None:
-            settings[setting_of(one.job, given)].append(one.config["split"])
-    if not settings:
+    unfinished = Runs(tuple(one for one in runs.planned if one.result is None))
+    if not unfinished.planned:
         return None
     elsewhere = [text for text in given if text != DEFAULT_DATA]
     command = shlex.join(["python", "train.py", "-m", f"experiment={experiment}", *elsewhere])
-    lines = tuple(f"{setting}: split {', '.join(map(str, splits))}" for setting, splits in settings.items())
-    return MissingRuns(len(runs.results), len(runs.planned), command, lines)
+    settings = tuple(
+        f"{setting}: split {', '.join(str(one.config['split']) for one in group.planned)}"
+        for setting, group in unfinished.by(lambda one: setting_of(one.job, given)).items()
+    )
+    return MissingRuns(len(runs.results), len(runs.planned), command, settings)
 
 
 def setting_of(job: Job, given: Sequence[str] = ()) -> str:

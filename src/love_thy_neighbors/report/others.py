@@ -40,7 +40,7 @@ def other_runs(others: list[Result], every: list[Result]) -> Table | None:
             ours = {one.split: one.figures["mAP_L"] for one in runs}
             theirs = {one.split: baseline[key] for one in runs if (key := _images_of(one)) in baseline}
             gain = paired_difference(ours, theirs, test_per_train(runs[0].config)) or Gap.NONE
-        rows.append(Row((runs[0].config["data"]["name"], describe(runs[0]), len(runs), *figures, gain)))
+        rows.append(Row((runs[0].collection, describe(runs[0]), len(runs), *figures, gain)))
     if not rows:
         return None
     rows.sort(key=lambda row: (str(row.cells[0]), -figure.mean if isinstance(figure := row.cells[3], Estimate) else 0))
@@ -55,9 +55,10 @@ def describe(result: Result) -> str:
     name = str(config["model"]["name"])
     if "metadata" not in config:
         return name
-    types = dict.fromkeys(config[key]["type"] for key in ("metadata", "test_metadata"))
-    chosen = {key: config[key] for key in ("pool", "m", "M")} | {"drop": config["neighborhoods"]["drop"]}
-    return ", ".join([name, " to ".join(types), *(f"{key}={value}" for key, value in chosen.items())])
+    types = dict.fromkeys(config[key]["type"] for key in ("metadata", "test_metadata") if key in config)
+    values = {**config, **config.get("neighborhoods", {})}
+    chosen = [f"{key}={values[key]}" for key in ("pool", "m", "M", "drop") if key in values]
+    return ", ".join([name, " to ".join(types), *chosen])
 
 
 def _is_baseline(result: Result) -> bool:
@@ -75,5 +76,5 @@ def _by_setting(results: Iterable[Result]) -> dict[str, list[Result]]:
     groups: dict[str, dict[int, Result]] = defaultdict(dict)
     for result in sorted(results, key=lambda one: one.changed):
         rest = {key: value for key, value in result.config.items() if key != "split"}
-        groups[json.dumps([rest], sort_keys=True)][result.split] = result
+        groups[json.dumps(rest, sort_keys=True)][result.split] = result
     return {key: [runs[split] for split in sorted(runs)] for key, runs in groups.items()}

@@ -72,32 +72,31 @@ def _signed(value: float, digits: int) -> str:
 
 def as_csv(table: Table) -> str:
     """One line for each row. Estimates take two columns (mean, std), differences three (mean, low, high)."""
-    kinds = [_kind([row.cells[place] for row in table.rows]) for place in range(len(table.columns))]
-    head = []
-    for column, kind in zip(table.columns, kinds, strict=True):
-        suffixes = {Estimate: ("", " std"), Difference: ("", " low", " high")}.get(kind, ("",))
-        head += [column.flat + suffix for suffix in suffixes]
+    suffixes = [_suffixes([row.cells[place] for row in table.rows]) for place in range(len(table.columns))]
+    head = [column.flat + suffix for column, some in zip(table.columns, suffixes, strict=True) for suffix in some]
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(head)
     for row in table.rows:
-        cells = zip(row.cells, kinds, strict=True)
-        writer.writerow([value for cell, kind in cells for value in _csv_cells(cell, kind, table.digits)])
+        cells = zip(row.cells, suffixes, strict=True)
+        writer.writerow([value for cell, some in cells for value in _csv_cells(cell, len(some), table.digits)])
     return text.getvalue()
 
 
-def _kind(cells: list[Cell]) -> type:
-    return next((kind for kind in (Estimate, Difference) if any(isinstance(cell, kind) for cell in cells)), str)
+def _suffixes(cells: list[Cell]) -> tuple[str, ...]:
+    """What the CSV titles of a column end with."""
+    if any(isinstance(cell, Estimate) for cell in cells):
+        return ("", " std")
+    return ("", " low", " high") if any(isinstance(cell, Difference) for cell in cells) else ("",)
 
 
-def _csv_cells(cell: Cell, kind: type, digits: int) -> list[str]:
+def _csv_cells(cell: Cell, width: int, digits: int) -> list[str]:
     numbers: tuple[float | None, ...]
     if isinstance(cell, Estimate):
         numbers = (cell.mean, cell.std)
     elif isinstance(cell, Difference):
         numbers = (cell.mean, cell.low, cell.high)
     else:
-        width = {Estimate: 2, Difference: 3}.get(kind, 1)
         # A spreadsheet reads a text that begins like this as a formula.
         is_formula = isinstance(cell, str) and cell[:1] in ("=", "+", "-", "@", "\t", "\r")
         return [f"'{cell}" if is_formula else str(cell), *[""] * (width - 1)]
