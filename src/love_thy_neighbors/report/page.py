@@ -24,12 +24,9 @@ _SYMBOL = re.compile(r"\b(mAP|Prec|Rec|W|n)_(L|I|O|y|test|train)\b")
 
 
 def page(report: Report, pictures: dict[str, bytes], made: str, reload_seconds: int | None) -> str:
-    """The HTML of a report. Jinja escapes every text.
+    """The HTML of a report with the PNG of each figure by its name. Jinja escapes every text.
 
-    Args:
-        pictures: PNG of each figure, by its name.
-        made: when the page was made, in words.
-        reload_seconds: how often the page loads itself again; None for never.
+    ``made`` says when the page was made. The page loads itself again every ``reload_seconds`` (None: never).
     """
     environment = Environment(
         loader=FileSystemLoader(Path(__file__).parent), autoescape=True, trim_blocks=True, lstrip_blocks=True

@@ -1,8 +1,4 @@
-"""Figure 4: test images with the labels of both models and the neighbours.
-
-The figure shows what a reader can see and understand: thumbnails that fill their square, and neighbours with the tags
-that they share with the image.
-"""
+"""Figure 4: test images with the labels of both models, and the neighbours with the tags that they share."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
