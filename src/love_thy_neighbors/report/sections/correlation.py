@@ -59,14 +59,14 @@ def label_correlation(context: Context) -> tuple[list[Block], list[Origin]]:
                 partial(mean_curves, mean, chance),
             )
         )
-        blocks += or_note(lambda: [_by_label(context, results[0], list(mean))])
+        blocks += or_note(lambda: [_by_label(context, results[0])])
     return [*blocks, _table(results, mean)], origin("Label correlation", runs)
 
 
-def _by_label(context: Context, result: Result, types: list[str]) -> Figure:
+def _by_label(context: Context, result: Result) -> Figure:
     names = context.collection.label_names
     chance, probability = array_of(result, "chance"), array_of(result, "probability")
-    types = result.body.get("types", types)
+    types = list(result.body.get("types", result.body["mean"]))
     chosen = labels_over_frequencies(chance)
     return Figure(
         "label_correlation_by_label",

@@ -67,9 +67,7 @@ def tested(context: Context, before: Result, after: Result) -> tuple[np.ndarray,
 def per_label_precision(context: Context) -> PerLabel | None:
     """Figure 5's numbers; None if no split has both runs. Raises `UserError` like `tested`."""
     found = [_precision(*tested(context, *pair)[1:]) for pair in pairs(context, "per_label")]
-    return (
-        PerLabel(np.array([before for before, _ in found]), np.array([after for _, after in found])) if found else None
-    )
+    return PerLabel(*np.array(found).swapaxes(0, 1)) if found else None
 
 
 def _precision(labels: np.ndarray, *scores: np.ndarray) -> list[np.ndarray]:
