@@ -86,7 +86,7 @@ def duration(seconds: float) -> str:
     """Seconds in words.
 
     >>> duration(75), duration(7300)
-    ('1 min 15 s', '2 h 02 min')
+    ('1 min 15 s', '2 h 01 min')
     """
     whole = round(seconds)
     if whole < 60:
