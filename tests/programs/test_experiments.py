@@ -16,6 +16,7 @@ from love_thy_neighbors.errors import UserError
 from love_thy_neighbors.programs.experiments import Job, choices_of, combinations, experiment_names, jobs, plan, select
 from love_thy_neighbors.programs.start import plain, register_resolvers
 from love_thy_neighbors.runs.identity import needed_run, run_name
+from love_thy_neighbors.runs.settings import settings_of
 
 FOLDER = ROOT / "configs" / "experiment"
 
@@ -149,7 +150,7 @@ def test_every_experiment_is_named_and_says_what_it_is() -> None:
 @pytest.mark.parametrize("name", experiment_names())
 def test_a_job_s_config_is_what_train_py_runs_with(name: str) -> None:
     made = jobs(name, ["split=3", "data=nuswide", "seed=1"])
-    assert len({run_name(job.config) for job in made}) == len(made) > 0
+    assert len({run_name(settings_of(job.config)) for job in made}) == len(made) > 0
     for job in (made[0], made[-1]):
         assert f"experiment={name}" in job.overrides
         assert job.config == plain(compose("train", overrides=list(job.overrides)))
@@ -167,18 +168,20 @@ def test_table_2_trains_the_baseline_first_and_two_workers_are_in_different_spli
 
 @pytest.mark.usefixtures("_hydra")
 def test_experiments_share_their_runs() -> None:
-    table2 = {run_name(job.config) for job in jobs_of("table2")}
+    table2 = {run_name(settings_of(job.config)) for job in jobs_of("table2")}
     for name in ("per_label", "examples"):
-        assert {run_name(job.config) for job in jobs_of(name)} <= table2
+        assert {run_name(settings_of(job.config)) for job in jobs_of(name)} <= table2
     (weights,) = jobs_of("learned_weights")
-    needed = needed_run(weights.config)
+    needed = needed_run(settings_of(weights.config))
     assert needed is not None
     assert run_name(needed) in table2
-    types = {run_name(job.config) for job in jobs_of("neighbor_types")}
+    types = {run_name(settings_of(job.config)) for job in jobs_of("neighbor_types")}
     general = jobs_of("metadata_generalization")
-    assert {run_name(needed_run(job.config) or job.config) for job in general} <= types
+    assert {run_name(needed_run(settings_of(job.config)) or settings_of(job.config)) for job in general} <= types
     overlap = jobs_of("vocabulary_overlap")
-    assert len({run_name(needed_run(job.config) or job.config) for job in overlap}) == 5  # one training a split
+    assert (
+        len({run_name(needed_run(settings_of(job.config)) or settings_of(job.config)) for job in overlap}) == 5
+    )  # one training a split
 
 
 @pytest.mark.usefixtures("_hydra")

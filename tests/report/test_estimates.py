@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from love_thy_neighbors.paper import METRICS, QUOTED, TABLE_2, TABLE_3, TABLE_4
+from love_thy_neighbors.report.claims import above_zero, all_of, no_change
 from love_thy_neighbors.report.document import Gap, Verdict
 from love_thy_neighbors.report.estimates import Difference, estimate_of, paired_difference
-from love_thy_neighbors.report.verdicts import above_zero, all_of, no_change
 
 FIGURES = st.lists(st.floats(0, 100), min_size=1, max_size=8)
 

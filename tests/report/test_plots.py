@@ -82,12 +82,14 @@ def test_overlap_is_shown_in_percent_with_the_baseline(tmp_path: Path) -> None:
 
 def test_label_correlation_shows_each_type_and_chance(tmp_path: Path) -> None:
     mean = {"tags": np.array([0.5, 0.4, 0.3]), "sets": np.array([0.6, np.nan, np.nan]), "visual": np.full(3, np.nan)}
-    figure = correlation.mean_curves(mean, {kind: np.full(3, 0.01) for kind in mean}, 0.05)
+    figure = correlation.mean_curves({kind: np.stack([m - 0.01, m + 0.01]) for kind, m in mean.items()}, 0.05)
     axis = figure.axes[0]
     assert line(axis, SERIES[0]) == pytest.approx(np.array([[1, 50], [2, 40], [3, 30]]))
     assert line(axis, MUTED)[0, 1] == pytest.approx(5)
     assert named(figure) == ["tags", "sets", "visual features", "chance"]
     save(figure, tmp_path)
+    many = correlation.mean_curves({f"type{number}": np.full((1, 3), 0.5) for number in range(9)}, 0.05)
+    assert len(named(many)) == 10
 
 
 def test_label_correlation_by_label_has_a_panel_for_each(tmp_path: Path) -> None:

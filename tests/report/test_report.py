@@ -22,6 +22,7 @@ from love_thy_neighbors.report.collected import stamp
 from love_thy_neighbors.report.options import Options
 from love_thy_neighbors.report.program import write_report
 from love_thy_neighbors.runs.identity import run_name
+from love_thy_neighbors.runs.settings import settings_of
 
 FIGURES = {
     "precision_recall",
@@ -42,7 +43,7 @@ def collection(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write_pictured(tmp_path_factory.mktemp("report") / "collection")
 
 
-def settings_of(collection: Path) -> list[str]:
+def overrides_for(collection: Path) -> list[str]:
     return ["data=collection", f"data.dir={collection}", "h=8"]
 
 
@@ -51,7 +52,7 @@ def plans(collection: Path) -> Plans:
     """The jobs of every experiment."""
     register_resolvers()
     with initialize_config_dir(str(ROOT / "configs"), version_base="1.3"):
-        return Plans.of(settings_of(collection))
+        return Plans.of(overrides_for(collection))
 
 
 @pytest.fixture(scope="module")
@@ -199,7 +200,7 @@ def test_missing_runs_are_named_with_their_command(
 ) -> None:
     some = tmp_path / "logs"
     for job, _ in plans.experiments["table2"]:
-        name = run_name(job.config)
+        name = run_name(settings_of(job.config))
         if job.config["split"] < 2 and job.config["model"]["name"] != "visual_only":
             (some / name).mkdir(parents=True)
             (some / name / "results.json").write_bytes((logs / name / "results.json").read_bytes())
@@ -219,7 +220,7 @@ def test_missing_runs_are_named_with_their_command(
     assert not [*out.glob("figures/ap_scatter.*"), *out.glob("tables/per_label.*")]  # of runs that are gone
     # A note names arrays that were not copied; numbers stay.
     visual = next(job for job, _ in plans.experiments["per_label"] if job.config["model"]["name"] == "visual_only")
-    name = run_name(visual.config)
+    name = run_name(settings_of(visual.config))
     (some / name).mkdir()
     (some / name / "results.json").write_bytes((logs / name / "results.json").read_bytes())
     text = (reported(plans, some, tmp_path / "out") / "report.md").read_text()
@@ -230,7 +231,7 @@ def test_the_same_results_give_the_same_files(plans: Plans, logs: Path, tmp_path
     """Except the page, which has a date."""
     some = tmp_path / "logs"
     for job, _ in plans.experiments["vocabulary_overlap"]:
-        name = run_name(job.config)
+        name = run_name(settings_of(job.config))
         (some / name).mkdir(parents=True)
         (some / name / "results.json").write_bytes((logs / name / "results.json").read_bytes())
     first, second = (reported(plans, some, tmp_path / name) for name in ("first", "second"))
@@ -269,7 +270,7 @@ def test_an_experiment_costs_a_config_and_a_section(
     monkeypatch.setattr(sections, "__path__", [*sections.__path__, str(tmp_path / "sections")])
     assert experiments.experiment_names()[-2:] == ["another", "mine"]
     with initialize_config_dir(str(tmp_path / "configs"), version_base="1.3"):
-        plans = Plans.of(settings_of(collection))
+        plans = Plans.of(overrides_for(collection))
     assert [job.config["split"] for job, _ in plans.experiments["mine"]] == [0, 1]
     out = reported(plans, logs, tmp_path / "out")
     text = (out / "report.md").read_text()

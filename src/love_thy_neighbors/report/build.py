@@ -1,6 +1,7 @@
 """Builds the report's content: matches results with the experiments, and calls each experiment's section."""
 
 import importlib
+import json
 import pkgutil
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -13,8 +14,10 @@ from love_thy_neighbors.report.claims import claims
 from love_thy_neighbors.report.collected import Stamp, collect
 from love_thy_neighbors.report.context import Context
 from love_thy_neighbors.report.document import Block, Origin, Report, Section
-from love_thy_neighbors.report.matching import DEFAULT_DATA, Config, expected_configs, match, missing_runs
+from love_thy_neighbors.report.matching import DEFAULT_DATA, Config, match, missing_runs
 from love_thy_neighbors.report.others import other_runs, runs_table
+from love_thy_neighbors.runs.identity import identity
+from love_thy_neighbors.runs.settings import settings_of
 
 Builder = Callable[[Context], tuple[list[Block], list[Origin]]]
 CLIP_ART = (
@@ -39,7 +42,7 @@ class Plans:
         names = experiment_names()
         with progress_bar("experiments", len(names)) as advance:
             for name in names:
-                plans[name] = expected_configs(jobs(name, given))
+                plans[name] = [(job, _expected(job)) for job in jobs(name, given)]
                 advance(1)
         return cls(tuple(given), plans)
 
@@ -52,6 +55,11 @@ class Plans:
     def folder(self) -> Path:
         """The collection's folder."""
         return Path(self.data["dir"])
+
+
+def _expected(job: Job) -> Config:
+    """The config that a job's result must have, as JSON holds it."""
+    return dict(json.loads(json.dumps(identity(settings_of(job.config)))))
 
 
 def found_sections() -> dict[str, tuple[str, str, Builder]]:

@@ -3,11 +3,9 @@
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
-from math import isfinite
 from pathlib import Path
 from typing import Any
 
-from love_thy_neighbors.errors import UserError
 from love_thy_neighbors.runs.printing import METRICS
 from love_thy_neighbors.runs.results import RESULTS
 
@@ -23,21 +21,21 @@ class Result:
     changed: int  # modification time in nanoseconds
     measure: str
     collection: str
-    model: str | None
-    split: int | None
     config: dict[str, Any]
     versions: dict[str, str]
     seconds: float
     figures: dict[str, float]
     body: dict[str, Any]
 
+    @property
+    def split(self) -> int:
+        return int(self.config["split"])
+
 
 def stamp(folders: Sequence[Path]) -> Stamp:
-    """The results below ``folders`` and when each last changed. Raises `UserError` for a missing folder."""
+    """The results below ``folders`` and when each last changed."""
     found: Stamp = {}
     for folder in folders:
-        if not folder.is_dir():
-            raise UserError(f"runs: {folder} is not a folder; give the folder that the runs are in (runs=logs/runs).")
         for path in folder.rglob(RESULTS):
             try:
                 status = path.stat()
@@ -59,59 +57,23 @@ def collect(found: Stamp) -> tuple[list[Result], list[str]]:
             messages.append(f"{path}: not whole JSON, so it is left out.")
         except KeyError as error:
             messages.append(f"{path}: not a result of train.py, key {error} is missing; it is left out.")
-        except (OSError, ValueError, TypeError, AttributeError, RecursionError) as error:
+        except (OSError, ValueError, TypeError, RecursionError) as error:
             messages.append(f"{path}: not a result of train.py ({error}); it is left out.")
     return results, messages
 
 
 def _result(folder: Path, changed: int, content: Any) -> Result:
-    """Raises KeyError, TypeError, AttributeError or ValueError for other content than that of `write_results`."""
-    measure, config, split = content["measure"], content["config"], content["split"]
-    hash((config["data"]["fingerprint"], split))  # both serve as keys
-    if config.get("measure", measure) != measure:
-        raise ValueError(f"key 'measure' is '{measure}', but config has '{config['measure']}'")
-    body = {}
-    if measure == "statistics":
-        body = {kind: value if kind == "images" else _count(value) for kind, value in content[measure].items()}
-    elif measure == "label_correlation":
-        body = _curves(content[measure])
-    elif measure not in ("annotation", "score_parts"):
-        raise ValueError(f"measure '{measure}' is unknown")
+    """Raises KeyError, TypeError or ValueError for other content than that of `write_results`."""
+    measure = content["measure"]
+    has_figures = measure in ("annotation", "score_parts")
     return Result(
         folder=folder,
         changed=changed,
         measure=measure,
-        collection=str(content["collection"]),
-        model=content["model"],
-        split=None if split is None else split + 0,
-        config=dict(config),
-        versions={str(name): str(version) for name, version in content["versions"].items()},
-        seconds=_number(content["wall_time_s"]),
-        figures={} if body else {metric: _number(content["test"][metric], f"test.{metric}") for metric in METRICS},
-        body=body,
+        collection=content["config"]["data"]["name"],
+        config=dict(content["config"]),
+        versions=dict(content["versions"]),
+        seconds=float(content["wall_time_s"]),
+        figures={metric: float(content["test"][metric]) for metric in METRICS} if has_figures else {},
+        body={} if has_figures else dict(content[measure]),
     )
-
-
-def _number(value: Any, key: str = "value") -> float:
-    if type(value) not in (int, float) or not isfinite(value):
-        raise ValueError(f"key '{key}' must be a number")
-    return float(value)
-
-
-def _count(count: Any) -> dict[str, Any]:
-    """Table 1's numbers for a type of metadata, with None where there is nothing to average."""
-    averages = ("images_per_value", "values_per_image")
-    spreads = {name: {key: _or_none(count[name][key]) for key in ("mean", "median")} for name in averages}
-    return {"values": int(_number(count["values"])), **spreads}
-
-
-def _curves(body: Any) -> dict[str, Any]:
-    """Figure 6's curves, fractions [K] by type of metadata; all are of one length."""
-    curves = {part: {kind: [*map(_or_none, one)] for kind, one in body[part].items()} for part in ("mean", "coverage")}
-    if len(lengths := {len(one) for part in curves.values() for one in part.values()}) != 1 or 0 in lengths:
-        raise ValueError("the curves of label_correlation differ in length, or are empty")
-    return {**curves, "chance": _number(body["chance"]), "types": [*map(str, body.get("types", curves["mean"]))]}
-
-
-def _or_none(value: Any) -> float | None:
-    return None if value is None else _number(value)

@@ -4,7 +4,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import yaml
@@ -15,7 +14,7 @@ from love_thy_neighbors.paper import Estimate
 from love_thy_neighbors.report.collected import Result
 from love_thy_neighbors.report.document import Block, Gap, Note, Origin
 from love_thy_neighbors.report.estimates import estimate_of
-from love_thy_neighbors.report.matching import Config, Matched, Runs, has_model
+from love_thy_neighbors.report.matching import Matched, Runs, has_model
 
 
 @dataclass(frozen=True)
@@ -51,37 +50,12 @@ class Context:
         return load_collection(self.folder)
 
 
-def array_of(result: Result, name: str, *shape: int | None, finite: bool = True) -> np.ndarray:
-    """An array of a run's folder with the given shape (None: any length); ``finite``: without NaN and infinity.
-
-    Raises `UserError` for an array that is missing, damaged, of another shape, or without numbers.
-    """
+def array_of(result: Result, name: str) -> np.ndarray:
+    """An array of a run's folder. Raises `UserError` if it is missing or damaged."""
     path = result.folder / f"{name}.npy"
     if not path.is_file():
         raise UserError(f"{path} is missing; copy the whole folder of a run, or do the job again with overwrite=true.")
-    array = open_npy(path)
-    fits = len(array.shape) == len(shape) and all(b in (None, a) for a, b in zip(array.shape, shape, strict=True))
-    if not fits or array.dtype.kind not in "fiu":
-        wanted = " x ".join("any" if length is None else str(length) for length in shape)
-        raise UserError(f"{path}: holds {array.dtype} {list(array.shape)}, not numbers [{wanted}]; do the job again.")
-    if finite and not np.isfinite(array).all():
-        raise UserError(f"{path}: holds NaN or infinity; do the job again.")
-    return np.asarray(array)
-
-
-def rows_of(result: Result, collection: Collection) -> np.ndarray:
-    """Row numbers [N_test] of a run's test images. Raises `UserError` for rows outside the collection."""
-    rows = array_of(result, "rows", None)
-    if rows.dtype.kind not in "iu" or not len(rows) or rows.min() < 0 or rows.max() >= len(collection):
-        place = result.folder / "rows.npy"
-        raise UserError(f"{place}: not row numbers of a collection of {len(collection)} images; do the job again.")
-    return rows
-
-
-def scores_of(result: Result, collection: Collection) -> tuple[np.ndarray, np.ndarray]:
-    """Row numbers [N_test] and label scores [N_test, L] of a run's test images. Raises `UserError` like `array_of`."""
-    rows = rows_of(result, collection)
-    return rows, array_of(result, "scores", len(rows), len(collection.label_names))
+    return open_npy(path)
 
 
 def percent(fractions: np.ndarray, absent: Gap = Gap.NONE) -> Estimate | Gap:
@@ -104,20 +78,9 @@ def origin(title: str, runs: Runs) -> list[Origin]:
     if not results:
         return []
     versions = {", ".join(f"{name} {number}" for name, number in r.versions.items()) for r in results}
-    return [
-        Origin(
-            title,
-            _yaml(results[0].config, results),
-            tuple(sorted(versions)),
-            sum(result.seconds for result in results),
-            tuple(result.folder.name for result in results),  # no paths, which differ between machines
-        )
-    ]
-
-
-def _yaml(config: Config, results: Sequence[Result]) -> str:
-    """The resolved config of runs that differ in their split alone."""
-    shared: dict[str, Any] = dict(config)
+    shared = dict(results[0].config)
     if "split" in shared:
-        shared["split"] = sorted({result.split for result in results if result.split is not None})
-    return str(yaml.safe_dump(shared, sort_keys=False, allow_unicode=True))
+        shared["split"] = sorted({result.split for result in results})
+    config = yaml.safe_dump(shared, sort_keys=False, allow_unicode=True)
+    folders = tuple(result.folder.name for result in results)  # no paths, which differ between machines
+    return [Origin(title, config, tuple(sorted(versions)), sum(result.seconds for result in results), folders)]

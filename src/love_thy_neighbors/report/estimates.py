@@ -41,11 +41,8 @@ def paired_difference(
 
         variance of the mean = (1 / n + n_test / n_train) * s^2,        t with n - 1 degrees of freedom,
 
-    the interval is mean +- t * sqrt(variance).
-
-    Args:
-        ours, theirs: a value for each split number.
-        test_per_train: n_test / n_train, test images for each training image.
+    the interval is mean +- t * sqrt(variance). ``ours`` and ``theirs`` have a value for each split number;
+    ``test_per_train`` is n_test / n_train.
     """
     splits = sorted(ours.keys() & theirs.keys())
     if not splits:

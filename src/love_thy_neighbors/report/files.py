@@ -2,7 +2,6 @@
 
 import io
 import re
-from dataclasses import dataclass
 from pathlib import Path
 
 from PIL import Image
@@ -17,54 +16,43 @@ DPI = 160
 _LINKED = re.compile(r"(?<!\\)\]\((figures/\w+\.png|figures/\w+\.pdf|tables/\w+\.csv|tables/\w+\.tex)\)")
 
 
-@dataclass(frozen=True)
-class Pictures:
-    """The content of a figure's files."""
+def write(report: Report, out: Path) -> dict[str, bytes]:
+    """Writes everything but the page below ``out``, and returns the PNG of each figure by its name.
 
-    png: bytes
-    pdf: bytes
-
-
-def draw_all(report: Report) -> dict[str, Pictures]:
-    """Every figure's files, by its name; takes about a second for each."""
-    pictures: dict[str, Pictures] = {}
+    Removes what only the report.md before it links to. A figure takes about a second.
+    """
+    text, document = as_document(report), out / "report.md"
+    before = document.read_text(encoding="utf-8", errors="replace") if document.is_file() else ""
+    pictures: dict[str, bytes] = {}
     figures = report.figures()
     with progress_bar("figures", len(figures)) as advance:
         for figure in figures:
-            pictures[figure.name] = draw(figure)
+            pictures[figure.name], pdf = draw(figure)
+            _write(out / "figures" / f"{figure.name}.png", pictures[figure.name])
+            _write(out / "figures" / f"{figure.name}.pdf", pdf)
             advance(1)
-    return pictures
-
-
-def draw(figure: Figure) -> Pictures:
-    """A figure's files, without a date: the same figure gives the same bytes."""
-    drawing, pdf, png, small = figure.draw(), io.BytesIO(), io.BytesIO(), io.BytesIO()
-    drawing.savefig(pdf, format="pdf", metadata={"CreationDate": None, "Producer": None, "Creator": None})
-    drawing.savefig(png, format="png", dpi=DPI)
-    with Image.open(png) as image:  # 256 colours take a third of the bytes, without a visible loss
-        image.convert("RGB").quantize(256, dither=Image.Dither.NONE).save(small, format="png", optimize=True)
-    return Pictures(small.getvalue(), pdf.getvalue())
-
-
-def write(report: Report, pictures: dict[str, Pictures], out: Path) -> None:
-    """Writes everything but the page below ``out``. Removes what only the report.md before it links to."""
-    text, document = as_document(report), out / "report.md"
-    before = document.read_text(encoding="utf-8", errors="replace") if document.is_file() else ""
-    for name, drawn in pictures.items():
-        _write(out / "figures" / f"{name}.png", drawn.png)
-        _write(out / "figures" / f"{name}.pdf", drawn.pdf)
     for table in report.tables():
         _write(out / "tables" / f"{table.name}.csv", as_csv(table).encode())
         _write(out / "tables" / f"{table.name}.tex", as_latex(table).encode())
     _write(document, text.encode())
     for gone in {*_LINKED.findall(before)} - {*_LINKED.findall(text)}:
         (out / gone).unlink(missing_ok=True)
+    return pictures
 
 
-def write_page(report: Report, pictures: dict[str, Pictures], out: Path, made: str, reload_seconds: int | None) -> None:
+def draw(figure: Figure) -> tuple[bytes, bytes]:
+    """A figure as PNG and as PDF, without a date: the same figure gives the same bytes."""
+    drawing, pdf, png, small = figure.draw(), io.BytesIO(), io.BytesIO(), io.BytesIO()
+    drawing.savefig(pdf, format="pdf", metadata={"CreationDate": None, "Producer": None, "Creator": None})
+    drawing.savefig(png, format="png", dpi=DPI)
+    with Image.open(png) as image:  # 256 colours take a third of the bytes, without a visible loss
+        image.convert("RGB").quantize(256, dither=Image.Dither.NONE).save(small, format="png", optimize=True)
+    return small.getvalue(), pdf.getvalue()
+
+
+def write_page(report: Report, pictures: dict[str, bytes], out: Path, made: str, reload_seconds: int | None) -> None:
     """Writes index.html; ``made`` says when. A page with ``reload_seconds`` loads itself again that often."""
-    embedded = {name: drawn.png for name, drawn in pictures.items()}
-    _write(out / "index.html", page(report, embedded, made, reload_seconds).encode())
+    _write(out / "index.html", page(report, pictures, made, reload_seconds).encode())
 
 
 def as_document(report: Report) -> str:

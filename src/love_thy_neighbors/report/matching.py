@@ -6,6 +6,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from statistics import mean
 from typing import Any
 
 from love_thy_neighbors.paper import Estimate
@@ -13,8 +14,6 @@ from love_thy_neighbors.programs.experiments import Job
 from love_thy_neighbors.report.collected import Result
 from love_thy_neighbors.report.document import Cell, Gap, MissingRuns
 from love_thy_neighbors.report.estimates import Difference, estimate_of, paired_difference
-from love_thy_neighbors.runs.identity import identity
-from love_thy_neighbors.runs.settings import settings_of
 
 Config = dict[str, Any]
 DEFAULT_DATA = "data=openclipart"
@@ -51,13 +50,21 @@ class Runs:
     def complete(self) -> bool:
         return bool(self.planned) and len(self.results) == len(self.planned)
 
+    def by(self, of: Callable[[Planned], Any]) -> dict[Any, "Runs"]:
+        """The jobs by a value of each, in the order of the jobs."""
+        groups: dict[Any, list[Planned]] = defaultdict(list)
+        for one in self.planned:
+            groups[of(one)].append(one)
+        return {value: Runs(tuple(planned)) for value, planned in groups.items()}
+
+    def by_key(self, key: str) -> dict[Any, "Runs"]:
+        """The jobs by their value of a config key, ascending."""
+        return dict(sorted(self.by(lambda one: one.config[key]).items()))
+
     def values(self, metric: str) -> dict[int, float]:
         """A test metric in percent for each split that has a finished run."""
-        values: dict[int, list[float]] = defaultdict(list)
-        for one in self.planned:
-            if one.result is not None:
-                values[one.config["split"]].append(one.result.figures[metric])
-        return {split: sum(found) / len(found) for split, found in sorted(values.items())}
+        by_split = self.by_key("split").items()
+        return {split: mean(one.figures[metric] for one in runs.results) for split, runs in by_split if runs.results}
 
     def estimate(self, metric: str) -> Estimate | Gap:
         """Mean and standard deviation of a test metric over splits."""
@@ -70,19 +77,17 @@ class Runs:
         """The paired difference to other runs on the same splits."""
         if not (self.planned and other.planned):
             return Gap.NONE
-        sizes = self.planned[0].config["data"]["split_sizes"]
-        difference = paired_difference(self.values(metric), other.values(metric), sizes[2] / sizes[0])
-        return Gap.MISSING if difference is None else difference
+        ratio = test_per_train(self.planned[0].config)
+        return paired_difference(self.values(metric), other.values(metric), ratio) or Gap.MISSING
 
     @property
     def splits(self) -> Cell:
         """The number of finished splits, with the number of all splits if some are missing."""
-        planned = {one.config["split"] for one in self.planned}
-        unfinished = {one.config["split"] for one in self.planned if one.result is None}
-        if not planned:
+        splits = self.by_key("split").values()
+        done = sum(runs.complete for runs in splits)
+        if not splits:
             return Gap.NONE
-        done = len(planned - unfinished)
-        return f"{done} of {len(planned)}" if unfinished else done
+        return done if done == len(splits) else f"{done} of {len(splits)}"
 
 
 @dataclass(frozen=True)
@@ -101,6 +106,12 @@ class Matched:
         return self.experiments[experiment].where(condition)
 
 
+def test_per_train(config: Config) -> float:
+    """n_test / n_train, the test images for each training image."""
+    sizes = config["data"]["split_sizes"]
+    return float(sizes[2] / sizes[0])
+
+
 def has_model(name: str) -> Callable[[Config], bool]:
     """The condition that a job trains this model."""
     return lambda config: bool(config["model"]["name"] == name)
@@ -110,8 +121,7 @@ def match(plans: dict[str, list[tuple[Job, Config]]], results: Sequence[Result])
     """Gives every job its result: the newest one whose config is the job's identity, whatever trainer it ran on."""
     by_key: dict[str, list[Result]] = defaultdict(list)
     for result in results:
-        if result.config.get("ckpt_path") is None:
-            by_key[_key(result.config)].append(result)
+        by_key[_key(result.config)].append(result)
     newest = {key: max(found, key=lambda result: result.changed) for key, found in by_key.items()}
     experiments: dict[str, Runs] = {}
     wanted: dict[str, Config] = {}
@@ -119,29 +129,22 @@ def match(plans: dict[str, list[tuple[Job, Config]]], results: Sequence[Result])
         keyed = [(job, expected, _key(expected)) for job, expected in plan]
         wanted |= {key: expected for _, expected, key in keyed}
         experiments[name] = Runs(tuple(Planned(job, newest.get(key)) for job, _, key in keyed))
-    messages = [text for key, found in by_key.items() if key in wanted for text in _duplicates(found, newest[key])]
-    others = [r for r in results if r.config.get("ckpt_path") is not None or _key(r.config) not in wanted]
+    messages = [
+        f"{one.folder}: the same job as {newest[key].folder.name}, which is newer and counts."
+        for key, found in by_key.items()
+        if key in wanted
+        for one in found
+        if one is not newest[key]
+    ]
+    others = [result for result in results if _key(result.config) not in wanted]
     return Matched(experiments, others, messages + _of_another_collection(others, wanted.values()))
 
 
-def expected_configs(jobs: Iterable[Job]) -> list[tuple[Job, Config]]:
-    """Each job with the config that its result must have, as JSON holds it."""
-    return [(job, json.loads(json.dumps(identity(settings_of(job.config))))) for job in jobs]
-
-
 def _key(config: Config, *left_out: str) -> str:
-    """The part of a config that must be equal: all but the device, the checkpoint and the ``left_out`` keys of data."""
-    kept = {key: value for key, value in config.items() if key not in ("trainer", "ckpt_path")}
+    """The part of a config that must be equal: all but the device and the ``left_out`` keys of data."""
+    kept = {"ckpt_path": None} | {key: value for key, value in config.items() if key != "trainer"}
     kept["data"] = {key: value for key, value in config["data"].items() if key not in left_out}
     return json.dumps(kept, sort_keys=True)
-
-
-def _duplicates(found: list[Result], newest: Result) -> list[str]:
-    return [
-        f"{result.folder}: the same job as {newest.folder.name}, which is newer and counts."
-        for result in found
-        if result is not newest
-    ]
 
 
 def _of_another_collection(others: list[Result], wanted: Iterable[Config]) -> list[str]:
@@ -164,16 +167,16 @@ def missing_runs(experiment: str, runs: Runs, given: Sequence[str]) -> MissingRu
 
     ``given`` are the overrides of every job of the report.
     """
-    settings: dict[str, list[int]] = defaultdict(list)
-    for one in runs.planned:
-        if one.result is None:
-            settings[setting_of(one.job, given)].append(one.config["split"])
-    if not settings:
+    unfinished = Runs(tuple(one for one in runs.planned if one.result is None))
+    if not unfinished.planned:
         return None
     elsewhere = [text for text in given if text != DEFAULT_DATA]
     command = shlex.join(["python", "train.py", "-m", f"experiment={experiment}", *elsewhere])
-    lines = tuple(f"{setting}: split {', '.join(map(str, splits))}" for setting, splits in settings.items())
-    return MissingRuns(len(runs.results), len(runs.planned), command, lines)
+    settings = tuple(
+        f"{setting}: split {', '.join(str(one.config['split']) for one in group.planned)}"
+        for setting, group in unfinished.by(lambda one: setting_of(one.job, given)).items()
+    )
+    return MissingRuns(len(runs.results), len(runs.planned), command, settings)
 
 
 def setting_of(job: Job, given: Sequence[str] = ()) -> str:

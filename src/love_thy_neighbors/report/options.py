@@ -50,6 +50,4 @@ def options_of(config: DictConfig, data: Sequence[str]) -> Options:
 
 
 def _listed(value: Any) -> tuple[str, ...]:
-    if value is None:
-        return ()
-    return tuple(str(one) for one in (value if isinstance(value, ListConfig | list | tuple) else [value]))
+    return tuple(map(str, value if isinstance(value, ListConfig) else [] if value is None else [value]))

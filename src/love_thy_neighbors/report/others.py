@@ -3,14 +3,13 @@
 import json
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
-from typing import Any
 
 from love_thy_neighbors.paper import Estimate
 from love_thy_neighbors.report.collected import Result
 from love_thy_neighbors.report.context import Context, origin
 from love_thy_neighbors.report.document import Block, Cell, Column, Gap, Origin, Row, Table
 from love_thy_neighbors.report.estimates import estimate_of, paired_difference
-from love_thy_neighbors.report.matching import DIFFERENCE, Planned, Runs, setting_of
+from love_thy_neighbors.report.matching import DIFFERENCE, setting_of, test_per_train
 from love_thy_neighbors.runs.printing import PAPER_METRICS
 
 BASELINE = "visual_only"
@@ -18,13 +17,10 @@ BASELINE = "visual_only"
 
 def runs_table(context: Context, experiment: str, given: Sequence[str]) -> tuple[list[Block], list[Origin]]:
     """A row for every setting of an experiment; ``given`` are the overrides of every job."""
-    groups: dict[str, list[Planned]] = defaultdict(list)
-    for one in context.matched.runs(experiment).planned:
-        groups[setting_of(one.job, given)].append(one)
     rows, origins = [], []
-    for setting, planned in groups.items():
-        runs = Runs(tuple(planned))
-        if all(one.config["measure"] == "annotation" for one in planned):
+    every = context.matched.runs(experiment)
+    for setting, runs in every.by(lambda one: setting_of(one.job, given)).items():
+        if all(one.config["measure"] == "annotation" for one in runs.planned):
             figures = [runs.estimate(metric) for metric in PAPER_METRICS]
             rows.append(Row((setting, runs.splits, *figures, runs.minus(context.visual_only))))
         origins += origin(setting, runs)
@@ -40,11 +36,10 @@ def other_runs(others: list[Result], every: list[Result]) -> Table | None:
     for runs in _by_setting(one for one in others if one.measure == "annotation").values():
         figures = [estimate_of([one.figures[metric] for one in runs]) for metric in PAPER_METRICS]
         gain: Cell = Gap.NONE
-        test_per_train = _test_per_train(runs[0])
-        if not _is_baseline(runs[0]) and test_per_train is not None:
-            ours = {_split(one): one.figures["mAP_L"] for one in runs}
-            theirs = {_split(one): baseline[_images_of(one)] for one in runs if _images_of(one) in baseline}
-            gain = paired_difference(ours, theirs, test_per_train) or Gap.NONE
+        if not _is_baseline(runs[0]):
+            ours = {one.split: one.figures["mAP_L"] for one in runs}
+            theirs = {one.split: baseline[key] for one in runs if (key := _images_of(one)) in baseline}
+            gain = paired_difference(ours, theirs, test_per_train(runs[0].config)) or Gap.NONE
         rows.append(Row((runs[0].collection, describe(runs[0]), len(runs), *figures, gain)))
     if not rows:
         return None
@@ -57,27 +52,17 @@ def other_runs(others: list[Result], every: list[Result]) -> Table | None:
 def describe(result: Result) -> str:
     """A setting in words: the model and, for one with neighbours, how they are found."""
     config = result.config
-    name = str(result.model)
+    name = str(config["model"]["name"])
     if "metadata" not in config:
         return name
-    types = dict.fromkeys(_type(config.get(key)) for key in ("metadata", "test_metadata"))
-    chosen: dict[str, Any] = {key: config[key] for key in ("pool", "m", "M") if key in config}
-    neighborhoods = config.get("neighborhoods")
-    if isinstance(neighborhoods, dict) and "drop" in neighborhoods:
-        chosen["drop"] = neighborhoods["drop"]
-    return ", ".join([name, " to ".join(types), *(f"{key}={value}" for key, value in chosen.items())])
-
-
-def _type(metadata: Any) -> str:
-    return str(metadata.get("type")) if isinstance(metadata, dict) else str(metadata)
+    types = dict.fromkeys(config[key]["type"] for key in ("metadata", "test_metadata") if key in config)
+    values = {**config, **config.get("neighborhoods", {})}
+    chosen = [f"{key}={values[key]}" for key in ("pool", "m", "M", "drop") if key in values]
+    return ", ".join([name, " to ".join(types), *chosen])
 
 
 def _is_baseline(result: Result) -> bool:
-    return result.measure == "annotation" and result.model == BASELINE
-
-
-def _split(result: Result) -> int:
-    return -1 if result.split is None else result.split
+    return result.measure == "annotation" and result.config["model"]["name"] == BASELINE
 
 
 def _images_of(result: Result) -> str:
@@ -91,14 +76,5 @@ def _by_setting(results: Iterable[Result]) -> dict[str, list[Result]]:
     groups: dict[str, dict[int, Result]] = defaultdict(dict)
     for result in sorted(results, key=lambda one: one.changed):
         rest = {key: value for key, value in result.config.items() if key != "split"}
-        groups[json.dumps([result.collection, rest], sort_keys=True)][_split(result)] = result
+        groups[json.dumps(rest, sort_keys=True)][result.split] = result
     return {key: [runs[split] for split in sorted(runs)] for key, runs in groups.items()}
-
-
-def _test_per_train(result: Result) -> float | None:
-    """n_test / n_train, or None if the config has no split sizes."""
-    try:
-        sizes = result.config["data"]["split_sizes"]
-        return float(sizes[2] / sizes[0])
-    except (KeyError, TypeError, IndexError, ZeroDivisionError):
-        return None

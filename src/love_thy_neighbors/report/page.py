@@ -3,15 +3,15 @@
 import base64
 import re
 import struct
+from itertools import groupby
 from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader
 from markupsafe import Markup, escape
 
-from love_thy_neighbors.report.cells import is_number_column, text_of
-from love_thy_neighbors.report.document import Cell, Column, Figure, Gap, Note, Report, Table, Verdict
+from love_thy_neighbors.report.document import Cell, Column, Gap, Report, Table, Verdict
+from love_thy_neighbors.report.tables_as_text import is_number_column, text_of
 
-LONG = 40  # a cell with more characters is broken into lines
 MARKS = {
     Verdict.CONFIRMED: "✓",
     Verdict.CONSISTENT: "✓",
@@ -24,23 +24,14 @@ _SYMBOL = re.compile(r"\b(mAP|Prec|Rec|W|n)_(L|I|O|y|test|train)\b")
 
 
 def page(report: Report, pictures: dict[str, bytes], made: str, reload_seconds: int | None) -> str:
-    """The HTML of a report. Jinja escapes every text.
+    """The HTML of a report with the PNG of each figure by its name. Jinja escapes every text.
 
-    Args:
-        pictures: PNG of each figure, by its name.
-        made: when the page was made, in words.
-        reload_seconds: how often the page loads itself again; None for never.
+    ``made`` says when the page was made. The page loads itself again every ``reload_seconds`` (None: never).
     """
     environment = Environment(
         loader=FileSystemLoader(Path(__file__).parent), autoescape=True, trim_blocks=True, lstrip_blocks=True
     )
     environment.filters |= {"symbols": symbols, "cell": cell_html, "duration": duration}
-    environment.tests |= {
-        "a_table": lambda block: isinstance(block, Table),
-        "a_figure": lambda block: isinstance(block, Figure),
-        "a_note": lambda block: isinstance(block, Note),
-        "a_long_text": lambda cell: isinstance(cell, str) and len(cell) > LONG,
-    }
     return environment.get_template("page.html.jinja").render(
         report=report,
         picture_of=lambda name: _embedded(pictures[name]),
@@ -87,21 +78,15 @@ def classes_of(table: Table) -> list[str]:
 
 
 def grouped(columns: tuple[Column, ...]) -> list[tuple[str, list[Column]]]:
-    """Adjacent columns that share a heading; a column without one forms a group alone."""
-    result: list[tuple[str, list[Column]]] = []
-    for column in columns:
-        if column.group and result and result[-1][0] == column.group:
-            result[-1][1].append(column)
-        else:
-            result.append((column.group, [column]))
-    return result
+    """The adjacent columns that share a heading."""
+    return [(group, list(members)) for group, members in groupby(columns, key=lambda column: column.group)]
 
 
 def duration(seconds: float) -> str:
     """Seconds in words.
 
     >>> duration(75), duration(7300)
-    ('1 min 15 s', '2 h 02 min')
+    ('1 min 15 s', '2 h 01 min')
     """
     whole = round(seconds)
     if whole < 60:

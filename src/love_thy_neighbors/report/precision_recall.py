@@ -40,7 +40,7 @@ class LabelCurves:
 def precision_recall(scores: np.ndarray, labels: np.ndarray) -> Steps:
     """The exact curve of one label. Images with equal scores form one step, as in `metrics`.
 
-    Shapes: ``scores`` [N] real numbers, ``labels`` [N] 0 or 1. Empty without a positive image.
+    Shapes: ``scores`` [N] real numbers, ``labels`` [N] 0 or 1, at least one of them 1.
 
     >>> steps = precision_recall(np.array([0.9, 0.8, 0.7]), np.array([1, 0, 1]))
     >>> steps.recall.tolist(), steps.precision.round(2).tolist()
@@ -48,9 +48,9 @@ def precision_recall(scores: np.ndarray, labels: np.ndarray) -> Steps:
     """
     order = np.argsort(-scores, kind="stable")
     ranked, hits = scores[order], np.cumsum(labels[order] != 0)
-    ends = np.flatnonzero(np.append(ranked[1:] != ranked[:-1], True)) if len(ranked) else np.array([], dtype=int)
+    ends = np.flatnonzero(np.append(ranked[1:] != ranked[:-1], True))
     ends = ends[np.diff(hits[ends], prepend=0) > 0]
-    return Steps(hits[ends] / max(1, hits[-1] if len(hits) else 0), hits[ends] / (ends + 1))
+    return Steps(hits[ends] / hits[-1], hits[ends] / (ends + 1))
 
 
 def choose_labels(before: np.ndarray, after: np.ndarray) -> list[tuple[int, str]]:
@@ -85,8 +85,7 @@ def panels(curves: Sequence[LabelCurves]) -> Drawing:
     series = {"visual-only": SERIES[1], "with neighbours": SERIES[0]}
     for axis, label in zip(axes[0], curves, strict=True):
         for steps, (name, color) in zip((label.before, label.after), series.items(), strict=True):
-            precision = np.r_[steps.precision[:1], steps.precision]
-            recall = np.r_[0, steps.recall][: len(precision)]
+            precision, recall = np.r_[steps.precision[0], steps.precision], np.r_[0, steps.recall]
             axis.plot(100 * recall, 100 * precision, color=color, linewidth=1.6, drawstyle="steps-pre", label=name)
         change = f"AP {100 * label.before.area:.0f} → {100 * label.after.area:.0f} %"
         title = f"{shortened(label.name, 20)}\n{label.reason}\n{change}"

@@ -10,7 +10,7 @@ from threading import Event
 from love_thy_neighbors.errors import UserError
 from love_thy_neighbors.report.build import Plans, build
 from love_thy_neighbors.report.collected import Stamp, stamp
-from love_thy_neighbors.report.files import draw_all, write, write_page
+from love_thy_neighbors.report.files import write, write_page
 from love_thy_neighbors.report.options import Options
 
 POLL_SECONDS = 3
@@ -76,7 +76,6 @@ def write_report(plans: Plans, found: Stamp, options: Options) -> PageWriter:
     report = build(plans, found)
     for message in report.messages:
         print(f"report.py: {message}", file=sys.stderr)
-    pictures = draw_all(report)
-    write(report, pictures, options.out)
+    pictures = write(report, options.out)
     when = f"Made on {datetime.now():%-d %B %Y, %H:%M} from {report.results} results."
     return lambda seconds: write_page(report, pictures, options.out, when, seconds)

@@ -1,4 +1,4 @@
-"""Tables as CSV, LaTeX and Markdown, with each format's special characters escaped."""
+"""Cells as plain text, and tables as CSV, LaTeX and Markdown with each format's special characters escaped."""
 
 import csv
 import io
@@ -6,10 +6,10 @@ import re
 from itertools import groupby
 
 from love_thy_neighbors.paper import Estimate
-from love_thy_neighbors.report.cells import is_number_column, text_of
 from love_thy_neighbors.report.document import Cell, Row, Table
 from love_thy_neighbors.report.estimates import Difference
 
+MINUS, PLUS_MINUS = "\N{MINUS SIGN}", "\N{PLUS-MINUS SIGN}"
 BEYOND = " (not in the paper)"
 _LATEX = {
     "\\": r"\textbackslash{}",
@@ -32,34 +32,71 @@ _LATEX = {
 }
 
 
+def text_of(cell: Cell, digits: int = 2) -> str:
+    """A cell as text.
+
+    >>> text_of(Estimate(52.78, 0.34, 5))
+    '52.78 ± 0.34'
+    >>> text_of(Difference(-1.5, -2.0, -1.0, 5, 0))
+    '−1.50 [−2.00, −1.00]'
+    """
+    if isinstance(cell, Estimate):
+        deviation = "" if cell.std is None else f" {PLUS_MINUS} {cell.std:.{digits}f}"
+        return f"{_number(cell.mean, digits)}{deviation}"
+    if isinstance(cell, Difference):
+        if cell.low is None or cell.high is None:
+            return f"{_signed(cell.mean, digits)} [n/a]"
+        return f"{_signed(cell.mean, digits)} [{_signed(cell.low, digits)}, {_signed(cell.high, digits)}]"
+    if isinstance(cell, str):
+        return str(cell)
+    return f"{cell:,}" if isinstance(cell, int) else _number(cell, digits)
+
+
+def is_number(cell: Cell) -> bool:
+    """Whether a cell is a number, or a pair of them ('3 of 5', '2.4 / 2')."""
+    return not isinstance(cell, str) or re.fullmatch(r"[\d.,]+( (/|of) [\d.,]+)?", cell) is not None
+
+
+def is_number_column(table: Table, place: int) -> bool:
+    """Whether a column is aligned to the right: it is not the first, and has a number."""
+    return place > 0 and any(is_number(row.cells[place]) for row in table.rows)
+
+
+def _number(value: float, digits: int) -> str:
+    return f"{value:,.{digits}f}".replace("-", MINUS)
+
+
+def _signed(value: float, digits: int) -> str:
+    return f"{value:+.{digits}f}".replace("-", MINUS)
+
+
 def as_csv(table: Table) -> str:
     """One line for each row. Estimates take two columns (mean, std), differences three (mean, low, high)."""
-    kinds = [_kind([row.cells[place] for row in table.rows]) for place in range(len(table.columns))]
-    head = []
-    for column, kind in zip(table.columns, kinds, strict=True):
-        suffixes = {Estimate: ("", " std"), Difference: ("", " low", " high")}.get(kind, ("",))
-        head += [column.flat + suffix for suffix in suffixes]
+    suffixes = [_suffixes([row.cells[place] for row in table.rows]) for place in range(len(table.columns))]
+    head = [column.flat + suffix for column, some in zip(table.columns, suffixes, strict=True) for suffix in some]
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(head)
     for row in table.rows:
-        cells = zip(row.cells, kinds, strict=True)
-        writer.writerow([value for cell, kind in cells for value in _csv_cells(cell, kind, table.digits)])
+        cells = zip(row.cells, suffixes, strict=True)
+        writer.writerow([value for cell, some in cells for value in _csv_cells(cell, len(some), table.digits)])
     return text.getvalue()
 
 
-def _kind(cells: list[Cell]) -> type:
-    return next((kind for kind in (Estimate, Difference) if any(isinstance(cell, kind) for cell in cells)), str)
+def _suffixes(cells: list[Cell]) -> tuple[str, ...]:
+    """What the CSV titles of a column end with."""
+    if any(isinstance(cell, Estimate) for cell in cells):
+        return ("", " std")
+    return ("", " low", " high") if any(isinstance(cell, Difference) for cell in cells) else ("",)
 
 
-def _csv_cells(cell: Cell, kind: type, digits: int) -> list[str]:
+def _csv_cells(cell: Cell, width: int, digits: int) -> list[str]:
     numbers: tuple[float | None, ...]
     if isinstance(cell, Estimate):
         numbers = (cell.mean, cell.std)
     elif isinstance(cell, Difference):
         numbers = (cell.mean, cell.low, cell.high)
     else:
-        width = {Estimate: 2, Difference: 3}.get(kind, 1)
         # A spreadsheet reads a text that begins like this as a formula.
         is_formula = isinstance(cell, str) and cell[:1] in ("=", "+", "-", "@", "\t", "\r")
         return [f"'{cell}" if is_formula else str(cell), *[""] * (width - 1)]

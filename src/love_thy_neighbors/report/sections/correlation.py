@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from functools import partial
+from itertools import cycle
 from typing import Any
 
 import numpy as np
@@ -11,6 +12,7 @@ from matplotlib.figure import Figure as Drawing
 from love_thy_neighbors.report.collected import Result
 from love_thy_neighbors.report.context import Context, array_of, or_note, origin, percent
 from love_thy_neighbors.report.document import Block, Cell, Column, Figure, Gap, Origin, Row, Table
+from love_thy_neighbors.report.sections.per_label import mean_over_splits
 from love_thy_neighbors.report.style import (
     FONT,
     MARKERS,
@@ -49,34 +51,22 @@ def label_correlation(context: Context) -> tuple[list[Block], list[Origin]]:
     blocks: list[Block] = []
     if mean:
         chance = float(np.mean([result.body["chance"] for result in results]))
-        centers, spreads = _over_splits(mean)
         blocks.append(
             Figure(
                 "label_correlation",
                 "Probability that the k-th nearest neighbour has a label that the image has, mean over labels and "
                 "splits; band: standard deviation over splits. Dashed: a random image.",
-                partial(mean_curves, centers, spreads, chance),
+                partial(mean_curves, mean, chance),
             )
         )
-        blocks += or_note(lambda: [_by_label(context, results[0], list(mean))])
+        blocks += or_note(lambda: [_by_label(context, results[0])])
     return [*blocks, _table(results, mean)], origin("Label correlation", runs)
 
 
-def _over_splits(curves: dict[str, np.ndarray]) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
-    """Mean and sample standard deviation (0 for one split) of each curve over the splits that have a value."""
-    centers, spreads = {}, {}
-    for kind, values in curves.items():
-        masked = np.ma.masked_invalid(values)
-        centers[kind] = masked.mean(axis=0).filled(np.nan)
-        spreads[kind] = masked.std(axis=0, ddof=1).filled(0) if len(values) > 1 else np.zeros(values.shape[1])
-    return centers, spreads
-
-
-def _by_label(context: Context, result: Result, types: list[str]) -> Figure:
+def _by_label(context: Context, result: Result) -> Figure:
     names = context.collection.label_names
-    chance = array_of(result, "chance", len(names))
-    types = result.body.get("types", types)
-    probability = array_of(result, "probability", len(types), None, len(names), finite=False)
+    chance, probability = array_of(result, "chance"), array_of(result, "probability")
+    types = list(result.body.get("types", result.body["mean"]))
     chosen = labels_over_frequencies(chance)
     return Figure(
         "label_correlation_by_label",
@@ -111,18 +101,20 @@ def _table(results: Sequence[Result], mean: dict[str, np.ndarray]) -> Table:
     )
 
 
-def mean_curves(mean: Mapping[str, np.ndarray], spread: Mapping[str, np.ndarray], chance: float) -> Drawing:
-    """Mean over labels against k: for each type fractions [K] with their standard deviation, NaN without a value."""
+def mean_curves(curves: Mapping[str, np.ndarray], chance: float) -> Drawing:
+    """Mean over labels against k, for each type fractions [splits, K], NaN without a value.
+
+    The line is the mean over the splits that have a value, the band their standard deviation (0 for one split).
+    """
     figure, axes = canvas(6.4, 3.8)
     axis: Axes = axes[0, 0]
-    for kind, values, color, marker in zip(mean, mean.values(), SERIES, MARKERS, strict=False):
-        ranks = np.arange(1, len(values) + 1)
-        style: dict[str, Any] = {"color": color, "marker": marker, "markersize": 4, "linewidth": 1.8}
-        axis.plot(ranks, 100 * values, label=NAMES.get(kind, kind), **style)
-        band = 100 * np.nan_to_num(spread[kind])
-        axis.fill_between(ranks, 100 * values - band, 100 * values + band, color=color, alpha=0.18, linewidth=0)
+    means = {kind: 100 * mean_over_splits(values) for kind, values in curves.items()}
+    _plot(axis, means, markersize=4, linewidth=1.8)
+    for line, (kind, mean) in zip(axis.lines, means.items(), strict=True):
+        band = 100 * np.ma.masked_invalid(curves[kind]).std(axis=0, ddof=1).filled(0)
+        axis.fill_between(line.get_xdata(), mean - band, mean + band, color=line.get_color(), alpha=0.18, linewidth=0)
     dashed(axis, 100 * chance, "chance")
-    _show_ranks(axis, max(len(values) for values in mean.values()))
+    _show_ranks(axis, max(map(len, means.values())))
     axis.set_xlabel(RANK)
     axis.set_ylabel(SHARED)
     horizontal_grid(axis)
@@ -147,21 +139,25 @@ def by_label_curves(
     columns = min(3, len(chosen))
     rows = -(-len(chosen) // columns)
     figure, axes = canvas(6.8, 2.0 * rows + 0.7, rows, columns, sharex=True, sharey=True)
-    ranks = np.arange(1, probability.shape[1] + 1)
     for axis, label in zip(axes.flat, chosen, strict=False):
-        for kind, curves, color, marker in zip(types, probability, SERIES, MARKERS, strict=False):
-            style: dict[str, Any] = {"color": color, "marker": marker, "markersize": 3, "linewidth": 1.4}
-            axis.plot(ranks, 100 * curves[:, label], label=NAMES.get(kind, kind), **style)
+        _plot(axis, dict(zip(types, 100 * probability[:, :, label], strict=True)), markersize=3, linewidth=1.4)
         dashed(axis, 100 * chance[label], "chance")
         axis.set_title(shortened(names[label]), loc="left", color=TEXT, fontsize=FONT, parse_math=False)
         horizontal_grid(axis)
     for axis in axes.flat[len(chosen) :]:
         axis.set_axis_off()
-    _show_ranks(axes[0, 0], len(ranks))
+    _show_ranks(axes[0, 0], probability.shape[1])
     figure.supxlabel(RANK, fontsize=FONT, color=TEXT)
     figure.supylabel(SHARED, fontsize=FONT, color=TEXT)
     legend(figure)
     return figure
+
+
+def _plot(axis: Axes, curves: Mapping[str, np.ndarray], **style: Any) -> None:
+    """A line for each type of metadata, percent [K]; colours and markers repeat after the last one."""
+    for kind, values, color, marker in zip(curves, curves.values(), cycle(SERIES), cycle(MARKERS), strict=False):
+        ranks = np.arange(1, len(values) + 1)
+        axis.plot(ranks, values, label=NAMES.get(kind, kind), color=color, marker=marker, **style)
 
 
 def _show_ranks(axis: Axes, K: int) -> None:

@@ -6,56 +6,42 @@ from typing import Any
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure as Drawing
-from matplotlib.ticker import FixedLocator, NullFormatter, NullLocator
+from matplotlib.ticker import NullLocator
 
 from love_thy_neighbors.paper import Estimate
-from love_thy_neighbors.report.cells import text_of
 from love_thy_neighbors.report.context import Context, origin
 from love_thy_neighbors.report.document import Block, Column, Figure, Note, Origin, Row, Table
-from love_thy_neighbors.report.matching import DIFFERENCE, Config, Runs
+from love_thy_neighbors.report.matching import DIFFERENCE, Runs
 from love_thy_neighbors.report.sections.annotation import visual_line
 from love_thy_neighbors.report.style import SERIES, canvas, dashed, horizontal_grid, legend
+from love_thy_neighbors.report.tables_as_text import text_of
 
 Curve = Sequence[tuple[float, Estimate]]
 HYPERPARAMETERS = {"m": "neighborhood size m", "M": "max rank M", "tau": "tag vocabulary size τ"}
 MAP_L = "mAP$_L$ (%)"
-_COLUMNS = (Column("splits"), Column("mAP_L"), Column("mAP_I"), Column(DIFFERENCE))
 
 
-def varied(context: Context) -> dict[str, dict[int, Runs]]:
+def varied(context: Context) -> dict[str, dict[float, Runs]]:
     """For each hyperparameter its values, ascending, with the runs in which the other two have their usual values."""
     runs = context.matched.runs("hyperparameters")
     usual = context.model("neighborhood").planned or runs.planned
     if not usual:
         return {}
-    center = {key: usual[0].config[key] for key in HYPERPARAMETERS}
-    curves: dict[str, dict[int, Runs]] = {}
+    curves: dict[str, dict[float, Runs]] = {}
     for key in HYPERPARAMETERS:
-        on_curve = runs.where(partial(_others_are, center, key))
-        values = sorted({one.config[key] for one in on_curve.planned})
-        curves[key] = {value: on_curve.where(partial(_has, key, value)) for value in values}
+        center = {other: usual[0].config[other] for other in HYPERPARAMETERS if other != key}
+        on_curve = [one for one in runs.planned if all(one.config[other] == center[other] for other in center)]
+        curves[key] = Runs(tuple(on_curve)).by_key(key)
     return curves
-
-
-def _others_are(center: dict[str, int], key: str, config: Config) -> bool:
-    return all(config[other] == center[other] for other in HYPERPARAMETERS if other != key)
-
-
-def _has(key: str, value: object, config: Config) -> bool:
-    return bool(config[key] == value)
 
 
 def hyperparameters(context: Context) -> tuple[list[Block], list[Origin]]:
     """Figure 7, and its points as a table."""
-    curves: dict[str, Curve] = {}
-    rows, origins = [], []
-    for key, values in varied(context).items():
-        points, new_rows, new_origins = _points(context, {f"{key} = {v}": (v, runs) for v, runs in values.items()})
-        curves |= {key: points} if points else {}
-        rows += new_rows
-        origins += new_origins
+    found = varied(context)
+    settings = {f"{key} = {value}": runs for key, values in found.items() for value, runs in values.items()}
     caption = "Points of Figure 7, percent: one hyperparameter varies, the others keep their usual values."
-    table = Table("hyperparameters", caption, (Column("hyperparameter"), *_COLUMNS), tuple(rows))
+    table, origins = _table(context, "hyperparameters", caption, "hyperparameter", settings)
+    curves = {key: curve for key, values in found.items() if (curve := _curve(values))}
     if not curves:
         return [table], origins
     lines = {
@@ -72,34 +58,38 @@ def hyperparameters(context: Context) -> tuple[list[Block], list[Origin]]:
     return [figure, table], origins
 
 
-def _points(
-    context: Context, settings: Mapping[str, tuple[float, Runs]]
-) -> tuple[list[tuple[float, Estimate]], list[Row], list[Origin]]:
-    """For each titled setting its point (where a run has finished), its row, and the origin of its numbers."""
-    points, rows, origins = [], [], []
-    for title, (value, runs) in settings.items():
-        estimate = runs.estimate("mAP_L")
+def _table(
+    context: Context, name: str, caption: str, heading: str, settings: Mapping[str, Runs]
+) -> tuple[Table, list[Origin]]:
+    """A row for each titled setting, and the origins of its numbers."""
+    rows, origins = [], []
+    for title, runs in settings.items():
         gain = runs.minus(context.visual_only)
-        rows.append(Row((title, runs.splits, estimate, runs.estimate("mAP_I"), gain)))
+        rows.append(Row((title, runs.splits, runs.estimate("mAP_L"), runs.estimate("mAP_I"), gain)))
         origins += origin(title, runs)
-        if isinstance(estimate, Estimate):
-            points.append((value, estimate))
-    return points, rows, origins
+    columns = (heading, "splits", "mAP_L", "mAP_I", DIFFERENCE)
+    return Table(name, caption, tuple(map(Column, columns)), tuple(rows)), origins
+
+
+def _curve(values: Mapping[float, Runs]) -> Curve:
+    """The points of the values with a finished run."""
+    estimates = {value: runs.estimate("mAP_L") for value, runs in values.items()}
+    return [(value, estimate) for value, estimate in estimates.items() if isinstance(estimate, Estimate)]
 
 
 def overlaps(context: Context) -> dict[float, Runs]:
     """The shares of common tags, ascending, with their runs."""
-    runs = context.matched.runs("vocabulary_overlap")
-    shares = sorted({one.config["overlap"] for one in runs.planned if one.config["overlap"] is not None})
-    return {share: runs.where(partial(_has, "overlap", share)) for share in shares}
+    runs = context.matched.runs("vocabulary_overlap", lambda config: config["overlap"] is not None)
+    return runs.by_key("overlap")
 
 
 def vocabulary_overlap(context: Context) -> tuple[list[Block], list[Origin]]:
     """Figure 8, and its points as a table."""
-    settings = {f"{100 * share:g} % of the tags in common": (share, runs) for share, runs in overlaps(context).items()}
-    points, rows, origins = _points(context, settings)
-    columns = (Column("training and test vocabulary"), *_COLUMNS)
-    table = Table("vocabulary_overlap", "Points of Figure 8, percent.", columns, tuple(rows))
+    found = overlaps(context)
+    settings = {f"{100 * share:g} % of the tags in common": runs for share, runs in found.items()}
+    caption = "Points of Figure 8, percent."
+    table, origins = _table(context, "vocabulary_overlap", caption, "training and test vocabulary", settings)
+    points = _curve(found)
     blocks: list[Block] = [Note(visual_line(context)), table]
     visual = context.visual_only.estimate("mAP_L")
     baseline = visual if isinstance(visual, Estimate) else None
@@ -119,7 +109,10 @@ def hyperparameter_curves(curves: Mapping[str, Curve], lines: Mapping[str, float
     figure, axes = canvas(6.8, 3.2, columns=len(curves), sharey=True)
     for axis, (key, curve) in zip(axes[0], curves.items(), strict=True):
         _error_bars(axis, curve)
-        _ticks_at([value for value, _ in curve], axis, logarithmic=key != "m")
+        if key != "m":
+            axis.set_xscale("log")
+            axis.xaxis.set_minor_locator(NullLocator())
+        axis.set_xticks(values := [value for value, _ in curve], [f"{value:g}" for value in values])
         axis.set_xlabel(HYPERPARAMETERS[key])
         horizontal_grid(axis)
         for (name, height), color in zip(lines.items(), SERIES[1:], strict=False):
@@ -152,16 +145,6 @@ def _error_bars(axis: Axes, curve: Curve) -> None:
     stds = [estimate.std or 0 for _, estimate in curve]
     style: dict[str, Any] = {"marker": "o", "markersize": 5, "linewidth": 1.8, "elinewidth": 1.2, "capsize": 3}
     axis.errorbar(values, means, yerr=stds, color=SERIES[0], label="neighborhood", **style)
-
-
-def _ticks_at(values: Sequence[float], axis: Axes, logarithmic: bool) -> None:
-    """Puts ticks at the values that were tried and nowhere else."""
-    if logarithmic:
-        axis.set_xscale("log")
-        axis.xaxis.set_minor_locator(NullLocator())
-        axis.xaxis.set_minor_formatter(NullFormatter())
-    axis.xaxis.set_major_locator(FixedLocator(sorted(values)))
-    axis.set_xticks(sorted(values), [f"{value:g}" for value in sorted(values)])
 
 
 SECTIONS = {

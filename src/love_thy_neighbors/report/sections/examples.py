@@ -1,8 +1,4 @@
-"""Figure 4: test images with the labels of both models and the neighbours.
-
-The figure shows what a reader can see and understand: thumbnails that fill their square, and neighbours with the tags
-that they share with the image.
-"""
+"""Figure 4: test images with the labels of both models, and the neighbours with the tags that they share."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -14,7 +10,6 @@ from matplotlib.figure import Figure as Drawing
 from scipy import sparse
 
 from love_thy_neighbors.collection.loading import Collection
-from love_thy_neighbors.errors import UserError
 from love_thy_neighbors.metrics import average_precision_per_image
 from love_thy_neighbors.report.collected import Result
 from love_thy_neighbors.report.context import Context, array_of, or_note, origin
@@ -84,17 +79,20 @@ def choose_examples(images: ScoredImages, collection: Collection, metadata: str)
     chosen: list[Example] = []
     for kind, count in COUNTS.items():
         gained: set[int] = set()
-        for place, label in _candidates(images, collection, metadata, kind):
+        for place, label, shared in _candidates(images, collection, metadata, kind):
             if len(gained) == count:
                 break
             if label not in gained and _is_visible(images, collection, place):
                 gained.add(label)
-                chosen.append(_example(images, collection, metadata, kind, place))
+                values = [tuple(collection.values[metadata][column] for column in columns) for columns in shared]
+                chosen.append(_example(images, collection, kind, place, values))
     return chosen
 
 
-def _candidates(images: ScoredImages, collection: Collection, metadata: str, kind: str) -> Iterator[tuple[int, int]]:
-    """Places and gained labels of the images that meet all but the rule on visibility, the best first."""
+def _candidates(
+    images: ScoredImages, collection: Collection, metadata: str, kind: str
+) -> Iterator[tuple[int, int, list[list[int]]]]:
+    """Images that meet all but the rule on visibility, the best first: place, gained label, shared tags."""
     helps = kind == "neighbours help"
     precision = [
         average_precision_per_image(torch.from_numpy(scores), torch.from_numpy(images.labels)).numpy()
@@ -114,8 +112,8 @@ def _candidates(images: ScoredImages, collection: Collection, metadata: str, kin
             continue
         shared = [shared_values(matrix, counts, images.rows[place], neighbor) for neighbor in neighbors]
         if all(shared):
-            keyed.append((not first_changes, -change[place], -sum(map(len, shared)), int(place), label))
-    return ((place, label) for *_, place, label in sorted(keyed))
+            keyed.append((not first_changes, -change[place], -sum(map(len, shared)), int(place), label, shared))
+    return ((place, label, shared) for *_, place, label, shared in sorted(keyed))
 
 
 def shared_values(matrix: sparse.csr_matrix, counts: np.ndarray, row: int, neighbor: int) -> list[int]:
@@ -137,20 +135,17 @@ def _is_visible(images: ScoredImages, collection: Collection, place: int) -> boo
     )
 
 
-def _example(images: ScoredImages, collection: Collection, metadata: str, kind: str, place: int) -> Example:
-    names, labels, row = collection.label_names, images.labels[place], int(images.rows[place])
+def _example(
+    images: ScoredImages, collection: Collection, kind: str, place: int, shared: Sequence[tuple[str, ...]]
+) -> Example:
+    names, labels = collection.label_names, images.labels[place]
     before, after = (
         tuple(ShownLabel(names[label], bool(labels[label])) for label in top_labels(scores[place]))
         for scores in (images.before, images.after)
     )
     truth = tuple(names[int(label)] for label in np.flatnonzero(labels))
-    matrix, values = collection.metadata[metadata], collection.values[metadata]
-    counts = np.bincount(matrix.indices, minlength=matrix.shape[1])
-    neighbors = tuple(
-        (int(other), tuple(values[column] for column in shared_values(matrix, counts, row, other)))
-        for other in images.neighbors[place, :NEIGHBORS]
-    )
-    return Example(kind, row, truth, before, after, neighbors)
+    neighbors = tuple(zip(map(int, images.neighbors[place]), shared, strict=False))
+    return Example(kind, int(images.rows[place]), truth, before, after, neighbors)
 
 
 def top_labels(scores: np.ndarray) -> np.ndarray:
@@ -168,13 +163,7 @@ def examples(context: Context) -> tuple[list[Block], list[Origin]]:
 def _blocks(context: Context, before: Result, after: Result) -> list[Block]:
     collection, metadata = context.collection, after.config["test_metadata"]["type"]
     rows, labels, before_scores, scores = tested(context, before, after)
-    neighbors = array_of(after, "neighbors", len(rows), None)
-    if (
-        neighbors.dtype.kind not in "iu"
-        or neighbors.min(initial=-1) < -1
-        or neighbors.max(initial=-1) >= len(collection)
-    ):
-        raise UserError(f"{after.folder / 'neighbors.npy'}: not rows of the collection; do the job again.")
+    neighbors = array_of(after, "neighbors")
     if metadata not in collection.metadata:
         return [Note(f"Examples need neighbours by one type of metadata, not by {metadata}.")]
     chosen = choose_examples(ScoredImages(rows, labels, before_scores, scores, neighbors), collection, metadata)
@@ -192,14 +181,10 @@ def examples_alt(chosen: Sequence[Example]) -> str:
     """Every example in a sentence."""
     return " ".join(
         f"Image with the labels {', '.join(one.truth)}. Image alone: {_in_words(one.before)}. "
-        f"With neighbours, which share {_list([tag for _, tags in one.neighbors for tag in tags])}: "
+        f"With neighbours, which share {', '.join(dict.fromkeys(tag for _, tags in one.neighbors for tag in tags))}: "
         f"{_in_words(one.after)}."
         for one in chosen
     )
-
-
-def _list(values: Sequence[str]) -> str:
-    return ", ".join(dict.fromkeys(values))
 
 
 def _in_words(labels: Sequence[ShownLabel]) -> str:

@@ -10,9 +10,8 @@ from matplotlib.colors import TwoSlopeNorm
 from matplotlib.figure import Figure as Drawing
 
 from love_thy_neighbors.collection.loading import Collection
-from love_thy_neighbors.errors import UserError
 from love_thy_neighbors.report.collected import Result
-from love_thy_neighbors.report.context import Context, array_of, or_note, origin, scores_of
+from love_thy_neighbors.report.context import Context, array_of, or_note, origin
 from love_thy_neighbors.report.document import Block, Figure, Note, Origin
 from love_thy_neighbors.report.pictures import Sheet
 from love_thy_neighbors.report.style import DIVERGING, FONT, MUTED, RIGHT, TEXT, canvas, shortened
@@ -34,9 +33,7 @@ def learned_weights(context: Context) -> tuple[list[Block], list[Origin]]:
 
 def _weights(context: Context, result: Result) -> list[Block]:
     names = context.collection.label_names
-    W_y = array_of(result, "W_y", len(names), None)
-    if W_y.shape[1] < 2 or W_y.shape[1] % 2:
-        raise UserError(f"{result.folder / 'W_y.npy'}: has {W_y.shape[1]} columns, not two towers; do the job again.")
+    W_y = array_of(result, "W_y")
     image, neighborhood = (float(np.abs(half).mean()) for half in np.split(W_y, 2, axis=1))
     means = f"{image:.4f} for the image's hidden units, {neighborhood:.4f} for the neighborhood's"
     return [
@@ -104,9 +101,8 @@ class SplitScore:
 
 def _moved_most(context: Context, result: Result) -> list[Block]:
     collection = context.collection
-    rows, scores = scores_of(result, collection)
-    image, neighborhood = (array_of(result, name, *scores.shape) for name in ("image_part", "neighborhood_part"))
-    bias = array_of(result, "bias", scores.shape[1])
+    names = ("image_part", "neighborhood_part", "bias", "scores", "rows")
+    image, neighborhood, bias, scores, rows = (array_of(result, name) for name in names)
     labels = collection.labels[rows].toarray()
     sides = moved_most(image, neighborhood, bias, scores, labels, rows, collection.label_names)
     if not any(sides):

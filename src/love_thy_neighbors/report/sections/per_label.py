@@ -16,15 +16,10 @@ from matplotlib.transforms import Bbox
 from love_thy_neighbors.errors import UserError
 from love_thy_neighbors.metrics import average_precision_per_label
 from love_thy_neighbors.report.collected import Result
-from love_thy_neighbors.report.context import Context, or_note, origin, percent, scores_of
+from love_thy_neighbors.report.context import Context, array_of, or_note, origin, percent
 from love_thy_neighbors.report.document import Block, Column, Figure, Origin, Row, Table
 from love_thy_neighbors.report.matching import has_model
-from love_thy_neighbors.report.precision_recall import (
-    LabelCurves,
-    choose_labels,
-    panels,
-    precision_recall,
-)
+from love_thy_neighbors.report.precision_recall import LabelCurves, choose_labels, panels, precision_recall
 from love_thy_neighbors.report.style import MUTED, RIGHT, SMALL, WRONG, canvas, horizontal_grid, shortened
 
 MODELS = ("visual_only", "neighborhood")
@@ -63,19 +58,16 @@ def tested(context: Context, before: Result, after: Result) -> tuple[np.ndarray,
 
     Raises `UserError` for an array that cannot be used, and for runs with different test images.
     """
-    rows, scores = scores_of(after, context.collection)
-    other, before_scores = scores_of(before, context.collection)
-    if not np.array_equal(rows, other):
+    rows = array_of(after, "rows")
+    if not np.array_equal(rows, array_of(before, "rows")):
         raise UserError(f"{before.folder}: its test images are not those of {after.folder}; do both jobs again.")
-    return rows, context.collection.labels[rows].toarray(), before_scores, scores
+    return rows, context.collection.labels[rows].toarray(), array_of(before, "scores"), array_of(after, "scores")
 
 
 def per_label_precision(context: Context) -> PerLabel | None:
     """Figure 5's numbers; None if no split has both runs. Raises `UserError` like `tested`."""
     found = [_precision(*tested(context, *pair)[1:]) for pair in pairs(context, "per_label")]
-    return (
-        PerLabel(np.array([before for before, _ in found]), np.array([after for _, after in found])) if found else None
-    )
+    return PerLabel(*np.array(found).swapaxes(0, 1)) if found else None
 
 
 def _precision(labels: np.ndarray, *scores: np.ndarray) -> list[np.ndarray]:

@@ -1,6 +1,7 @@
 """Table 1: how much metadata the images carry."""
 
 from collections.abc import Sequence
+from typing import Any
 
 from love_thy_neighbors.paper import TABLE_1
 from love_thy_neighbors.report.context import Context, origin
@@ -13,7 +14,7 @@ def statistics(context: Context) -> tuple[list[Block], list[Origin]]:
     """Unique values, images for each value and values for each image, beside NUS-WIDE's."""
     runs = context.matched.runs("statistics")
     body = runs.results[0].body if runs.results else {}
-    counts = {kind: _cells(**count) for kind, count in body.items() if kind != "images"}
+    counts = {kind: _cells(count) for kind, count in body.items() if kind != "images"}
     absent: list[Cell] = [Gap.NONE if counts else Gap.MISSING] * len(TITLES)  # a collection may lack a type of metadata
     columns = [Column("count")]
     cells: list[Sequence[Cell]] = [TITLES]
@@ -31,8 +32,8 @@ def statistics(context: Context) -> tuple[list[Block], list[Origin]]:
     return [*note, table], origin("Counts", runs)
 
 
-def _cells(values: int, images_per_value: dict[str, float], values_per_image: dict[str, float]) -> list[Cell]:
-    return [values, _pair(**images_per_value), _pair(**values_per_image)]
+def _cells(count: dict[str, Any]) -> list[Cell]:
+    return [count["values"], _pair(**count["images_per_value"]), _pair(**count["values_per_image"])]
 
 
 def _pair(mean: float | None, median: float | None) -> str:
