@@ -146,7 +146,7 @@ def _is_text(path: str) -> bool:
 
 def _merged(found: Sequence[_Picture]) -> list[_Picture]:
     """Each picture once, with the paths of its copies; otherwise copies could be in two parts of a split."""
-    with progress_bar("looking for copies", 3 * len(found)) as advance:
+    with progress_bar("looking for copies", 2 * len(found)) as advance:
         groups = same_pictures([picture.file for picture in found], advance)
     merged = []
     for group in groups:
