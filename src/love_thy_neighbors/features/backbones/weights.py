@@ -119,16 +119,14 @@ def read_state_dict(path: Path) -> dict[str, torch.Tensor]:
     for key in ("state_dict", "model"):
         if isinstance(content, dict) and isinstance(content.get(key), dict):
             content = content[key]
-    if not isinstance(content, dict) or not content or not all(_is_tensor(item) for item in content.items()):
+    if not isinstance(content, dict) or not content or not all(isinstance(key, str) for key in content):
+        raise _unreadable(path, "it contains no state dict")
+    if not all(isinstance(value, torch.Tensor) for value in content.values()):
         raise _unreadable(path, "it contains no state dict")
     for prefix in ("module.", "_orig_mod."):  # added by DistributedDataParallel and torch.compile
         if all(key.startswith(prefix) for key in content):
             content = {key.removeprefix(prefix): value for key, value in content.items()}
     return dict(content)
-
-
-def _is_tensor(item: tuple[Any, Any]) -> bool:
-    return isinstance(item[0], str) and isinstance(item[1], torch.Tensor)
 
 
 def _unreadable(path: Path, why: str) -> UserError:
