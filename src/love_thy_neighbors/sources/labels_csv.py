@@ -49,7 +49,8 @@ def read_labels(path: Path, key: str, find: Callable[[str], str | None], on_erro
     delimiter, many = _header(path, key, next(lines, ""))
     found: dict[str, dict[str, int]] = {}  # labels of each entry, with their lines
     rows = csv.reader(lines, delimiter=delimiter, strict=True)
-    used, row = 0, [""]
+    used = 0
+    row: list[str] | None = []
     while row is not None:
         number = lines.number + 1
         try:
