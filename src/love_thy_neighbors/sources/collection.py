@@ -146,7 +146,7 @@ def _extracted(options: Options, how: Extraction, images: int, target: Path) -> 
     if bad:
         row, reason = min(bad.items())
         raise stop(row, f"has the file {names[row]!r}, whose feature vector {reason}")
-    return found.card(), found.thumbnails
+    return found.card, found.thumbnails
 
 
 def _names(path: Path, images: int) -> list[str]:

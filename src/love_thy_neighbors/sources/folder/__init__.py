@@ -5,6 +5,7 @@ the owner is the artist. All headers are read first, then the features are extra
 table, byte for byte.
 """
 
+import re
 import unicodedata
 import warnings
 from collections import Counter
@@ -125,7 +126,7 @@ def _read_pictures(root: Path, paths: Sequence[str], max_pixels: int, rejects: R
         for number, path in enumerate(paths, 1):
             advance(1)
             try:
-                if not _is_text(path):
+                if re.search("[\ud800-\udfff]", path):
                     raise RowError(f"has the file {path!r}, which has a name that is not UTF-8")
                 file = checked_picture(root, path, max_pixels, key="root")
                 found.append(_Picture(number, (path,), file, read_embedded(file)))
@@ -134,14 +135,6 @@ def _read_pictures(root: Path, paths: Sequence[str], max_pixels: int, rejects: R
             except RowError as error:
                 rejects.refuse(number, str(error))
     return found
-
-
-def _is_text(path: str) -> bool:
-    try:
-        path.encode("utf-8")
-    except UnicodeEncodeError:
-        return False
-    return True
 
 
 def _merged(found: Sequence[_Picture]) -> list[_Picture]:
