@@ -31,7 +31,6 @@ from love_thy_neighbors.sources.release import Release
 from love_thy_neighbors.sources.tables import records_table
 
 WORDS = {"title": ("title",), "description": ("description",), "both": ("title", "description"), "none": ()}
-_BLOCKS = ("exif", "iptc", "xmp")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -87,7 +86,8 @@ def read(options: Options, how: Extraction, partial: Path) -> Release:
         raise rejects.empty()
     pictures = _merged(found)
     records, of_text = _records(pictures, options.words, {} if given is None else given.of)
-    counts = {"pictures": len(paths), **counts, **_of_blocks(found), **of_text}
+    unread = Counter(f"{block}_blocks_not_readable" for picture in found for block in picture.metadata.unread)
+    counts = {"pictures": len(paths), **counts, **unread, **of_text}
     counts["same_picture_twice_merged"] = len(found) - len(pictures)
     return Release(
         name=root.resolve().name,
@@ -168,7 +168,10 @@ def _records(
         counts["pictures_with_keywords"] += bool(picture.metadata.keywords)
         counts["pictures_with_artist"] += bool(picture.metadata.artist)
         tags.append(tuple(sorted(found)))
-    sets = [_folders(picture.paths) for picture in pictures]
+    folders = [
+        {unicodedata.normalize("NFC", path.rpartition("/")[0]) for path in picture.paths} for picture in pictures
+    ]
+    sets = [tuple(sorted(names - {""})) for names in folders]
     with_tags, with_sets = any(tags), any(sets)
     records = [
         Record(
@@ -182,16 +185,6 @@ def _records(
         for row, picture in enumerate(pictures)
     ]
     return records, dict(sorted(counts.items()))
-
-
-def _folders(paths: Sequence[str]) -> tuple[str, ...]:
-    folders = {unicodedata.normalize("NFC", path.rpartition("/")[0]) for path in paths}
-    return tuple(sorted(folders - {""}))
-
-
-def _of_blocks(found: Sequence[_Picture]) -> dict[str, int]:
-    unread = Counter(block for picture in found for block in picture.metadata.unread)
-    return {f"{block}_blocks_not_readable": unread[block] for block in _BLOCKS}
 
 
 def _about(options: Options) -> dict[str, Any]:

@@ -70,9 +70,7 @@ def read_embedded(path: Path) -> Embedded:
         except Exception as error:  # Pillow's errors on damaged files have no common class
             raise ImageError(f"cannot be opened ({error or type(error).__name__})") from None
     in_exif = any(Path(warning.filename).stem == "TiffImagePlugin" for warning in warned)
-    if in_exif and "exif" not in found.unread:
-        return replace(found, unread=("exif", *found.unread))
-    return found
+    return replace(found, unread=("exif", *found.unread)) if in_exif and "exif" not in found.unread else found
 
 
 def embedded_metadata(image: Image.Image) -> Embedded:
