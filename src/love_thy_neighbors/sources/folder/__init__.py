@@ -82,8 +82,6 @@ def read(options: Options, how: Extraction, partial: Path) -> Release:
     given = _labels(options, paths)
     rejects = Rejects(str(root), "picture", options.on_error)
     found = _read_pictures(root, paths, how.max_pixels, rejects)
-    if not found:
-        raise rejects.empty()
     pictures = _merged(found)
     records, of_text = _records(pictures, options.words, {} if given is None else given.of)
     unread = Counter(f"{block}_blocks_not_readable" for picture in found for block in picture.metadata.unread)
