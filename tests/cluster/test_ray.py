@@ -121,7 +121,7 @@ def test_features_thumbnails_and_rejects_equal_the_local_engines(
     np.testing.assert_array_equal(here.table, there.table)
     assert here.rejected == there.rejected
     assert list(there.rejected) == [14]
-    assert here.card() == there.card()
+    assert here.card == there.card
     assert here.thumbnails is not None
     assert there.thumbnails is not None
     small = [{path.name: path.read_bytes() for path in found.thumbnails.iterdir()} for found in (here, there)]  # type: ignore[union-attr]

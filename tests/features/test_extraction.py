@@ -262,7 +262,7 @@ def test_too_little_gpu_memory_is_one_sentence(files: list[Path], tmp_path: Path
 def test_the_card_entry(files: list[Path], tmp_path: Path) -> None:
     backbone = replace(TINY, about={"network": "none"})
     found = extract_features(files, replace(HOW, fit="pad"), tmp_path / "partial", backbone=backbone)
-    assert found.card() == {
+    assert found.card == {
         "network": "none",
         "sha256_of_weights": "0" * 64,
         "preprocessing": "longer side scaled to 32 pixels (bicubic), padded to a square with white",
@@ -310,5 +310,5 @@ def test_features_of_the_users_own_checkpoint(files: list[Path], tmp_path: Path)
     how = Extraction(backbone="alexnet", weights=tmp_path / "random.pth", workers=0, device="cpu")
     found = extract_features(files[:2], how, tmp_path / "partial")
     assert found.table.shape == (2, 4096)
-    assert found.card()["weights"] == "file random.pth"
-    assert found.card()["preprocessing"] == "shorter side scaled to 256 pixels (bilinear), centre 224 x 224"
+    assert found.card["weights"] == "file random.pth"
+    assert found.card["preprocessing"] == "shorter side scaled to 256 pixels (bilinear), centre 224 x 224"

@@ -129,9 +129,6 @@ def _pool(workers: int) -> Iterator[ProcessPoolExecutor]:
 @contextmanager
 def _delayed_interrupts() -> Iterator[None]:
     """Delay Ctrl-C until the processes are started. They ignore it for their whole life, so they print no traceback."""
-    if threading.current_thread() is not threading.main_thread():  # Ctrl-C interrupts only the main thread
-        yield
-        return
     received: list[tuple[int, FrameType | None]] = []
     handler = signal.signal(signal.SIGINT, lambda *arguments: received.append(arguments))
     mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT}) if hasattr(signal, "pthread_sigmask") else None

@@ -9,7 +9,7 @@ import json
 import shutil
 from collections.abc import Callable, Generator, Sequence
 from contextlib import closing
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -28,29 +28,14 @@ from love_thy_neighbors.progress import progress_bar
 @dataclass(frozen=True)
 class Extracted:
     """``table`` float32 [N, d], memory-mapped; ``thumbnails`` is a folder of ``<row>.webp``; ``rejected`` maps rows to
-    reasons. Rejected images have a row of zeros and no thumbnail.
+    reasons. Rejected images have a row of zeros and no thumbnail. ``card`` is the entry of the features in the card.
     """
 
     table: np.ndarray
     thumbnails: Path | None
     rejected: dict[int, str]
     backbone: Backbone
-    how: Extraction
-
-    def card(self) -> dict[str, Any]:
-        """The entry of these features in a collection's card."""
-        return describe(self.backbone, self.how)
-
-
-def describe(backbone: Backbone, how: Extraction) -> dict[str, Any]:
-    """The entry of such features in a collection's card."""
-    how = _resolved(how)
-    return {
-        **backbone.about,
-        "sha256_of_weights": backbone.sha256,
-        "preprocessing": backbone.preprocessing.at(how.size).text(how.fit),
-        "precision": how.precision if how.precision != "auto" else choose_precision("auto", choose_device(how.device)),
-    }
+    card: dict[str, Any]
 
 
 def chosen_backbone(how: Extraction) -> Backbone:
@@ -59,15 +44,6 @@ def chosen_backbone(how: Extraction) -> Backbone:
     With a cluster this copy only describes the features.
     """
     return load_backbone(how.backbone, choose_device("cpu" if how.engine.name == "ray" else how.device), how.weights)
-
-
-def _resolved(how: Extraction) -> Extraction:
-    """``how`` with the device and the precision of the cluster's nodes, if a cluster extracts the features."""
-    if how.engine.name == "local":
-        return how
-    from love_thy_neighbors.features.on_ray import resolved  # late: Ray is slow to import, and optional
-
-    return resolved(how)
 
 
 def extract_features(
@@ -86,19 +62,28 @@ def extract_features(
     Raises `UserError` if the device or backbone is not available, the GPU has too little memory for a batch, or a
     worker process dies.
     """
-    how = _resolved(how)
-    backbone = backbone or chosen_backbone(how)
-    state = _Partial.open(partial, _key(files, how, backbone), len(files), backbone.dim)
-    thumbnails = state.thumbnails if how.thumbnail else None
-    if how.engine.name == "ray":
-        from love_thy_neighbors.features.on_ray import BATCHES, extract_on_cluster
+    on_ray = how.engine.name == "ray"
+    if on_ray:  # late: Ray is slow to import, and optional
+        from love_thy_neighbors.features.on_ray import BATCHES, extract_on_cluster, resolved
 
+        how = resolved(how)
+    else:
+        device = choose_device(how.device)
+        how = replace(how, device=str(device), precision=choose_precision(how.precision, device))
+    backbone = backbone or chosen_backbone(how)
+    card = backbone.about | {
+        "sha256_of_weights": backbone.sha256,
+        "preprocessing": backbone.preprocessing.at(how.size).text(how.fit),
+        "precision": how.precision,
+    }
+    state = _Partial.open(partial, _key(files, how, backbone, card), len(files), backbone.dim)
+    thumbnails = state.thumbnails if how.thumbnail else None
+    if on_ray:
         missing = state.missing(BATCHES * how.batch_size)
         found = extract_on_cluster(files, missing, how, backbone, state.thumbnails)
     else:
         found = _extract(files, state.done, how, backbone, thumbnails)
-    where = "ray" if how.engine.name == "ray" else choose_device(how.device).type
-    bar = progress_bar(f"images ({where})", len(files), done=state.count)
+    bar = progress_bar(f"images ({'ray' if on_ray else torch.device(how.device).type})", len(files), done=state.count)
     # The generator is closed on errors too, so that no process outlives this function.
     with bar as advance, closing(found) as blocks:
         for rows, values, reasons in blocks:
@@ -107,25 +92,23 @@ def extract_features(
             values[[row - rows.start for row in reasons]] = 0
             state.add(rows, values, reasons)
             advance(len(rows))
-    return Extracted(state.table, thumbnails, state.rejected, backbone, how)
+    return Extracted(state.table, thumbnails, state.rejected, backbone, card)
 
 
 def _extract(
     files: Sequence[Path], done: int, how: Extraction, backbone: Backbone, thumbnails: Path | None
 ) -> Generator[tuple[range, np.ndarray, dict[int, str]]]:
     """Yield the rows of each batch from row ``done`` on, their features, and the reasons of the unusable rows."""
-    device = choose_device(how.device)
-    precision = choose_precision(how.precision, device)
     decoding = Decoding(backbone.preprocessing.at(how.size), how.fit, how.max_pixels, thumbnails, how.thumbnail)
     decoded = closing(decoded_batches(files, done, how.batch_size, decoding, how.workers))
     with decoded as batches, torch.inference_mode(), exact_cudnn():
         for rows, pixels, reasons in batches:
-            yield rows, compute_features(backbone, pixels, device, precision), reasons
+            yield rows, compute_features(backbone, pixels, torch.device(how.device), how.precision), reasons
 
 
-def _key(files: Sequence[Path], how: Extraction, backbone: Backbone) -> str:
+def _key(files: Sequence[Path], how: Extraction, backbone: Backbone, card: dict[str, Any]) -> str:
     """A hash of everything that the features depend on; of a file, its path, size and time of change."""
-    settings = (how.max_pixels, how.thumbnail, how.batch_size, describe(backbone, how))
+    settings = (how.max_pixels, how.thumbnail, how.batch_size, card)
     made_by = (backbone.name, asdict(backbone.preprocessing), Image.__version__)
     digest = hashlib.sha256(json.dumps([settings, made_by]).encode())
     for file in files:
@@ -162,7 +145,7 @@ class _Partial:
             if progress["key"] == key:
                 table = np.lib.format.open_memmap(path, mode="r+")
                 rejected = {int(row): reason for row, reason in progress["rejected"].items()}
-                later = {int(start): int(stop) for start, stop in progress.get("later", {}).items()}
+                later = {int(start): int(stop) for start, stop in progress["later"].items()}
                 return cls(folder, key, table, int(progress["done"]), later, rejected)
         except (OSError, ValueError, KeyError, TypeError):
             pass  # nothing usable: start again

@@ -11,7 +11,6 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 
 # No EPS (it starts Ghostscript), no vector or scientific formats.
 FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF")
-WHITE = (255, 255, 255)
 
 # `read_image` has its own limit, which it checks on the header.
 Image.MAX_IMAGE_PIXELS = None
@@ -79,7 +78,7 @@ def _as_rgb(image: Image.Image) -> Image.Image:
         return Image.fromarray(grey).convert("RGB")
     if image.has_transparency_data:
         image = image.convert("RGBA")
-        canvas = Image.new("RGB", image.size, WHITE)
+        canvas = Image.new("RGB", image.size, "white")
         canvas.paste(image, mask=image.getchannel("A"))
         return canvas
     return image.convert("RGB")

@@ -22,7 +22,7 @@ def choose_device(name: str) -> torch.device:
     return device
 
 
-def choose_precision(name: Precision, device: torch.device) -> str:
+def choose_precision(name: Precision, device: torch.device) -> Precision:
     """``auto`` is bfloat16 on an NVIDIA GPU that has it, float16 on an older one, and float32 everywhere else."""
     if name != "auto":
         return name

@@ -39,12 +39,10 @@ def resolved(how: Extraction) -> Extraction:
     """``how`` with the device and the precision of the workers: GPUs if the cluster has any."""
     connect(how.engine)
     device = ("cuda" if ray.cluster_resources().get("GPU") else "cpu") if how.device == "auto" else how.device
-    precision: Any = how.precision
-    if precision == "auto":
-        precision = "float32"
-        if device != "cpu":  # only a node with the GPU knows
-            asked: Any = ray.remote(num_gpus=1)(choose_precision)
-            precision = ray.get(asked.remote("auto", torch.device("cuda")))
+    precision: Any = choose_precision(how.precision, torch.device("cpu"))
+    if how.precision == "auto" and device != "cpu":  # only a node with the GPU knows
+        asked: Any = ray.remote(num_gpus=1)(choose_precision)
+        precision = ray.get(asked.remote("auto", torch.device("cuda")))
     return replace(how, device=device, precision=precision)
 
 

@@ -7,7 +7,6 @@ is replaced last, so it never describes a table that is not complete.
 import os
 import re
 import shutil
-from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -21,14 +20,11 @@ from love_thy_neighbors.collection.feature_tables import to_float16
 from love_thy_neighbors.collection.loading import load_collection, open_npy, read_images_table
 from love_thy_neighbors.collection.writing import table_entry
 from love_thy_neighbors.errors import UserError
-from love_thy_neighbors.features.backbones import check_name
+from love_thy_neighbors.features.backbones import check_name, table_name
 from love_thy_neighbors.features.settings import Extraction
 from love_thy_neighbors.sources.pictures import checked_picture
 from love_thy_neighbors.sources.rejects import RowError
 from love_thy_neighbors.sources.writing import partial_folder
-
-# If these keys of the card are equal, two tables of one name have the same features.
-_IDENTITY = ("sha256_of_weights", "preprocessing", "precision", "sha256_of_source")
 
 
 @dataclass(frozen=True)
@@ -73,16 +69,6 @@ class Options:
         return self.features is not None and self.features.endswith(".npy")
 
 
-@dataclass(frozen=True)
-class _Table:
-    """A finished feature table: its name, the ``.npy`` float16 [N, d], its card entry, a folder of thumbnails."""
-
-    name: str
-    path: Path
-    about: dict[str, Any]
-    thumbnails: Path | None = None
-
-
 def add_features(options: Options, how: Extraction) -> None:
     """Add a feature table to the collection in ``options.root``; if it raises `UserError`, nothing has changed.
 
@@ -91,123 +77,98 @@ def add_features(options: Options, how: Extraction) -> None:
     assert options.root is not None
     assert options.features is not None
     root = options.root.resolve()  # keeps a link to the collection
+    name = Path(options.features).stem if options.given else table_name(options.features)
     with partial_folder(root) as partial:
         card = read_card(root)
-        take = _given if options.given else _extracted
-        table = take(options, replace(how, backbone=how.backbone if options.given else options.features), card, partial)
-        _put(root, card, table, how.thumbnail)
-    features = load_collection(root, table.name).features
-    rows, dim = features.table.shape
-    path = options.root / "features" / f"{table.name}.npy"
+        if name in card["features"] and not options.overwrite:
+            raise UserError(f"features: {options.root} already has '{name}'; overwrite=true replaces the whole table.")
+        path = partial / "float16.npy"
+        if options.given:
+            about, thumbnails = _given(options, how, card["images"], path), None
+        else:
+            how = replace(how, backbone=options.features)
+            about, thumbnails = _extracted(options, how, card["images"], path)
+        if thumbnails is not None:
+            with folder_written_whole(root / "thumbnails") as folder:
+                shutil.copytree(thumbnails, folder, dirs_exist_ok=True)
+            card["thumbnails"] = f"WebP, longer side at most {how.thumbnail} pixels, transparency on white"
+        _put(root, card, name, path, about)
+    rows, dim = load_collection(root, name).features.table.shape
+    path = options.root / "features" / f"{name}.npy"
     Console().print(f"{rows:,} x {dim:,} features in {path}", highlight=False, soft_wrap=True)
 
 
-def _given(options: Options, how: Extraction, card: dict[str, Any], partial: Path) -> _Table:
-    """The table in features=, as float16."""
+def _given(options: Options, how: Extraction, images: int, target: Path) -> dict[str, Any]:
+    """Write the table in features= to ``target`` as float16 [N, d]; its entry in the card."""
     path = Path(str(options.features))
     if how.weights is not None:
         raise UserError("weights: features=FILE.npy needs no network; leave weights= out.")
     given = open_npy(path)
     if given.ndim != 2 or given.dtype.kind != "f" or given.shape[1] == 0:
         raise UserError(f"{path}: {given.dtype} {list(given.shape)}, not a table [N, d] of floats.")
-    if len(given) != card["images"]:
-        raise UserError(
-            f"{path}: {len(given)} rows, but {options.root} has {card['images']} images; give one row per image."
-        )
-    about = {"source": path.name, "dtype_given": str(given.dtype), "sha256_of_source": sha256(path)}
-    _check_existing(options, card, path.stem, about)
-    partial.mkdir(exist_ok=True)
-    _, bad = to_float16(given, range(len(given)), partial / "float16.npy")
+    if len(given) != images:
+        raise UserError(f"{path}: {len(given)} rows, but {options.root} has {images} images; give one row per image.")
+    target.parent.mkdir(exist_ok=True)
+    _, bad = to_float16(given, range(len(given)), target)
     if bad:
         row, reason = min(bad.items())
         raise UserError(f"{path}: row {row} {reason}; every image needs its features, so correct the row.")
-    return _Table(path.stem, partial / "float16.npy", about)
+    return {"source": path.name, "dtype_given": str(given.dtype), "sha256_of_source": sha256(path)}
 
 
-def _extracted(options: Options, how: Extraction, card: dict[str, Any], partial: Path) -> _Table:
-    """Extract the features of the collection's pictures, and thumbnails if it has none."""
-    from love_thy_neighbors.features.extraction import chosen_backbone, describe, extract_features  # torch: late
+def _extracted(options: Options, how: Extraction, images: int, target: Path) -> tuple[dict[str, Any], Path | None]:
+    """Write the features of the collection's pictures to ``target`` as float16 [N, d]; their entry in the card, and the
+    folder of thumbnails if the collection has none."""
+    from love_thy_neighbors.features.extraction import chosen_backbone, extract_features  # torch: late
 
     assert options.root is not None
+    assert options.images is not None
     backbone = chosen_backbone(how)
-    about = describe(backbone, how)
-    _check_existing(options, card, backbone.name, about)
     if (options.root / "thumbnails").exists():
         how = replace(how, thumbnail=0)
-    names, error = _files(options.root, card["images"])
-    files = _checked(names, options, how, error)
+    path = options.root / "images.parquet"
 
-    def stop(row: int, reason: str) -> Exception:
-        return error(row, f"has the file {names[row]!r}, which {reason}")
-
-    found = extract_features(files, how, partial, stop, backbone)
-    _, bad = to_float16(found.table, range(len(files)), partial / "float16.npy")
-    if bad:
-        row, reason = min(bad.items())
-        raise error(row, f"has the file {names[row]!r}, whose feature vector {reason}")
-    return _Table(backbone.name, partial / "float16.npy", about, found.thumbnails)
-
-
-def _check_existing(options: Options, card: dict[str, Any], name: str, about: dict[str, Any]) -> None:
-    existing = card["features"].get(name)
-    if existing is None or options.overwrite:
-        return
-    existing = {"precision": "float32"} | existing  # older cards have no such key
-    if all(existing.get(key) == about[key] for key in _IDENTITY if key in about):
-        raise UserError(
-            f"features: {options.root} already has '{name}' with the same weights and preprocessing; overwrite=true "
-            "extracts it again."
-        )
-    raise UserError(
-        f"features: {options.root} already has '{name}' with other weights, preprocessing or precision; overwrite=true "
-        "replaces the whole table."
-    )
-
-
-_RowError = Callable[[int, str], UserError]
-
-
-def _files(root: Path, rows: int) -> tuple[list[str], _RowError]:
-    """The collection's ``file`` column, and a function that makes the error for one of its rows."""
-    path = root / "images.parquet"
-
-    def error(row: int, reason: str) -> UserError:
+    def stop(row: int, reason: str) -> UserError:
         return UserError(f"{path}: row {row} {reason}; every image needs its features, so restore the picture.")
 
-    table = read_images_table(path)
-    if "file" not in table.column_names:
-        raise UserError(f"{path}: column 'file' is missing, so the pictures are unknown; give features=FILE.npy.")
-    names = table["file"].to_pylist()
-    if len(names) != rows:
-        raise UserError(f"{path}: {len(names)} rows, but card.json says {rows} images; run prepare.py again.")
-    for row, name in enumerate(names):
-        if not isinstance(name, str):
-            raise UserError(f"{path}: row {row} has no file, so its picture is unknown; give features=FILE.npy.")
-    return names, error
-
-
-def _checked(names: Sequence[str], options: Options, how: Extraction, error: _RowError) -> list[Path]:
-    """The paths of the pictures; raises `UserError` for a path outside images= and for a header that is not usable."""
-    assert options.images is not None
-    files = []
+    names, files = _names(path, images), []
     for row, name in enumerate(track(names, "checking pictures", transient=True)):
         try:
             files.append(checked_picture(options.images, name, how.max_pixels))
         except RowError as problem:
-            raise error(row, str(problem)) from None
-    return files
+            raise stop(row, str(problem)) from None
+
+    def unusable(row: int, reason: str) -> UserError:
+        return stop(row, f"has the file {names[row]!r}, which {reason}")
+
+    found = extract_features(files, how, target.parent, unusable, backbone)
+    _, bad = to_float16(found.table, range(len(files)), target)
+    if bad:
+        row, reason = min(bad.items())
+        raise stop(row, f"has the file {names[row]!r}, whose feature vector {reason}")
+    return found.card, found.thumbnails
 
 
-def _put(root: Path, card: dict[str, Any], table: _Table, side: int) -> None:
-    """Move ``table`` into the collection; even if the process is killed, the card lists only complete tables."""
-    if card["features"].pop(table.name, None) is not None:
+def _names(path: Path, images: int) -> list[str]:
+    """The column ``file`` of the table ``path``; raises `UserError` if it is missing or has gaps."""
+    table = read_images_table(path)
+    if "file" not in table.column_names:
+        raise UserError(f"{path}: column 'file' is missing, so the pictures are unknown; give features=FILE.npy.")
+    names: list[str | None] = table["file"].to_pylist()
+    if len(names) != images:
+        raise UserError(f"{path}: {len(names)} rows, but card.json says {images} images; run prepare.py again.")
+    if None in names:
+        row = names.index(None)
+        raise UserError(f"{path}: row {row} has no file, so its picture is unknown; give features=FILE.npy.")
+    return [str(name) for name in names]
+
+
+def _put(root: Path, card: dict[str, Any], name: str, path: Path, about: dict[str, Any]) -> None:
+    """Copy the table ``path`` into the collection; after a crash, too, the card lists only complete tables."""
+    if card["features"].pop(name, None) is not None:
         write_json(root / "card.json", card)  # remove the old entry before the old file
-    target = root / "features" / f"{table.name}.npy"
+    target = root / "features" / f"{name}.npy"
     with written_whole(target) as temporary:
-        shutil.copyfile(table.path, temporary)
-    if table.thumbnails is not None:
-        with folder_written_whole(root / "thumbnails") as folder:
-            shutil.copytree(table.thumbnails, folder, dirs_exist_ok=True)
-        card["thumbnails"] = f"WebP, longer side at most {side} pixels, transparency on white"
-    card["features"][table.name] = table_entry(target, table.about)
+        shutil.copyfile(path, temporary)
+    card["features"][name] = table_entry(target, about)
     write_json(root / "card.json", card)

@@ -8,6 +8,7 @@ start with a byte order mark; blank lines are errors.
 """
 
 import json
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -71,6 +72,8 @@ def parse_line(line: bytes, file_required: bool) -> Record:
         else:
             _check_other_key(key, found)
             other[key] = _texts(key, found)
+        if re.search("[\ud800-\udfff]", "".join(found)):
+            raise RowError(f"has half a surrogate pair in '{key}', which is not text")
     return Record(**fields, other=other)
 
 
@@ -100,7 +103,8 @@ def _refuse_constant(name: str) -> None:
 def _text(key: str, value: Any) -> str:
     if not isinstance(value, str):
         raise RowError(f"has {_kind(value)} as '{key}', which must be a string")
-    _check(key, value, f"has an empty '{key}'")
+    if not value.strip():
+        raise RowError(f"has an empty '{key}'")
     return value
 
 
@@ -110,17 +114,9 @@ def _texts(key: str, values: Any) -> tuple[str, ...]:
     for value in values:
         if not isinstance(value, str):
             raise RowError(f"has {_kind(value)} in '{key}', which must be a list of strings")
-        _check(key, value, f"has an empty string in '{key}'")
+        if not value.strip():
+            raise RowError(f"has an empty string in '{key}'")
     return tuple(dict.fromkeys(values))  # a value that is given twice counts once
-
-
-def _check(key: str, value: str, if_empty: str) -> None:
-    if not value.strip():
-        raise RowError(if_empty)
-    try:
-        value.encode("utf-8")
-    except UnicodeEncodeError:
-        raise RowError(f"has half a surrogate pair in '{key}', which is not text") from None
 
 
 def _kind(value: Any) -> str:

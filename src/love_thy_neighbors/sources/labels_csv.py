@@ -11,7 +11,7 @@ separated by comma, semicolon or tab. UTF-8, with or without a byte order mark. 
 import csv
 import unicodedata
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -50,21 +50,29 @@ def read_labels(path: Path, key: str, find: Callable[[str], str | None], on_erro
     found: dict[str, dict[str, int]] = {}  # labels of each entry, with their lines
     rows = csv.reader(lines, delimiter=delimiter, strict=True)
     used = 0
-    while True:
+    row: list[str] | None = []
+    while row is not None:
         number = lines.number + 1
         try:
             row = next(rows, None)
-            if row is None:
-                break
             if row:
-                _add(row, number, found, find, many and delimiter == ";", many)
+                if many and delimiter == ";" and len(row) > 2:
+                    row = [row[0], ";".join(row[1:])]  # the csv reader has split the labels
+                _add(row, number, found, find, many)
                 used += 1
-        except (csv.Error, RowError) as error:
-            rejects.refuse(number, str(error) if isinstance(error, RowError) else f"is not a line of CSV ({error})")
+        except csv.Error as error:
+            rejects.refuse(number, f"is not a line of CSV ({error})")
+        except RowError as error:
+            rejects.refuse(number, str(error))
     if not used:
         raise rejects.empty()
-    of = {name: tuple(sorted(labels)) for name, labels in found.items()}
-    return GivenLabels(of, rejects, _counts(of, used, rejects))
+    counts = {"label_lines": used, "label_lines_left_out": len(rejects.reasons), **_spellings(found)}
+    return GivenLabels({name: tuple(sorted(labels)) for name, labels in found.items()}, rejects, counts)
+
+
+def _spellings(found: Mapping[str, Iterable[str]]) -> dict[str, int]:
+    spellings = Counter(label.casefold() for label in {label for labels in found.values() for label in labels})
+    return {"labels_that_differ_from_another_in_capitals_only": sum(n for n in spellings.values() if n > 1)}
 
 
 class _Lines(Iterator[str]):
@@ -98,46 +106,24 @@ def _header(path: Path, key: str, line: str) -> tuple[str, bool]:
 
 
 def _add(
-    row: list[str],
-    number: int,
-    found: dict[str, dict[str, int]],
-    find: Callable[[str], str | None],
-    joined: bool,
-    many: bool,
+    row: list[str], number: int, found: dict[str, dict[str, int]], find: Callable[[str], str | None], many: bool
 ) -> None:
-    """Add line ``number`` to ``found``; with ``joined`` the csv reader has split the labels. Raises `RowError`."""
-    if joined and len(row) > 1:
-        row = [row[0], ";".join(row[1:])]
+    """Add line ``number`` to ``found``; raises `RowError`."""
     if len(row) != 2:
         raise RowError(f"has {len(row)} cells, not 2")
     name, shown = find(row[0].strip()), _shown(row[0])
     if name is None:
         raise RowError(f"names an unknown entry ({shown})")
-    labels = [_clean(label) for label in (row[1].split(";") if many else [row[1]])]
-    if many and labels == [""]:
-        labels = []
-    if "" in labels:
+    cells = row[1].split(";") if many else [row[1]]
+    labels = [" ".join(unicodedata.normalize("NFC", cell).split()) for cell in cells]
+    if "" in labels and not (many and labels == [""]):
         raise RowError("has an empty label")
     earlier = found.get(name, {})
     if many and name in found:
         raise RowError(f"repeats the entry of an earlier line ({shown})")
     if not many and labels[0] in earlier:
         raise RowError(f"repeats line {earlier[labels[0]]} ({shown})")
-    found[name] = earlier | dict.fromkeys(labels, number)
-
-
-def _clean(label: str) -> str:
-    return " ".join(unicodedata.normalize("NFC", label).split())
-
-
-def _counts(of: dict[str, tuple[str, ...]], used: int, rejects: Rejects) -> dict[str, int]:
-    names = {label for labels in of.values() for label in labels}
-    spellings = Counter(name.casefold() for name in names)
-    return {
-        "label_lines": used,
-        "label_lines_left_out": len(rejects.reasons),
-        "labels_that_differ_from_another_in_capitals_only": sum(n for n in spellings.values() if n > 1),
-    }
+    found[name] = earlier | dict.fromkeys(filter(None, labels), number)
 
 
 def _shown(cell: str) -> str:

@@ -34,9 +34,7 @@ class Options(SourceOptions):
 
     def __post_init__(self) -> None:
         if self.xml is None or not self.xml.exists():
-            raise UserError(
-                f"xml: {self.xml or 'null'} does not exist; give a file of McAuley's (xml=photosNUS.xml)."
-            )
+            raise UserError(f"xml: {self.xml or 'null'} does not exist; give a file of McAuley's (xml=photosNUS.xml).")
         super().__post_init__()
 
 

@@ -1,6 +1,6 @@
 """Make a collection from what a source has read: features, frequent labels, card, Table 1."""
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import fields
 from pathlib import Path
 from typing import Any, TypeVar
@@ -76,9 +76,9 @@ def _extracted(release: Release, how: Extraction, partial: Path, backbone: Backb
     found = extract_features(release.files, how, partial, stop, backbone)
     for row, reason in sorted(found.rejected.items()):
         rejects.refuse(int(numbers[row]), sentence(row, reason))
-    rows = _without(len(release.files), found.rejected)
+    rows = np.delete(np.arange(len(release.files)), list(found.rejected))
     release.keep(rows)
-    name, about = found.backbone.name, found.card()
+    name, about = found.backbone.name, found.card
     if release.int8:
         table, about["scale"] = quantise(found.table[rows])
     else:
@@ -114,16 +114,11 @@ def _float16(
     for place, reason in bad.items():
         row = name.replace("{}", str(rows[place]), 1)
         release.rejects.refuse(int(numbers[place]), f"has {row}, which {reason}")
-    places = _without(len(rows), bad)
+    places = np.delete(np.arange(len(rows)), list(bad))
     release.keep(places)
     if not release.table.num_rows:
         raise release.rejects.empty()
     return float16, rows[places]
-
-
-def _without(count: int, left_out: Collection[int]) -> np.ndarray:
-    """0 to ``count`` - 1 without the numbers in ``left_out``."""
-    return np.setdiff1d(np.arange(count), np.array(sorted(left_out), dtype=np.int64))
 
 
 def _card(release: Release, names: list[str], dropped: dict[str, int]) -> dict[str, Any]:

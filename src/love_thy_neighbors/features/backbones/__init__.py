@@ -6,6 +6,7 @@ This module imports neither torch nor the libraries of the networks, so that a w
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -70,18 +71,7 @@ def load_backbone(name: str, device: "torch.device", weights: Path | None = None
     """
     check_name(name)
     family, _, network = SHORT_NAMES.get(name, name).partition("/")
-    if family == BUNDLED:
-        from love_thy_neighbors.features.backbones import efficientnet_lite0
-
-        return efficientnet_lite0.load(name, device, weights)
-    if family == "timm":
-        from love_thy_neighbors.features.backbones import timm_models
-
-        return timm_models.load(table_name(name), network, device, weights)
-    if family == "open_clip":
-        from love_thy_neighbors.features.backbones import open_clip_models
-
-        return open_clip_models.load(table_name(name), network, device, weights)
-    from love_thy_neighbors.features.backbones import torchvision_models
-
-    return torchvision_models.load(name, device, weights)
+    module = {BUNDLED: "efficientnet_lite0", "timm": "timm_models", "open_clip": "open_clip_models"}.get(family)
+    loader = import_module(f"{__name__}.{module or 'torchvision_models'}")  # late, because they import torch
+    backbone: Backbone = loader.load(table_name(name), network or name, device, weights)
+    return backbone

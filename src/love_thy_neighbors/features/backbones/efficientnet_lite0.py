@@ -10,7 +10,7 @@ from love_thy_neighbors.features.backbones.preprocessing import Preprocessing
 from love_thy_neighbors.features.backbones.weights import Weights, fitting, given, read_state_dict
 
 
-def load(name: str, device: torch.device, weights: Path | None) -> Backbone:
+def load(table: str, name: str, device: torch.device, weights: Path | None) -> Backbone:
     """EfficientNet-Lite0 on ``device``, 1280-d; raises `UserError` if ``weights`` do not fit."""
     from efficientnet_lite_pytorch import EfficientNet
 
@@ -25,7 +25,7 @@ def load(name: str, device: torch.device, weights: Path | None) -> Backbone:
         return network.extract_features((pixels - 127.0) / 128.0).mean(dim=(2, 3))
 
     return Backbone(
-        name=name,
+        name=table,
         dim=1280,
         sha256=found.sha256,
         forward=forward,

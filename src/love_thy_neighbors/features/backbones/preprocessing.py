@@ -14,7 +14,6 @@ if TYPE_CHECKING:
     import torch
 
 Fit = Literal["crop", "pad"]
-WHITE = (255, 255, 255)
 
 
 @dataclass(frozen=True)
@@ -72,7 +71,7 @@ def to_square(image: Image.Image, how: Preprocessing, fit: Fit) -> np.ndarray:
 def _padded(image: Image.Image, size: int, resampling: Image.Resampling) -> np.ndarray:
     ratio = size / max(image.size)
     image = image.resize((max(1, round(image.width * ratio)), max(1, round(image.height * ratio))), resampling)
-    canvas = Image.new("RGB", (size, size), WHITE)
+    canvas = Image.new("RGB", (size, size), "white")
     canvas.paste(image, ((size - image.width) // 2, (size - image.height) // 2))
     return np.asarray(canvas)
 

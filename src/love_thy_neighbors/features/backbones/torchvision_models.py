@@ -32,7 +32,7 @@ _NETWORKS = {
 _WEIGHTS = "IMAGENET1K_V1"
 
 
-def load(name: str, device: torch.device, weights: Path | None) -> Backbone:
+def load(table: str, name: str, device: torch.device, weights: Path | None) -> Backbone:
     """The network ``name`` on ``device``; raises `UserError` if its weights are missing or do not fit."""
     from torchvision.models import get_model, get_model_weights
 
@@ -45,7 +45,7 @@ def load(name: str, device: torch.device, weights: Path | None) -> Backbone:
     transform = published.transforms()
     normalised = Normalisation(transform.mean, transform.std)
     return Backbone(
-        name=name,
+        name=table,
         dim=kind.dim,
         sha256=found.sha256,
         forward=lambda pixels: network(normalised(pixels)),

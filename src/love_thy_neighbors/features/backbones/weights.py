@@ -119,16 +119,14 @@ def read_state_dict(path: Path) -> dict[str, torch.Tensor]:
     for key in ("state_dict", "model"):
         if isinstance(content, dict) and isinstance(content.get(key), dict):
             content = content[key]
-    if not isinstance(content, dict) or not content or not all(_is_tensor(item) for item in content.items()):
+    if not isinstance(content, dict) or not content or not all(isinstance(key, str) for key in content):
+        raise _unreadable(path, "it contains no state dict")
+    if not all(isinstance(value, torch.Tensor) for value in content.values()):
         raise _unreadable(path, "it contains no state dict")
     for prefix in ("module.", "_orig_mod."):  # added by DistributedDataParallel and torch.compile
         if all(key.startswith(prefix) for key in content):
             content = {key.removeprefix(prefix): value for key, value in content.items()}
     return dict(content)
-
-
-def _is_tensor(item: tuple[Any, Any]) -> bool:
-    return isinstance(item[0], str) and isinstance(item[1], torch.Tensor)
 
 
 def _unreadable(path: Path, why: str) -> UserError:
@@ -153,15 +151,12 @@ def fitting(name: str, path: Path) -> Iterator[None]:
 
 def _differences(error: Exception) -> str:
     """The first missing, unknown and misshaped key in the error of `load_state_dict`."""
-    text, found = str(error), []
-    for kind, what in (("Missing", "it lacks"), ("Unexpected", "it has the unknown")):
-        line = re.search(rf"{kind} key\(s\) in state_dict: (.*)", text)
-        names = re.findall(r'"([^"]*)"', line[1]) if line else []
-        if names:
-            found.append(f"{what} {names[0]}" + (f" and {len(names) - 1} more" if names[1:] else ""))
-    shapes = re.findall(r"size mismatch for (\S+):", text)
-    if shapes:
-        found.append(f"{shapes[0]}" + (f" and {len(shapes) - 1} more have" if shapes[1:] else " has") + " other shapes")
+    kinds = {
+        r'Missing key\(s\) in state_dict: "([^"]*)"': "it lacks {}",
+        r'Unexpected key\(s\) in state_dict: "([^"]*)"': "it has the unknown {}",
+        r"size mismatch for (\S+):": "{} has another shape",
+    }
+    found = [what.format(key[1]) for pattern, what in kinds.items() if (key := re.search(pattern, str(error)))]
     return ", ".join(found) or f"{type(error).__name__}: {_first_sentence(error)}"
 
 

@@ -44,9 +44,7 @@ class Options(SourceOptions):
 
     def __post_init__(self) -> None:
         if self.ids is None or not self.ids.is_file():
-            raise UserError(
-                f"ids: {self.ids or 'null'} is not a file; give a file of one id a line (ids=ids.txt)."
-            )
+            raise UserError(f"ids: {self.ids or 'null'} is not a file; give a file of one id a line (ids=ids.txt).")
         super().__post_init__()
         require_whole("calls_an_hour", self.calls_an_hour, 1)
 

@@ -5,6 +5,7 @@ the owner is the artist. All headers are read first, then the features are extra
 table, byte for byte.
 """
 
+import re
 import unicodedata
 import warnings
 from collections import Counter
@@ -30,7 +31,6 @@ from love_thy_neighbors.sources.release import Release
 from love_thy_neighbors.sources.tables import records_table
 
 WORDS = {"title": ("title",), "description": ("description",), "both": ("title", "description"), "none": ()}
-_BLOCKS = ("exif", "iptc", "xmp")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -82,11 +82,10 @@ def read(options: Options, how: Extraction, partial: Path) -> Release:
     given = _labels(options, paths)
     rejects = Rejects(str(root), "picture", options.on_error)
     found = _read_pictures(root, paths, how.max_pixels, rejects)
-    if not found:
-        raise rejects.empty()
     pictures = _merged(found)
     records, of_text = _records(pictures, options.words, {} if given is None else given.of)
-    counts = {"pictures": len(paths), **counts, **_of_blocks(found), **of_text}
+    unread = Counter(f"{block}_blocks_not_readable" for picture in found for block in picture.metadata.unread)
+    counts = {"pictures": len(paths), **counts, **unread, **of_text}
     counts["same_picture_twice_merged"] = len(found) - len(pictures)
     return Release(
         name=root.resolve().name,
@@ -125,7 +124,7 @@ def _read_pictures(root: Path, paths: Sequence[str], max_pixels: int, rejects: R
         for number, path in enumerate(paths, 1):
             advance(1)
             try:
-                if not _is_text(path):
+                if re.search("[\ud800-\udfff]", path):
                     raise RowError(f"has the file {path!r}, which has a name that is not UTF-8")
                 file = checked_picture(root, path, max_pixels, key="root")
                 found.append(_Picture(number, (path,), file, read_embedded(file)))
@@ -136,17 +135,9 @@ def _read_pictures(root: Path, paths: Sequence[str], max_pixels: int, rejects: R
     return found
 
 
-def _is_text(path: str) -> bool:
-    try:
-        path.encode("utf-8")
-    except UnicodeEncodeError:
-        return False
-    return True
-
-
 def _merged(found: Sequence[_Picture]) -> list[_Picture]:
     """Each picture once, with the paths of its copies; otherwise copies could be in two parts of a split."""
-    with progress_bar("looking for copies", 3 * len(found)) as advance:
+    with progress_bar("looking for copies", 2 * len(found)) as advance:
         groups = same_pictures([picture.file for picture in found], advance)
     merged = []
     for group in groups:
@@ -175,7 +166,10 @@ def _records(
         counts["pictures_with_keywords"] += bool(picture.metadata.keywords)
         counts["pictures_with_artist"] += bool(picture.metadata.artist)
         tags.append(tuple(sorted(found)))
-    sets = [_folders(picture.paths) for picture in pictures]
+    folders = [
+        {unicodedata.normalize("NFC", path.rpartition("/")[0]) for path in picture.paths} for picture in pictures
+    ]
+    sets = [tuple(sorted(names - {""})) for names in folders]
     with_tags, with_sets = any(tags), any(sets)
     records = [
         Record(
@@ -189,16 +183,6 @@ def _records(
         for row, picture in enumerate(pictures)
     ]
     return records, dict(sorted(counts.items()))
-
-
-def _folders(paths: Sequence[str]) -> tuple[str, ...]:
-    folders = {unicodedata.normalize("NFC", path.rpartition("/")[0]) for path in paths}
-    return tuple(sorted(folders - {""}))
-
-
-def _of_blocks(found: Sequence[_Picture]) -> dict[str, int]:
-    unread = Counter(block for picture in found for block in picture.metadata.unread)
-    return {f"{block}_blocks_not_readable": unread[block] for block in _BLOCKS}
 
 
 def _about(options: Options) -> dict[str, Any]:

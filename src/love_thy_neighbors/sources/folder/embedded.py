@@ -1,8 +1,8 @@
 """Embedded metadata of a picture: keywords, title, description and artist in its EXIF, IPTC and XMP blocks.
 
-Pillow parses the blocks (XMP through defusedxml, which refuses entities). This module chooses the fields and the text
-encodings. A picture can have the same field in up to four places: keywords of all places are taken; of the other fields
-the first text in the order XMP, IPTC, EXIF, Windows' own fields.
+Pillow finds the blocks and reads EXIF and IPTC; defusedxml, which refuses entities, reads XMP. A picture can have the
+same field in up to four places: keywords of all places are taken; of the other fields the first text in the order XMP,
+IPTC, EXIF, Windows' own fields.
 
 JPEG and TIFF have all three blocks, PNG and WebP have EXIF and XMP; Pillow finds none in GIF and BMP. If an XMP block
 has several JPEG segments, only the first is read, which has the keywords.
@@ -14,7 +14,9 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
+from xml.etree.ElementTree import Element
 
+from defusedxml.ElementTree import fromstring
 from PIL import Image
 from PIL.IptcImagePlugin import getiptcinfo
 from PIL.TiffImagePlugin import IPTC_NAA_CHUNK, TiffImageFile
@@ -68,9 +70,7 @@ def read_embedded(path: Path) -> Embedded:
         except Exception as error:  # Pillow's errors on damaged files have no common class
             raise ImageError(f"cannot be opened ({error or type(error).__name__})") from None
     in_exif = any(Path(warning.filename).stem == "TiffImagePlugin" for warning in warned)
-    if in_exif and "exif" not in found.unread:
-        return replace(found, unread=("exif", *found.unread))
-    return found
+    return replace(found, unread=("exif", *found.unread)) if in_exif and "exif" not in found.unread else found
 
 
 def embedded_metadata(image: Image.Image) -> Embedded:
@@ -123,47 +123,33 @@ def _checked_size(block: Any) -> None:
 
 
 def _xmp(image: Image.Image) -> _Fields:
-    _checked_size(image.info.get("xmp"))
-    found = _Fields()
-    for described in _descriptions(image.getxmp()):
-        found.keywords += _texts(described.get("subject"))
-        for path in _texts(described.get("hierarchicalSubject")):  # Lightroom's "Places|Italy|Rome"
-            found.keywords += path.split("|")
-        found.titles += _texts(described.get("title"))
-        found.descriptions += _texts(described.get("description"))
-        found.artists.append("; ".join(_texts(described.get("creator"))))
+    block = image.info.get("xmp")
+    if not block:
+        return _Fields()
+    _checked_size(block)
+    elements = list(fromstring(block.rstrip(b"\0 ") if isinstance(block, bytes) else block).iter())
+    paths = _texts(elements, "hierarchicalSubject")  # Lightroom's "Places|Italy|Rome"
+    return _Fields(
+        keywords=_texts(elements, "subject") + [part for path in paths for part in path.split("|")],
+        titles=_texts(elements, "title"),
+        descriptions=_texts(elements, "description"),
+        artists=["; ".join(_texts(elements, "creator"))],
+    )
+
+
+def _texts(elements: Iterable[Element], name: str) -> list[str]:
+    """The texts of an XMP property, which is an attribute, a text, or a list whose default language comes first."""
+    found = []
+    for element in elements:
+        found += [value for key, value in element.items() if _local(key) == name]
+        if _local(element.tag) == name:
+            items = sorted(element.findall("*/{*}li"), key=lambda item: "x-default" not in item.attrib.values())
+            found += [item.text or "" for item in items or [element]]
     return found
 
 
-def _descriptions(xmp: dict[str, Any]) -> Iterator[dict[str, Any]]:
-    """The rdf:Description elements in the result of `Image.getxmp`, with or without an outer element."""
-    for name, root in xmp.items():
-        for rdf in [root] if name == "RDF" else _inside(root, "RDF"):
-            yield from _inside(rdf, "Description")
-
-
-def _inside(element: Any, name: str) -> list[dict[str, Any]]:
-    """The child elements ``name``; none if ``element`` is empty or a text."""
-    found = _listed(element.get(name)) if isinstance(element, dict) else []
-    return [each for each in found if isinstance(each, dict)]
-
-
-def _listed(value: Any) -> list[Any]:
-    return value if isinstance(value, list) else [] if value is None else [value]
-
-
-def _texts(value: Any) -> list[str]:
-    """The texts of an XMP property: one text or the items of a bag, a sequence or alternatives (the default first)."""
-    if isinstance(value, str):
-        return [value]
-    if isinstance(value, list):
-        return [text for each in value for text in _texts(each)]
-    if not isinstance(value, dict):
-        return []
-    if "Alt" in value:
-        items = [item for alternatives in _inside(value, "Alt") for item in _listed(alternatives.get("li"))]
-        return _texts(sorted(items, key=lambda item: not (isinstance(item, dict) and item.get("lang") == "x-default")))
-    return next((_texts(value[key]) for key in ("Bag", "Seq", "li", "value", "text") if key in value), [])
+def _local(name: str) -> str:
+    return name.rpartition("}")[2]
 
 
 def _iptc(image: Image.Image) -> _Fields:
@@ -175,7 +161,9 @@ def _iptc(image: Image.Image) -> _Fields:
     utf_8 = info.get(_CHARSET) == _UTF_8
 
     def texts(field: tuple[int, int]) -> list[str]:
-        return [_decoded(value, utf_8) for value in _listed(info.get(field)) if isinstance(value, bytes)]
+        values = info.get(field)
+        found = values if isinstance(values, list) else [values]
+        return [_decoded(value, utf_8) for value in found if isinstance(value, bytes)]
 
     return _Fields(texts(_KEYWORDS), texts(_TITLE), texts(_CAPTION), ["; ".join(texts(_BY_LINE))])
 

@@ -15,7 +15,6 @@ _SYSTEM = frozenset(
     {"__macosx", "@eadir", "#recycle", "$recycle.bin", "system volume information", "thumbs.db", "desktop.ini"}
 )
 _NAMED_SUFFIXES = 12  # the most frequent suffixes of other files are counted one by one
-_HEAD_BYTES = 1 << 18
 
 
 def find_pictures(root: Path, skip_unreadable: bool) -> tuple[list[str], dict[str, int]]:
@@ -98,11 +97,10 @@ def same_pictures(paths: Sequence[Path], advance: Callable[[int], None]) -> list
     """Places in ``paths`` of files with the same content, grouped, in the order of their first places; a file without a
     copy is a group of one.
 
-    Only files of equal size are read, and whole only if their beginnings are equal. A file that cannot be read has no
-    copies. Calls ``advance`` three times for each path.
+    Only files of equal size are read. A file that cannot be read has no copies. Calls ``advance`` twice for each path.
     """
     groups = [list(range(len(paths)))]
-    for key in (_size, _digest_of_head, _digest):
+    for key in (_size, _digest):
         parts: dict[Hashable, list[int]] = defaultdict(list)
         for number, group in enumerate(groups):
             for place in group:
@@ -117,11 +115,6 @@ def same_pictures(paths: Sequence[Path], advance: Callable[[int], None]) -> list
 
 def _size(path: Path) -> int:
     return path.stat().st_size
-
-
-def _digest_of_head(path: Path) -> bytes:
-    with path.open("rb") as file:
-        return hashlib.sha256(file.read(_HEAD_BYTES)).digest()
 
 
 def _digest(path: Path) -> bytes:

@@ -48,9 +48,7 @@ class Options(SourceOptions):
 
     def __post_init__(self) -> None:
         if self.root is None or not self.root.is_dir():
-            raise UserError(
-                f"root: {self.root or 'null'} is not a folder; give that of MIRFLICKR (root=DIR)."
-            )
+            raise UserError(f"root: {self.root or 'null'} is not a folder; give that of MIRFLICKR (root=DIR).")
         super().__post_init__()
         if not isinstance(self.strict, bool):
             raise UserError(f"strict: must be true or false, not {self.strict}.")

@@ -13,7 +13,6 @@ from love_thy_neighbors.features.settings import Extraction
 from love_thy_neighbors.sources.openclipart.drawings import (
     MAX_PIXELS,
     SHARED_TITLE,
-    locate,
     make_records,
     merged,
     read_drawings,
@@ -62,7 +61,7 @@ class Options:
 def read(options: Options, how: Extraction, partial: Path) -> Release:
     """The drawings of the unpacked Debian packages in ``root``; raises `UserError` if there are none."""
     assert options.root is not None
-    drawings, counts = read_drawings(locate(options.root))
+    drawings, counts = read_drawings(options.root)
     pictures = merged(drawings)
     if not pictures:
         raise UserError(f"root: {options.root} holds no usable drawing; unpack both Debian packages.")

@@ -21,6 +21,7 @@ from rich.progress import track
 
 from love_thy_neighbors.errors import UserError
 from love_thy_neighbors.features.images import ImageError, image_size
+from love_thy_neighbors.sources.folder.words import one_spelling
 from love_thy_neighbors.sources.openclipart.labels import labels_of, names_a_label
 from love_thy_neighbors.sources.records import Record
 
@@ -86,21 +87,19 @@ def person(text: str) -> str:
     return name or re.split(r"@|AT", text)[0].strip(" <([{")
 
 
-def locate(root: Path) -> Path:
-    """The folder that holds ``svg`` and ``png``; raises `UserError` if ``root`` is not an unpacked
-    Open Clip Art."""
-    for folder in (root, root / "usr" / "share" / "openclipart"):
-        if (folder / "svg").is_dir() and (folder / "png").is_dir():
-            return folder
-    raise UserError(
-        f"root: {root} holds no folders svg and png; unpack Debian's openclipart-svg and openclipart-png into it "
-        "(`dpkg -x PACKAGE.deb DIR`) and give that folder."
-    )
-
-
 def read_drawings(root: Path) -> tuple[list[Drawing], dict[str, int]]:
-    """The usable drawings below ``root``, sorted by path, and counts of the files left out by reason."""
-    root = locate(root)
+    """The usable drawings below ``root``, sorted by path, and counts of the files left out by reason.
+
+    Raises `UserError` if there are no folders of drawings.
+    """
+    parts = (root, root / "usr" / "share" / "openclipart")
+    unpacked = next((part for part in parts if (part / "svg").is_dir() and (part / "png").is_dir()), None)
+    if unpacked is None:
+        raise UserError(
+            f"root: {root} holds no folders svg and png; unpack Debian's openclipart-svg and openclipart-png into it "
+            "(`dpkg -x PACKAGE.deb DIR`) and give that folder."
+        )
+    root = unpacked
     inside = root.resolve()
     drawings: list[Drawing] = []
     counts: Counter[str] = Counter()
@@ -112,16 +111,9 @@ def read_drawings(root: Path) -> tuple[list[Drawing], dict[str, int]]:
             counts[f"left_out: {result}"] += 1
         else:
             drawings.append(result)
-    return _one_spelling(drawings), dict(sorted(counts.items()))
-
-
-def _one_spelling(drawings: list[Drawing]) -> list[Drawing]:
-    """Drawings with one spelling of each creator: names that differ only in capitals get the most frequent spelling."""
-    spellings: dict[str, Counter[str]] = defaultdict(Counter)
-    for drawing in drawings:
-        spellings[drawing.creator.casefold()][drawing.creator] += 1
-    chosen = {key: max(sorted(found), key=found.__getitem__) for key, found in spellings.items()}
-    return [replace(drawing, creator=chosen[drawing.creator.casefold()]) for drawing in drawings]
+    spelling = one_spelling(drawing.creator for drawing in drawings)
+    drawings = [replace(drawing, creator=spelling[drawing.creator.casefold()]) for drawing in drawings]
+    return drawings, dict(sorted(counts.items()))
 
 
 def _drawing(root: Path, inside: Path, svg: Path) -> Drawing | str:
@@ -155,9 +147,7 @@ def _drawing(root: Path, inside: Path, svg: Path) -> Drawing | str:
 
 
 def _keywords(elements: Iterable[Element]) -> Iterator[str]:
-    subject = next((element for element in elements if element.tag == f"{_DC}subject"), None)
-    if subject is None:
-        return
+    subject = next((element for element in elements if element.tag == f"{_DC}subject"), Element("none"))
     texts = [item.text or "" for item in subject.iter(f"{_RDF}li")]
     texts.append(subject.text or "")
     for text in (part.strip() for item in texts for part in re.split("[,;]", html.unescape(item))):
@@ -169,13 +159,11 @@ def _title_and_creator(elements: Iterable[Element]) -> tuple[str, str]:
     work = next((item for item in elements if str(item.tag).endswith("}Work")), None)
     if work is None:
         return "", ""
-    title, creator = work.find(f"{_DC}title"), work.find(f"{_DC}creator")
-    name = None if creator is None else creator.find(f".//{_DC}title")
-    who = (creator if name is None else name) if creator is not None else None
-    return (
-        ((title.text or "") if title is not None else "").strip(),
-        person((who.text or "") if who is not None else ""),
-    )
+    creator = work.find(f"{_DC}creator//{_DC}title")
+    if creator is None:
+        creator = work.find(f"{_DC}creator")
+    name = "" if creator is None else creator.text or ""
+    return (work.findtext(f"{_DC}title") or "").strip(), person(name)
 
 
 def merged(drawings: list[Drawing]) -> list[list[Drawing]]:
