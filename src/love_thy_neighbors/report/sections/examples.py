@@ -18,7 +18,8 @@ from love_thy_neighbors.report.pictures import Sheet, filled
 from love_thy_neighbors.report.sections.per_label import pairs, tested
 from love_thy_neighbors.report.style import FONT, MUTED, RIGHT, TEXT, WRONG, shortened
 
-COUNTS = {"neighbours help": 5, "neighbours mislead": 1}
+KINDS = ("neighbours help", "neighbours mislead")
+SHOWN, MISLED = 6, 1  # images in the figure, and how many of them may show a failure
 NEIGHBORS = 3  # shown with an image
 TOP = 3  # labels shown for a model, as in the paper
 RARE = 30  # a single shared tag explains a neighbour if at most so many images have it
@@ -37,7 +38,7 @@ class ShownLabel:
 class Example:
     """An image with the three best labels of both models, the best first, and its nearest neighbours.
 
-    ``kind`` is a key of `COUNTS`. ``row`` and the neighbours (row, shared tags), nearest first, are rows of the
+    ``kind`` is one of `KINDS`. ``row`` and the neighbours (row, shared tags), nearest first, are rows of the
     collection. ``before`` is by the image alone, ``after`` with its neighbours.
     """
 
@@ -65,7 +66,7 @@ class ScoredImages:
 
 
 def choose_examples(images: ScoredImages, collection: Collection, metadata: str) -> list[Example]:
-    """Up to `COUNTS` images of each kind, by this rule.
+    """`SHOWN` images, of which at most `MISLED` show a failure, by this rule.
 
     - Kind: with neighbours the image has a higher average precision and gains a right label ("help"), or has a lower
       one and gains a wrong label ("mislead"). It gains the first label if that changes between right and wrong, else
@@ -76,16 +77,22 @@ def choose_examples(images: ScoredImages, collection: Collection, metadata: str)
     - Order: images whose first label changes, then by the change in average precision, then by the number of shared
       tags. Of the images that gain the same label, only the first is shown.
     """
+    helped, misled = KINDS
+    failures = _chosen(images, collection, metadata, misled, MISLED)
+    return _chosen(images, collection, metadata, helped, SHOWN - len(failures)) + failures
+
+
+def _chosen(images: ScoredImages, collection: Collection, metadata: str, kind: str, count: int) -> list[Example]:
+    """The first ``count`` images of a kind that are easily seen, each with another gained label."""
     chosen: list[Example] = []
-    for kind, count in COUNTS.items():
-        gained: set[int] = set()
-        for place, label, shared in _candidates(images, collection, metadata, kind):
-            if len(gained) == count:
-                break
-            if label not in gained and _is_visible(images, collection, place):
-                gained.add(label)
-                values = [tuple(collection.values[metadata][column] for column in columns) for columns in shared]
-                chosen.append(_example(images, collection, kind, place, values))
+    gained: set[int] = set()
+    for place, label, shared in _candidates(images, collection, metadata, kind):
+        if len(chosen) == count:
+            break
+        if label not in gained and _is_visible(images, collection, place):
+            gained.add(label)
+            values = [tuple(collection.values[metadata][column] for column in columns) for columns in shared]
+            chosen.append(_example(images, collection, kind, place, values))
     return chosen
 
 
@@ -93,7 +100,7 @@ def _candidates(
     images: ScoredImages, collection: Collection, metadata: str, kind: str
 ) -> Iterator[tuple[int, int, list[list[int]]]]:
     """Images that meet all but the rule on visibility, the best first: place, gained label, shared tags."""
-    helps = kind == "neighbours help"
+    helps = kind == KINDS[0]
     precision = [
         average_precision_per_image(torch.from_numpy(scores), torch.from_numpy(images.labels)).numpy()
         for scores in (images.before, images.after)
@@ -228,7 +235,20 @@ def _draw_example(sheet: Sheet, top: float, example: Example, collection: Collec
     for number, (row, tags) in enumerate(example.neighbors):
         x = SHARED + 1.2 * number
         sheet.show(x, top + 0.08, SIDE, collection, row)
-        sheet.write(x + SIDE / 2, under + 0.13, shortened(", ".join(tags), 18), TEXT, align="center")
+        sheet.write(x + SIDE / 2, under + 0.13, fitting(tags, 18), TEXT, align="center")
+
+
+def fitting(tags: Sequence[str], longest: int) -> str:
+    """As many tags as fit into ``longest`` characters, and how many more there are.
+
+    >>> fitting(["arab", "united nations", "europe"], 18)
+    'arab +2'
+    """
+    for count in range(len(tags), 0, -1):
+        text = ", ".join(tags[:count]) + (f" +{len(tags) - count}" if count < len(tags) else "")
+        if len(text) <= longest:
+            return text
+    return shortened(tags[0], longest)
 
 
 SECTIONS = {"examples": ("Examples", "Figure 4, section 5.1", examples)}
