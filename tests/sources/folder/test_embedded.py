@@ -51,6 +51,10 @@ ATTRIBUTES = (
     'dc:creator="Ann"/><rdf:Description/><rdf:Description xmlns:dc="http://purl.org/dc/elements/1.1/"><dc:subject>one'
     "</dc:subject></rdf:Description></rdf:RDF>"
 ).encode()
+QUALIFIED = (
+    '<dc:subject><rdf:Bag><rdf:li rdf:parseType="Resource"><rdf:value>sea</rdf:value><dc:type>x</dc:type></rdf:li>'
+    "</rdf:Bag></dc:subject>"
+)
 LANGUAGES = (
     '<dc:title><rdf:Alt><rdf:li xml:lang="de">Meer</rdf:li><rdf:li xml:lang="x-default">Sea</rdf:li></rdf:Alt></dc:title>'
     '<dc:description><rdf:Alt><rdf:li xml:lang="x-default"/></rdf:Alt></dc:description>'
@@ -78,6 +82,7 @@ CASES: dict[str, tuple[bytes, Embedded]] = {
     "xmp, empty": (jpeg(xmp=b"<xmpmeta/>"), Embedded()),
     "xmp, empty inside": (jpeg(xmp=b"<x><RDF/><RDF>text</RDF><RDF><Description/></RDF></x>"), Embedded()),
     "xmp, empty without wrapper": (jpeg(xmp=f'<r:RDF xmlns:r="{RDF}"/>'.encode()), Embedded()),
+    "xmp, a value with a qualifier": (jpeg(xmp=xmp(more=QUALIFIED)), Embedded(("sea",))),
     "xmp, only white space": (jpeg(xmp=xmp((" ",), " ", " ")), Embedded()),
     "iptc": (
         jpeg((2, 25, b"sea"), (2, 25, b"wind"), (2, 5, b"t"), (2, 120, b"d"), (2, 80, b"Ann"), (2, 80, b"Bob")),

@@ -144,7 +144,8 @@ def _texts(elements: Iterable[Element], name: str) -> list[str]:
         found += [value for key, value in element.items() if _local(key) == name]
         if _local(element.tag) == name:
             items = sorted(element.findall("*/{*}li"), key=lambda item: "x-default" not in item.attrib.values())
-            found += [item.text or "" for item in items or [element]]
+            # A value with qualifiers is wrapped in rdf:value.
+            found += [item.findtext(".//{*}value") or item.text or "" for item in items or [element]]
     return found
 
 
