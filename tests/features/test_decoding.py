@@ -81,12 +81,13 @@ def test_a_worker_does_not_load_torch() -> None:
 
 # Decodes without end, and prints when it has begun.
 PROGRAM = """
-import sys
+import signal, sys
 from pathlib import Path
 from love_thy_neighbors.features.backbones.preprocessing import Preprocessing
 from love_thy_neighbors.features.decoding import Decoding, decoded_batches
 
 if __name__ == "__main__":
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background job, as pytest may be, ignores it
     files = [Path(sys.argv[1])] * 1_000_000
     try:
         for _ in decoded_batches(files, 0, 4, Decoding(Preprocessing(), "crop", 10**8, None, 0), 2):
