@@ -25,7 +25,8 @@ def work(config: DictConfig) -> float | None:
     from love_thy_neighbors.runs.requirements import check_collection
     from love_thy_neighbors.runs.settings import settings_of
 
-    settings = settings_of(plain(config))
+    values = plain(config)
+    settings = settings_of(values)
     check_collection(settings)
     # Torch and Lightning take seconds to import: mistakes are reported before.
     from love_thy_neighbors.jobs.job import train_and_compare
@@ -33,7 +34,7 @@ def work(config: DictConfig) -> float | None:
     from love_thy_neighbors.training.processes import is_main_process
 
     if is_main_process():
-        print_config(plain(config))
+        print_config(values)
     hydra_config = HydraConfig.get()
     return train_and_compare(
         settings,

@@ -10,6 +10,9 @@ from love_thy_neighbors.errors import UserError, require_whole
 
 Rule = tuple[str, Callable[[Any], bool]]
 
+# Measures that need no model.
+WITHOUT_MODEL = ("statistics", "label_correlation")
+
 
 def _integer(low: int) -> Rule:
     return f"must be a whole number, {low} or more", lambda v: type(v) is int and v >= low
@@ -54,7 +57,7 @@ RULES: dict[str, Rule] = {
     "l2": _number(0, _INFINITY),
     "dropout": _number(0, 1),
     "rmsprop_decay": _number(0, 1),
-    "measure": _choice("annotation", "statistics", "label_correlation", "score_parts"),
+    "measure": _choice("annotation", *WITHOUT_MODEL, "score_parts"),
     "pool": _choice("split", "all"),
     "overlap": ("must be a number from 0 to 1, or null for one vocabulary", _share),
     "split_by": _choice("image", "set", "release"),
@@ -101,7 +104,7 @@ def check_keys(config: dict[str, Any]) -> None:
         raise UserError(f"{key}: nothing reads this key; python train.py --help lists those that count.")
     for key in sorted(known - config.keys()):
         raise UserError(f"{key} is missing; it is needed, so do not delete it.")
-    trained = config["measure"] in ("annotation", "score_parts") and config["model"].get("trained") is not False
+    trained = config["measure"] not in WITHOUT_MODEL and config["model"].get("trained") is not False
     if trained:
         _check_hyperparameters(config)
     unused = () if trained else (*_OF_TRAINING, "model")

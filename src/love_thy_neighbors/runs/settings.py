@@ -9,10 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from love_thy_neighbors.runs.rules import check_keys, check_model
-
-# Measures that need no model.
-WITHOUT_MODEL = ("statistics", "label_correlation")
+from love_thy_neighbors.runs.rules import WITHOUT_MODEL, check_keys, check_model
 
 
 @dataclass(frozen=True)
