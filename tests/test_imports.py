@@ -32,6 +32,8 @@ MAY_IMPORT = {
     "training": TOOLS | {"model", "neighborhoods", "metrics", "splits", "collection", "neighbors", "baselines", "runs"},
     "jobs": TOOLS | {"metrics", "analysis", "collection", "neighbors", "training", "runs"},
     "programs": TOOLS | {"cluster", "collection", "neighbors", "runs", "training"},
+    "annotation": TOOLS
+    | {"model", "neighborhoods", "splits", "collection", "neighbors", "features", "calibration", "runs"},
     "report": TOOLS | {"paper", "metrics", "analysis", "collection", "neighbors", "runs", "programs", "splits"},
 }
 # What the modules of the paper need besides Python itself.

@@ -1,0 +1,1 @@
+"""Label suggestions for photos, and the reasons for them."""
