@@ -27,10 +27,10 @@ MAY_IMPORT = {
     "features": TOOLS | {"cluster", "collection"},
     "baselines": {"model"},
     "analysis": {"model", "collection", "errors"},
-    "runs": TOOLS | {"collection"},
+    "runs": TOOLS | {"paper", "splits", "collection"},
     "sources": TOOLS | {"cluster", "collection", "features", "analysis", "splits", "paper"},
     "training": TOOLS | {"model", "neighborhoods", "metrics", "splits", "collection", "neighbors", "baselines", "runs"},
-    "jobs": TOOLS | {"metrics", "analysis", "collection", "neighbors", "training", "runs"},
+    "jobs": TOOLS | {"metrics", "calibration", "analysis", "collection", "neighbors", "training", "runs"},
     "programs": TOOLS | {"cluster", "collection", "neighbors", "runs", "training"},
     "annotation": TOOLS
     | {"model", "neighborhoods", "splits", "collection", "neighbors", "features", "calibration", "runs"},

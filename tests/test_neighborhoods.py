@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from love_thy_neighbors.neighborhoods import drop, expected_max, mean_of_max, sample
+from love_thy_neighbors.neighborhoods import drop, expected_max, expected_max_parts, mean_of_max, sample
 
 
 def average_over_subsets(values: np.ndarray, m: int) -> np.ndarray:
@@ -126,3 +126,13 @@ def test_dropping_empties_complete_neighborhoods_and_changes_no_other(probabilit
     assert (left[emptied] == -1).all()
     assert torch.equal(left[~emptied], neighborhoods[~emptied])
     assert abs(emptied.double().mean().item() - probability) < 0.04
+
+
+@given(st.integers(1, 6), st.integers(1, 6), st.integers(0, 2**32 - 1))
+def test_the_neighbours_parts_add_up_to_the_expected_maximum(M: int, m: int, seed: int) -> None:
+    generator = torch.Generator().manual_seed(seed)
+    v = torch.randint(0, 4, (3, M, 5), generator=generator).double()  # with ties
+    mask = torch.arange(M) < torch.randint(0, M + 1, (3, 1), generator=generator)
+    parts = expected_max_parts(v, mask, min(m, M))
+    assert torch.allclose(parts.sum(dim=1), expected_max(v, mask, min(m, M)))
+    assert not parts[~mask].any()

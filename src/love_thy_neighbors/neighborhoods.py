@@ -61,12 +61,30 @@ def expected_max(v: Tensor, mask: Tensor, m: int) -> Tensor:
 
     Shapes: v [B, M, h], mask [B, M] boolean -> [B, h].
     """
-    weights = _subset_weights(v.shape[1], m).to(device=v.device, dtype=v.dtype)[mask.sum(dim=1)]
+    weights = _weights_of(v, mask, m)
     absent = ~mask.unsqueeze(-1)
     # -inf moves absent neighbours to the front, where their weight is 0; then 0 replaces it, because 0 * -inf is NaN.
     ascending = v.masked_fill(absent, -torch.inf).sort(dim=1).values
     ascending = ascending.masked_fill(ascending == -torch.inf, 0)
     return torch.einsum("bk,bkh->bh", weights, ascending)
+
+
+def expected_max_parts(v: Tensor, mask: Tensor, m: int) -> Tensor:
+    """Each neighbour's part in `expected_max`: their sum over the neighbours is v_z, for every hidden unit.
+
+    The neighbour with the k-th smallest value of a unit contributes weight_k * v_(k): it is the maximum in that share of
+    the neighborhoods. Of equal values, any order is right, because the sum does not depend on it.
+
+    Shapes: v [B, M, h], mask [B, M] boolean -> [B, M, h], 0 for absent neighbours.
+    """
+    order = v.masked_fill(~mask.unsqueeze(-1), -torch.inf).argsort(dim=1, stable=True)
+    weights = _weights_of(v, mask, m).unsqueeze(-1).expand_as(v)
+    return torch.zeros_like(v).scatter(1, order, weights) * v.masked_fill(~mask.unsqueeze(-1), 0)
+
+
+def _weights_of(v: Tensor, mask: Tensor, m: int) -> Tensor:
+    """[B, M]: the weights of each image's sorted neighbours."""
+    return _subset_weights(v.shape[1], m).to(device=v.device, dtype=v.dtype)[mask.sum(dim=1)]
 
 
 @lru_cache(maxsize=8)

@@ -20,7 +20,7 @@ from conftest import checked, settings
 from love_thy_neighbors.collection.loading import load_collection
 from love_thy_neighbors.errors import UserError
 from love_thy_neighbors.jobs.job import finish
-from love_thy_neighbors.runs.checkpoints import load_model
+from love_thy_neighbors.runs.model_folder import load_model
 from love_thy_neighbors.runs.settings import Settings
 
 STRINGS = pa.list_(pa.string())

@@ -17,7 +17,7 @@ import torch
 
 from conftest import ROOT, run_program
 from love_thy_neighbors.errors import UserError
-from love_thy_neighbors.runs.checkpoints import load_model
+from love_thy_neighbors.runs.model_folder import load_model
 from love_thy_neighbors.training.processes import is_main_process, lost_process_as_user_error
 
 TWO = ("trainer=ddp", "trainer.accelerator=cpu")

@@ -9,7 +9,8 @@ import torch
 from love_thy_neighbors.analysis.score_parts import score_parts
 from love_thy_neighbors.jobs.build import make_data, make_task, make_trainer, model_arguments
 from love_thy_neighbors.jobs.train import tested_arrays
-from love_thy_neighbors.runs.checkpoints import load_model, model_class
+from love_thy_neighbors.runs.checkpoints import model_class
+from love_thy_neighbors.runs.model_folder import load_model
 from love_thy_neighbors.runs.results import MODEL, begin, read_results, write_results
 from love_thy_neighbors.runs.settings import Settings
 from love_thy_neighbors.training.data import NeighborhoodData

@@ -5,7 +5,7 @@ A run folder holds
     config.yaml     the settings that the result depends on
     last.ckpt       the last epoch's state, best weights and curves; enough to continue an interrupted run
     metrics.csv     the curves, one line an epoch
-    model.ckpt      the best epoch's model; `checkpoints.load_model` reads it
+    model/          the best epoch's model; `model_folder.load_model` reads it
     scores.npy      float32 [N_test, L], label scores of the test images
     rows.npy        int64 [N_test], their row numbers in the collection
     neighbors.npy   int32 [N_test, M], row numbers of their nearest neighbours, -1 for none (not of visual baselines)

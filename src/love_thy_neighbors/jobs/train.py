@@ -12,9 +12,10 @@ from pytorch_lightning.utilities.exceptions import MisconfigurationException
 
 from love_thy_neighbors.errors import UserError
 from love_thy_neighbors.jobs.build import make_data, make_task, make_trainer, model_arguments
-from love_thy_neighbors.runs.checkpoints import read_checkpoint, save_model
+from love_thy_neighbors.jobs.keep_model import keep_model, other_conditions
+from love_thy_neighbors.runs.checkpoints import read_checkpoint
 from love_thy_neighbors.runs.identity import differences, identity
-from love_thy_neighbors.runs.results import CHECKPOINT, MODEL, begin, write_results
+from love_thy_neighbors.runs.results import CHECKPOINT, begin, write_results
 from love_thy_neighbors.runs.settings import Settings
 from love_thy_neighbors.training.batches import hash_seed
 from love_thy_neighbors.training.data import NeighborhoodData
@@ -46,14 +47,16 @@ def train(settings: Settings, folder: Path, resume: bool) -> None:
             trainer.fit(task, datamodule=data, ckpt_path=checkpoint, weights_only=True)
         task.model.load_state_dict(snapshots.best_weights)
         trainer.validate(task, datamodule=data, verbose=False)
-        figures = {"val": task.figures}
+        figures, scored = {"val": task.figures}, {"val": (task.scores.cpu(), data.labels[task.rows].cpu())}
         trainer.test(task, datamodule=data, verbose=False)
-        figures["test"] = task.figures
+        figures["test"], scored["test"] = task.figures, (task.scores.cpu(), data.labels[task.rows].cpu())
         if trainer.is_global_zero:
-            about = {"labels": list(data.collection.label_names), "config": identity(settings)}
-            save_model(folder / MODEL, settings.model.name, arguments, snapshots.best_weights, about)
-            arrays = tested_arrays(task, data)
-            write_results(folder, settings, snapshots.seconds, arrays, **figures, best_epoch=snapshots.best_epoch)
+            arrays, model = tested_arrays(task, data), (arguments, snapshots.best_weights)
+            task.to(trainer.strategy.root_device)
+            others = other_conditions(settings, task, data)
+            confidence = keep_model(folder, settings, data, model, scored, figures["test"], others)
+            further = {"confidence": confidence, "best_epoch": snapshots.best_epoch}
+            write_results(folder, settings, snapshots.seconds, arrays, **figures, **further)
             log_result(loggers, figures)
         trainer.strategy.barrier()  # no process reads results.json before it is written
     finally:

@@ -10,9 +10,10 @@ import torch
 from torch import Tensor, nn
 
 from love_thy_neighbors.jobs.build import make_data
+from love_thy_neighbors.jobs.keep_model import keep_model
 from love_thy_neighbors.metrics import annotation_metrics
-from love_thy_neighbors.runs.checkpoints import load_model, model_class, save_model
-from love_thy_neighbors.runs.identity import identity
+from love_thy_neighbors.runs.checkpoints import model_class
+from love_thy_neighbors.runs.model_folder import load_model
 from love_thy_neighbors.runs.results import MODEL, begin, write_results
 from love_thy_neighbors.runs.settings import Settings
 from love_thy_neighbors.training.data import NeighborhoodData
@@ -38,17 +39,20 @@ def vote(settings: Settings, folder: Path, visual: Path | None) -> None:
     for value in candidates:
         model = model_type(**fixed, **{number: value})
         model.load_state_dict(weights)
-        figures = annotation_metrics(*_scored(model, data, "val", inputs), n=settings.top_n)
-        tried.append((value, model, figures))
-    value, model, validation = max(tried, key=lambda one: one[2]["mAP_L"])
-    scores, labels = _scored(model, data, "test", inputs)
-    results = {"val": validation, "test": annotation_metrics(scores, labels, n=settings.top_n)}
-    about = {"labels": list(data.collection.label_names), "config": identity(settings)}
-    save_model(folder / MODEL, settings.model.name, {**fixed, number: value}, weights, about)
+        scored = _scored(model, data, "val", inputs)
+        tried.append((value, model, scored, annotation_metrics(*scored, n=settings.top_n)))
+    value, model, val, validation = max(tried, key=lambda one: one[3]["mAP_L"])
+    scored = {"val": val, "test": _scored(model, data, "test", inputs)}
+    scores = scored["test"][0]
+    results = {"val": validation, "test": annotation_metrics(*scored["test"], n=settings.top_n)}
+    kept = ({**fixed, number: value}, weights)
+    confidence = keep_model(folder, settings, data, kept, scored, results["test"])
     arrays = {"scores": scores.numpy(), "rows": data.split.rows["test"], "neighbors": data.lists("test")}
     loggers = make_loggers(settings, folder)
     try:
-        write_results(folder, settings, time.monotonic() - since, arrays, **results, chosen={number: value})
+        write_results(
+            folder, settings, time.monotonic() - since, arrays, **results, confidence=confidence, chosen={number: value}
+        )
         log_result(loggers, results)
     finally:
         close_loggers(loggers)

@@ -10,7 +10,8 @@ from love_thy_neighbors.cluster.engine import Engine
 from love_thy_neighbors.collection.loading import load_collection
 from love_thy_neighbors.neighbors.lists import list_file
 from love_thy_neighbors.runs.settings import CollectionSettings, NeighborSettings, SplitSettings
-from love_thy_neighbors.training.data import neighbor_queries, split_collection
+from love_thy_neighbors.runs.chosen_split import split_collection
+from love_thy_neighbors.training.data import neighbor_queries
 
 
 def make_lists(

@@ -1,4 +1,4 @@
-"""Trained models as plain files: tensors and plain types only, loaded with ``weights_only=True``."""
+"""Checkpoints: tensors and plain types only, loaded with ``weights_only=True``; and the classes of models."""
 
 import re
 from importlib import import_module
@@ -9,7 +9,6 @@ import torch
 import yaml
 from torch import nn
 
-from love_thy_neighbors.atomic import written_whole
 from love_thy_neighbors.errors import UserError
 
 CONFIGS = Path(__file__).resolve().parents[3] / "configs" / "model"
@@ -37,38 +36,33 @@ def _class_of(name: str, path: Path) -> type[nn.Module]:
     return model_class(str(yaml.safe_load(file.read_text(encoding="utf-8"))["_target_"]))
 
 
-def save_model(
-    path: Path, name: str, arguments: dict[str, Any], weights: dict[str, Any], about: dict[str, Any]
-) -> None:
-    """Write a model: the name of its file in configs/model, constructor arguments, weights, and ``about``."""
-    with written_whole(path) as temporary:
-        torch.save({"name": name, "arguments": arguments, "weights": weights, **about}, temporary)
+def made_from(
+    path: Path, name: str, arguments: Any, weights: dict[str, Any], kind: type[nn.Module] | None = None
+) -> nn.Module:
+    """The model ``name`` with these weights, in evaluation mode; raises `UserError` naming ``path`` if they do not fit.
 
-
-def load_model(path: Path | str, kind: type[nn.Module] | None = None) -> tuple[nn.Module, dict[str, Any]]:
-    """A trained model in evaluation mode, and what it was trained on.
-
-    kind: the model's class; by default that of the config with the model's name in configs/model.
-
-    The second value has ``labels``, names in the order of the scores, and ``config``, the settings of training.
-
-    >>> model, about = load_model("logs/<run>/model.ckpt")      # doctest: +SKIP
-    >>> scores = model(x, z, mask)                              # doctest: +SKIP
-
-    Raises:
-        UserError: the file is missing, damaged, or not written by `save_model`.
+    arguments: those of its constructor. kind: its class; by default that of configs/model/NAME.yaml.
     """
-    saved = read_checkpoint(Path(path))
-    if not {"name", "arguments", "weights", "labels", "config"} <= saved.keys():
-        raise UserError(f"{path}: not a model.ckpt of this project; give the model.ckpt of a finished run.")
     try:
-        model = (kind or _class_of(str(saved["name"]), Path(path)))(**saved["arguments"])
-        model.load_state_dict(saved["weights"])
+        model = (kind or _class_of(name, path))(**arguments)
+        model.load_state_dict(weights)
     except (RuntimeError, TypeError) as error:
         raise UserError(
             f"{path}: weights do not fit the model ({str(error).splitlines()[-1].strip()}); train it again."
         ) from None
-    return model.eval(), {"labels": saved["labels"], "config": saved["config"]}
+    return model.eval()
+
+
+def load_checkpoint(path: Path, kind: type[nn.Module] | None = None) -> tuple[nn.Module, dict[str, Any]]:
+    """The model and its ``labels`` and ``config`` in a model.ckpt, which runs before version 0.2 have.
+
+    Raises `UserError` if the file is missing, damaged or of another kind.
+    """
+    saved = read_checkpoint(path)
+    if not {"name", "arguments", "weights", "labels", "config"} <= saved.keys():
+        raise UserError(f"{path}: not a model.ckpt of this project; give the model folder of a finished run.")
+    model = made_from(path, str(saved["name"]), saved["arguments"], saved["weights"], kind)
+    return model, {"labels": saved["labels"], "config": saved["config"]}
 
 
 def read_checkpoint(path: Path) -> dict[str, Any]:

@@ -19,7 +19,7 @@ CONTINUABLE = ("epochs", "lr", "l2", "rmsprop_decay", "batch_size", "trainer", "
 
 
 def identity(settings: Settings) -> dict[str, Any]:
-    """What the result of a run depends on, as plain types: the ``config`` of results.json and of model.ckpt.
+    """What the result of a run depends on, as plain types: the ``config`` of results.json and of the model folder.
 
     A collection counts by the hash of its card, not by its place.
     """
@@ -40,7 +40,12 @@ def identity(settings: Settings) -> dict[str, Any]:
     kept |= {"split": split.number, "split_by": split.by}
     if settings.measure == "label_correlation":
         return kept | {"pool": settings.neighbors.pool, "tau": settings.neighbors.tau}
-    kept |= {"model": dict(settings.model.plain), "seed": settings.seed, "top_n": settings.top_n}
+    kept |= {
+        "model": dict(settings.model.plain),
+        "seed": settings.seed,
+        "top_n": settings.top_n,
+        "precision": settings.precision,
+    }
     if settings.model.neighbors:
         kept |= _neighbors(settings)
     if settings.training is not None:

@@ -98,9 +98,9 @@ def print_places(folder: Path) -> None:
     for name, meaning in (
         ("results.json", "figures, config, versions"),
         ("metrics.csv", "curves"),
-        ("model.ckpt", "the model, of the best epoch if it was trained"),
+        ("model", "the model, enough by itself: weights, probabilities, thresholds, card; annotate.py reads it"),
         ("scores.npy", "label scores of the test images, whose rows are in rows.npy"),
         ("last.ckpt", "everything needed to train on"),
     ):
-        if (folder / name).is_file():
+        if (folder / name).exists():
             console.print(f"  {name:13} {meaning}")

@@ -2,6 +2,7 @@
 
 import json
 import platform
+import shutil
 from collections.abc import Mapping
 from importlib.metadata import version
 from pathlib import Path
@@ -16,7 +17,7 @@ from love_thy_neighbors.runs.identity import identity
 from love_thy_neighbors.runs.settings import Settings
 
 RESULTS = "results.json"
-MODEL = "model.ckpt"
+MODEL = "model"  # a folder, see model_folder
 CHECKPOINT = "last.ckpt"
 CURVES = "metrics.csv"
 ARRAYS = (
@@ -37,8 +38,9 @@ def begin(folder: Path, settings: Settings, keep_checkpoint: bool = False) -> No
     """Write ``config.yaml`` and remove the files of an earlier attempt, but its checkpoint with ``keep_checkpoint``."""
     for unfinished in folder.glob(".*.tmp"):
         unfinished.unlink()
-    for name in (RESULTS, MODEL, *(f"{array}.npy" for array in ARRAYS)):  # results first
+    for name in (RESULTS, "model.ckpt", *(f"{array}.npy" for array in ARRAYS)):  # results first
         (folder / name).unlink(missing_ok=True)
+    shutil.rmtree(folder / MODEL, ignore_errors=True)
     if not keep_checkpoint:
         (folder / CHECKPOINT).unlink(missing_ok=True)
         (folder / CURVES).unlink(missing_ok=True)

@@ -50,6 +50,7 @@ RULES: dict[str, Rule] = {
     "split": _integer(0),
     "seed": _integer(0),
     "top_n": _integer(1),
+    "precision": _number(0, 1, open_low=True),
     "h": _integer(1),
     "epochs": _integer(1),
     "batch_size": _integer(1),

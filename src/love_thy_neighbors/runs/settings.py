@@ -94,7 +94,7 @@ class ModelSettings:
     neighbors: whether the model sees neighbours.
     values: the sparse binary vector that the model sees besides, or None.
     voters, candidates: of models in which neighbours vote: who votes, and the numbers that are tried.
-    plain: the model in results.json and model.ckpt.
+    plain: the model in results.json and the model folder.
     """
 
     name: str
@@ -114,6 +114,7 @@ class Settings:
 
     training: None for a model that is not trained by gradient descent, and for a measure without a model.
     visual: the visual-only run whose scores the model weighs, or None.
+    precision: share of suggested labels that should be right, for the figures of suggestions.
     """
 
     measure: str
@@ -126,6 +127,7 @@ class Settings:
     visual: "Settings | None"
     seed: int
     top_n: int
+    precision: float
     baseline: str | None
     logger: Mapping[str, Any]
     logs: Path
@@ -158,6 +160,7 @@ def settings_of(config: dict[str, Any]) -> Settings:
         visual=_visual(config) if has_model and "visual" in config["model"] else None,
         seed=config["seed"],
         top_n=config["top_n"],
+        precision=float(config["precision"]),
         baseline=config["baseline"],
         logger=config["logger"],
         logs=Path(config["logs"]),

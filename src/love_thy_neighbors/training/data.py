@@ -1,5 +1,6 @@
 """Batches: images, their sampled neighborhoods and their labels, gathered from one feature table."""
 
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -19,6 +20,7 @@ from love_thy_neighbors.neighbors.lists import (
     neighbor_lists,
     neighbor_pool,
 )
+from love_thy_neighbors.runs.chosen_split import split_collection
 from love_thy_neighbors.runs.settings import (
     CollectionSettings,
     NeighborhoodSettings,
@@ -26,7 +28,7 @@ from love_thy_neighbors.runs.settings import (
     SplitSettings,
     ValuesSettings,
 )
-from love_thy_neighbors.splits import PARTS, Split, given_split, make_split
+from love_thy_neighbors.splits import PARTS
 from love_thy_neighbors.training.batches import IndexBatch, IndexBatches, hash_seed
 from love_thy_neighbors.training.neighbor_states import NeighborStates
 
@@ -82,22 +84,6 @@ class FeatureTable:
         """`gather` of ``rows`` [B] and ``neighbors`` [B, K] in one call, which costs less than two."""
         both = self.gather(torch.cat((rows, neighbors.flatten())), device)
         return both[: len(rows)], both[len(rows) :].view(*neighbors.shape, -1)
-
-
-def split_collection(collection: Collection, settings: SplitSettings) -> Split:
-    """The split of a collection that the settings describe; see `splits`."""
-    if settings.by == "release":
-        assert collection.splits is not None
-        given = collection.splits[settings.number]
-        return given_split(given, collection.labels, keep_unlabelled=settings.keep_unlabelled)
-    return make_split(
-        collection.labels,
-        settings.sizes,
-        settings.number,
-        sets=collection.metadata["sets"] if settings.by == "set" else None,
-        keep_unlabelled=settings.keep_unlabelled,
-        discard=collection.without_metadata if settings.discard_without_metadata else None,
-    )
 
 
 def neighbor_queries(neighbors: NeighborSettings, split: int) -> tuple[NeighborQuery, NeighborQuery]:
@@ -166,11 +152,15 @@ class NeighborhoodData(pl.LightningDataModule):
             return self.collection.labels
         return metadata_matrix(self.collection, self.split, NeighborQuery(values.type, values.tau, "split"))
 
-    def lists(self, part: str) -> np.ndarray | None:
-        """Neighbour lists [n, M] of ``split.rows[part]``, or None for a model without neighbours."""
+    def lists(self, part: str, pool: str | None = None) -> np.ndarray | None:
+        """Neighbour lists [n, M] of ``split.rows[part]``, or None for a model without neighbours.
+
+        pool: 'split' or 'all' in place of the pool of the settings.
+        """
         if self.neighbors is None:
             return None
         query, M = self.queries[part], self.neighbors.M
+        query = query if pool is None else replace(query, pool=pool)
         lists = neighbor_lists(self.collection, self.split, query, M, part, self.neighbors.cache)
         if self.neighborhoods.fill == "random":
             pool = neighbor_pool(self.split, query, part)
@@ -186,15 +176,19 @@ class NeighborhoodData(pl.LightningDataModule):
             self.lists(part)
 
     def setup(self, stage: str) -> None:
-        self.batches = {part: self._batches(part) for part in self._parts()}
+        self.batches = {part: self._batches(part, self.lists(part)) for part in self._parts()}
 
     def _parts(self) -> tuple[str, ...]:
         """The parts whose neighbour lists are needed; a test of a trained model needs those of the test images only."""
         tests = self.trainer is not None and self.trainer.state.fn == TrainerFn.TESTING
         return ("test",) if tests else PARTS
 
-    def _batches(self, part: str) -> IndexBatches:
-        lists = self.lists(part)
+    def batches_with(self, part: str, pool: str | None) -> IndexBatches:
+        """Batches of ``part`` with neighbours from ``pool`` ('split' or 'all'), or without any neighbour (None)."""
+        nobody = np.full((len(self.split.rows[part]), self.neighborhoods.m), -1, dtype=np.int32)
+        return self._batches(part, nobody if pool is None else self.lists(part, pool))
+
+    def _batches(self, part: str, lists: np.ndarray | None) -> IndexBatches:
         return IndexBatches(
             torch.from_numpy(self.split.rows[part]),
             None if lists is None else torch.from_numpy(lists),  # still the mapped file, not a copy

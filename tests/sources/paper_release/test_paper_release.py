@@ -19,7 +19,7 @@ from love_thy_neighbors.sources import paper_release
 from love_thy_neighbors.sources.paper_release import Options, matlab_hdf5, read
 from love_thy_neighbors.sources.prepare import make
 from love_thy_neighbors.splits import PARTS
-from love_thy_neighbors.training.data import split_collection
+from love_thy_neighbors.runs.chosen_split import split_collection
 
 NUS, SPLIT, FEATURES = "NUS_data.mat", "NUS_split2.mat", "feat_alexnet/feat7_caffe_all.mat"
 

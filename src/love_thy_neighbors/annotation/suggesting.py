@@ -1,0 +1,217 @@
+"""Suggestions for a block of photos: which labels are worth a look, how sure the model is, and why."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pyarrow as pa
+from scipy import sparse
+
+from love_thy_neighbors.annotation.files import NEIGHBOR, NEIGHBOR_PART, photos_schema, suggestions_schema
+from love_thy_neighbors.annotation.photos import ARCHIVE, NEW, Photos
+from love_thy_neighbors.annotation.scoring import Scorer, Scores
+
+SHOWN = 3  # neighbours named in a row of suggestions
+DOUBTFUL = 0.05  # a given label of a lower probability is doubtful, and so is a missing one above 1 - 0.05
+SUGGEST_UNLABELLED, SUGGEST_ALL = "unlabelled", "all"
+
+
+@dataclass(frozen=True)
+class Labels:
+    """What is known about the labels.
+
+    names: L names. given: boolean [N, L] CSR by the photos' common numbers. judged: boolean [N], photos with labels
+    that the model was not trained on: their labels may be doubtful. suggest: which photos get suggestions, those
+    without labels or, as for test images, all.
+    """
+
+    names: Sequence[str]
+    given: sparse.csr_matrix
+    labelled: np.ndarray
+    judged: np.ndarray
+    suggest: str
+
+
+@dataclass(frozen=True)
+class Probabilities:
+    """Of B photos [B, L]: with neighbours, and of the image alone; and the thresholds [B, L], inf for never."""
+
+    with_neighbours: np.ndarray
+    alone: np.ndarray
+    thresholds: np.ndarray
+
+
+def chosen_pairs(
+    found: Probabilities, labels: Labels, numbers: np.ndarray, top: int
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """The photos (places in the block) and labels worth a row: the ``top`` labels of each photo, all suggestions and
+    doubtful labels; and for each pair whether it is suggested, and whether it is doubtful.
+
+    Ordered by photo, then by falling probability.
+    """
+    p, given = found.with_neighbours, labels.given[numbers].toarray().astype(bool)
+    suggested = p >= found.thresholds
+    if labels.suggest == SUGGEST_UNLABELLED:
+        suggested &= ~labels.labelled[numbers][:, None]
+    doubtful = np.where(given, p < DOUBTFUL, p > 1 - DOUBTFUL) & labels.judged[numbers][:, None]
+    worth = suggested | doubtful
+    if top:
+        best = np.argpartition(-p, min(top, p.shape[1]) - 1, axis=1)[:, :top]
+        np.put_along_axis(worth, best, True, axis=1)
+    photos, columns = np.nonzero(worth)
+    order = np.lexsort((columns, -p[photos, columns], photos))
+    photos, columns = photos[order], columns[order]
+    return photos, columns, suggested[photos, columns], doubtful[photos, columns]
+
+
+def shared_values(photos: Photos, numbers: np.ndarray, lists: np.ndarray) -> pa.ListArray:
+    """For each present neighbour in ``lists`` [B, M] of the photos ``numbers``, row by row, the values both have."""
+    if photos.matrix is None:
+        return pa.array([], pa.list_(pa.string()))
+    row, column = np.nonzero(lists >= 0)
+    both = photos.matrix[numbers[row]].multiply(photos.matrix[lists[row, column]]).tocsr()
+    both.sort_indices()
+    values = pa.array(photos.values, pa.string()).take(pa.array(both.indices))
+    return pa.ListArray.from_arrays(pa.array(both.indptr, pa.int32()), values)
+
+
+def neighbours_column(photos: Photos, lists: np.ndarray, shared: pa.ListArray) -> pa.ListArray:
+    """The column ``neighbours`` of photos.parquet for lists [B, M]."""
+    present = lists >= 0
+    flat = lists[present].astype(np.int64)
+    kinds = pa.array([NEW, ARCHIVE]).take(pa.array(photos.archived[flat].astype(np.int8)))
+    rows, ids, files = photos.place_of(flat)[1], photos.texts("ids", flat), photos.texts("files", flat)
+    columns = [kinds, pa.array(rows, pa.int32()), pa.array(ids, pa.string()), pa.array(files, pa.string()), shared]
+    return _lists(present.sum(axis=1), pa.StructArray.from_arrays(columns, fields=list(NEIGHBOR)))
+
+
+def photos_table(
+    photos: Photos, numbers: np.ndarray, lists: np.ndarray, shared: pa.ListArray, labels: Labels
+) -> pa.Table:
+    """The rows of photos.parquet of a block."""
+    collection = photos.collections[0]
+    types, rows = list(collection.metadata), photos.place_of(numbers)[1]
+    given = _values(labels.given[numbers], pa.array(list(labels.names), pa.string()), labels.labelled[numbers])
+    columns = [
+        pa.array(photos.texts("ids", numbers), pa.string()),
+        pa.array(photos.texts("files", numbers), pa.string()),
+        pa.array(rows, pa.int32()),
+        given,
+    ]
+    for kind in types:
+        columns.append(_values(collection.metadata[kind][rows], pa.array(collection.values[kind], pa.string())))
+    return pa.table([*columns, neighbours_column(photos, lists, shared)], schema=photos_schema(types))
+
+
+def suggestions_table(
+    photos: Photos,
+    numbers: np.ndarray,
+    first: int,
+    scorer: Scorer,
+    scores: Scores,
+    found: Probabilities,
+    labels: Labels,
+    lists: np.ndarray,
+    shared: pa.ListArray,
+    top: int,
+) -> pa.Table:
+    """The rows of suggestions.parquet for the photos ``numbers`` [B], the first of which is row ``first`` of
+    photos.parquet; lists [B, M] are their neighbours."""
+    place, column, suggested, doubtful = chosen_pairs(found, labels, numbers, top)
+    present = lists[place] >= 0
+    archive = photos.archived[lists[place]] & present
+    parts = scorer.neighbour_parts(scores, place, column)
+    kinds = photos.kinds
+    given = labels.given[numbers].toarray().astype(bool)[place, column]
+    threshold = found.thresholds[place, column]
+    texts = [np.array(photos.texts(name, numbers), dtype=object)[place] for name in ("ids", "files")]
+    values = {
+        "photo": first + place,
+        "id": texts[0],
+        "file": texts[1],
+        "label": np.array(labels.names, dtype=object)[column],
+        "probability": found.with_neighbours[place, column],
+        "threshold": pa.array(threshold, pa.float32(), mask=~np.isfinite(threshold)),
+        "suggested": suggested,
+        "given": pa.array(given, pa.bool_(), mask=~labels.labelled[numbers[place]]),
+        "doubtful": doubtful,
+        "image_alone": found.alone[place, column],
+        "score": scores.total[place, column],
+        "bias": scores.bias[column],
+        "part_image": scores.image[place, column],
+        **_kind_parts(kinds, scores, place, column, parts, archive),
+        "neighbours": _largest(parts, present, lists, place, photos, shared),
+    }
+    schema = suggestions_schema(kinds)
+    arrays = [
+        value if isinstance(value, pa.Array) else pa.array(value, schema.field(name).type)
+        for name, value in values.items()
+    ]
+    return pa.table(arrays, schema=schema)
+
+
+def _kind_parts(
+    kinds: list[str],
+    scores: Scores,
+    place: np.ndarray,
+    column: np.ndarray,
+    parts: np.ndarray | None,
+    archive: np.ndarray,
+) -> dict[str, np.ndarray]:
+    """The part of each kind of neighbours in the score of each pair [P]; with image part and bias they add up to it."""
+    if not kinds:
+        return {}
+    total, image = scores.total[place, column], scores.image[place, column]
+    all_of_them = total - image - scores.bias[column]
+    if len(kinds) == 1:
+        return {f"part_{kinds[0]}": all_of_them}
+    if parts is not None:
+        last = (parts * archive).sum(axis=1)
+    else:
+        assert scores.without is not None
+        last = total - scores.without[place, column]
+    return {f"part_{kinds[0]}": all_of_them - last, f"part_{kinds[1]}": last}
+
+
+def _largest(
+    parts: np.ndarray | None,
+    present: np.ndarray,
+    lists: np.ndarray,
+    place: np.ndarray,
+    photos: Photos,
+    shared: pa.ListArray,
+) -> pa.ListArray:
+    """The column ``neighbours``: of each pair the neighbours with the largest parts; the nearest if parts are unknown."""
+    M = lists.shape[1]
+    weight = np.where(present, -np.arange(M, dtype=np.float32) if parts is None else parts, -np.inf)
+    order = np.argsort(-weight, axis=1, kind="stable")[:, :SHOWN]
+    there = np.take_along_axis(present, order, axis=1)
+    counts, chosen = there.sum(axis=1), order[there]
+    pair = np.repeat(np.arange(len(place)), counts)
+    # The place of each neighbour among all present ones of the block, which is its place in ``shared``.
+    number = (np.cumsum(lists >= 0) - 1).reshape(lists.shape)[place[pair], chosen]
+    part = np.full(len(pair), np.nan) if parts is None else parts[pair, chosen]
+    neighbours = lists[place[pair], chosen].astype(np.int64)
+    unique, inverse = np.unique(neighbours, return_inverse=True)
+    ids = pa.array(photos.texts("ids", unique), pa.string()).take(pa.array(inverse))
+    columns = [
+        pa.array(chosen, pa.int32()),
+        ids,
+        pa.array(part, pa.float32(), mask=np.isnan(part)),
+        shared.take(pa.array(number)) if len(number) else shared.slice(0, 0),
+    ]
+    return _lists(counts, pa.StructArray.from_arrays(columns, fields=list(NEIGHBOR_PART)))
+
+
+def _lists(counts: np.ndarray, values: pa.Array) -> pa.ListArray:
+    offsets = np.concatenate([[0], np.cumsum(counts)])
+    return pa.ListArray.from_arrays(pa.array(offsets, pa.int32()), values)
+
+
+def _values(matrix: sparse.csr_matrix, names: pa.Array, there: np.ndarray | None = None) -> pa.ListArray:
+    """The names of the columns that are set in each row; null where ``there`` is false."""
+    offsets = pa.array(matrix.indptr, pa.int32())
+    values = names.take(pa.array(matrix.indices))
+    if there is None or there.all():
+        return pa.ListArray.from_arrays(offsets, values)
+    return pa.ListArray.from_arrays(offsets, values, mask=pa.array(~there))

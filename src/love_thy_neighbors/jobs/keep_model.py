@@ -1,0 +1,133 @@
+"""After training: probabilities and thresholds from the validation images, and the model folder."""
+
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from love_thy_neighbors.calibration.confidence import Confidence, confidence_figures, fit_confidence
+from love_thy_neighbors.metrics import average_precision_per_label
+from love_thy_neighbors.runs.identity import fingerprint, identity
+from love_thy_neighbors.runs.model_card import LabelFigures, model_card
+from love_thy_neighbors.runs.model_folder import ALL, NONE, SPLIT, write_model_folder
+from love_thy_neighbors.runs.results import MODEL
+from love_thy_neighbors.runs.settings import Settings
+from love_thy_neighbors.training.batches import IndexBatch
+from love_thy_neighbors.training.data import NeighborhoodData
+from love_thy_neighbors.training.task import AnnotationTask
+
+Scored = tuple[Tensor, Tensor]  # scores and labels [n, L] of the images of one part
+
+
+def keep_model(
+    folder: Path,
+    settings: Settings,
+    data: NeighborhoodData,
+    model: tuple[dict[str, Any], dict[str, Tensor]],
+    scored: dict[str, Scored],
+    test: dict[str, Any],
+    other_conditions: dict[str, Tensor] | None = None,
+) -> dict[str, Any]:
+    """Write the model folder of a run; returns the value of ``confidence`` in results.json.
+
+    model: arguments of the model's constructor, and its weights. scored: scores and labels of the parts 'val' and
+    'test'. test: figures on test images. other_conditions: scores of the validation images under the conditions that
+    the model was not trained for (see `runs.model_folder`).
+    """
+    names = list(data.collection.label_names)
+    own = NONE if data.neighbors is None else {"split": SPLIT}.get(data.neighbors.pool, ALL)
+    labels = scored["val"][1].numpy().astype(bool)
+    scores = {own: scored["val"][0], **(other_conditions or {})}
+    fitted = {condition: fit_confidence(one.numpy(), labels) for condition, one in scores.items()}
+    (val, val_labels), (tested, test_labels) = ((a.numpy(), b.numpy().astype(bool)) for a, b in scored.values())
+    figures = confidence_figures(fitted[own], val, val_labels, tested, test_labels, names, settings.precision)
+    arguments, weights = model
+    description = _description(folder, settings, data, arguments)
+    rows = _label_figures(data, fitted[own], scored["test"], settings.precision)
+    licence = str(data.collection.card.get("licence", "not stated"))
+    card = model_card(description, test, figures, rows, licence)
+    write_model_folder(folder / MODEL, description, weights, {key: one.to_dict() for key, one in fitted.items()}, card)
+    return figures
+
+
+def validation_scores(task: AnnotationTask, data: NeighborhoodData, pool: str | None) -> Tensor:
+    """Scores [n, L] of the validation images with neighbours from ``pool`` ('split' or 'all'), or without any (None)."""
+    task.eval()
+    device, found = task.device, []
+    with torch.inference_mode():
+        for rows, neighbors in data.batches_with("val", pool):
+            assert neighbors is not None
+            batch = data.gather(IndexBatch(rows.to(device), neighbors.to(device)))
+            found.append(task(batch).float().cpu())
+    return torch.cat(found)
+
+
+def other_conditions(settings: Settings, task: AnnotationTask, data: NeighborhoodData) -> dict[str, Tensor]:
+    """Scores of the validation images under the conditions that annotate.py may meet besides the run's own.
+
+    New photos may find neighbours among themselves, in an archive, or none at all. A model with a sparse input is left
+    out: it reads values of the training vocabulary, which new photos need not have.
+    """
+    if data.neighbors is None or settings.model.values is not None:
+        return {}
+    pools = {SPLIT: "split", ALL: "all", NONE: None}
+    return {
+        condition: validation_scores(task, data, pool)
+        for condition, pool in pools.items()
+        if pool != data.neighbors.pool
+    }
+
+
+def _description(folder: Path, settings: Settings, data: NeighborhoodData, arguments: dict[str, Any]) -> dict[str, Any]:
+    features, kept = data.collection.features, identity(settings)
+    card = data.collection.card["features"][features.backbone]
+    made = {key: value for key, value in card.items() if key not in ("scale", "dtype", "sha256", "dim")}
+    neighbours = None
+    if data.neighbors is not None:
+        keys = ("m", "M", "pool", "overlap", "metadata", "test_metadata")
+        neighbours = {key: kept.get(key) for key in keys} | kept.get("neighborhoods", {})
+    return {
+        "model": {"name": settings.model.name, "arguments": arguments},
+        "labels": list(data.collection.label_names),
+        "neighbours": neighbours,
+        "backbone": {"name": features.backbone, "dim": features.dim, **made},
+        "trained_on": {
+            "run": folder.name,
+            "collection": settings.collection.name,
+            "fingerprint": fingerprint(settings.collection.folder / "card.json"),
+            "images_sha256": data.collection.card.get("images_sha256"),
+            "split": settings.split.number,
+            "date": datetime.now(UTC).isoformat(timespec="seconds"),
+        },
+        "config": kept,
+    }
+
+
+def _label_figures(
+    data: NeighborhoodData, confidence: Confidence, tested: Scored, precision: float
+) -> list[LabelFigures]:
+    scores, labels = tested[0], tested[1].numpy().astype(bool)
+    ap = average_precision_per_label(scores, tested[1]).numpy()
+    thresholds = confidence.thresholds(precision)
+    suggested = confidence.probabilities(scores.numpy()) >= thresholds
+    images = np.asarray(data.collection.labels[data.split.rows["train"]].sum(axis=0)).ravel()
+    right, positives = (suggested & labels).sum(axis=0), labels.sum(axis=0)
+    return [
+        LabelFigures(
+            label=name,
+            images=int(images[column]),
+            average_precision=None if np.isnan(ap[column]) else float(ap[column]),
+            threshold=float(thresholds[column]) if np.isfinite(thresholds[column]) else None,
+            suggested=int(suggested[:, column].sum()),
+            precision=_share(right[column], suggested[:, column].sum()),
+            coverage=_share(right[column], positives[column]),
+        )
+        for column, name in enumerate(data.collection.label_names)
+    ]
+
+
+def _share(part: int, whole: int) -> float | None:
+    return float(part / whole) if whole else None

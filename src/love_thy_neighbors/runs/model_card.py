@@ -1,0 +1,115 @@
+"""The model card, README.md of a model folder: YAML for Hugging Face's Hub, then text and figures for each label."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import yaml
+
+from love_thy_neighbors.paper import PAPER
+
+
+@dataclass(frozen=True)
+class LabelFigures:
+    """One label on the test images; counts, and fractions of 1, None where there is nothing to divide by.
+
+    images: training images with the label. threshold: probability from which it is suggested, None for never.
+    """
+
+    label: str
+    images: int
+    average_precision: float | None
+    threshold: float | None
+    suggested: int
+    precision: float | None
+    coverage: float | None
+
+
+def model_card(
+    description: dict[str, Any],
+    test: dict[str, Any],
+    confidence: dict[str, Any],
+    labels: Sequence[LabelFigures],
+    licence: str,
+) -> str:
+    """The card of the model that ``description`` describes (the keys of config.json).
+
+    test: figures on test images in percent. confidence: the value of ``confidence`` in results.json.
+    licence: of the collection, as its card states it.
+    """
+    head = yaml.safe_dump(_head(description, test), sort_keys=False, allow_unicode=True)
+    return f"---\n{head}---\n\n{_text(description, test, confidence, licence)}\n{_table(labels)}"
+
+
+def _head(description: dict[str, Any], test: dict[str, Any]) -> dict[str, Any]:
+    dataset = {"name": description["trained_on"]["collection"], "type": description["trained_on"]["collection"]}
+    metrics = [{"type": key, "value": round(test[key], 2), "name": f"{key} (percent)"} for key in ("mAP_L", "mAP_I")]
+    task = {"type": "image-classification", "name": "Multi-label image annotation"}
+    return {
+        "library_name": "love-thy-neighbors",
+        "pipeline_tag": "image-classification",
+        "license": "other",
+        "license_name": "as-the-training-photos",
+        "tags": ["image-annotation", "multi-label-classification", "metadata"],
+        "model-index": [
+            {
+                "name": description["trained_on"]["run"],
+                "results": [{"task": task, "dataset": dataset, "metrics": metrics}],
+            }
+        ],
+    }
+
+
+def _text(description: dict[str, Any], test: dict[str, Any], confidence: dict[str, Any], licence: str) -> str:
+    trained, backbone, neighbours = (description[key] for key in ("trained_on", "backbone", "neighbours"))
+    found = confidence["suggestions"]
+    shares = [f"{found[key]:.0f} %" if found[key] is not None else "none" for key in ("precision", "coverage")]
+    return f"""# {trained["run"]}
+
+A model `{description["model"]["name"]}` of {PAPER}, as the package love-thy-neighbors trains it. It gives scores for
+{len(description["labels"])} labels to a photo, from the photo's feature{_seen(neighbours)}.
+
+- Trained on the collection {trained["collection"]}, split {trained["split"]}, on {trained["date"][:10]}. Licence of its photos: {licence}.
+- Features: {backbone["name"]}, {backbone["dim"]} numbers a photo; {backbone.get("preprocessing", "preprocessing not known")}.
+- On the test images: mAP_L {test["mAP_L"]:.2f} %, mAP_I {test["mAP_I"]:.2f} %.
+- With thresholds for a precision of {100 * confidence["precision"]:.0f} %, it makes {found["count"]:,} suggestions on the test images. Of these
+  {shares[0]} are right, and they cover {shares[1]} of the labels.
+
+```bash
+python annotate.py run=THIS_FOLDER photos=photos/ out=annotations/photos
+```
+
+```python
+from love_thy_neighbors import Annotator
+
+table = Annotator.load("THIS_FOLDER").suggest("photos/")
+```
+
+Probabilities and thresholds were fitted on validation images. They hold for photos of the same kind. The labels are those of the
+training collection: the model knows no other, and repeats the mistakes and the taste of the people who labelled it.
+"""
+
+
+def _seen(neighbours: dict[str, Any] | None) -> str:
+    if neighbours is None:
+        return " alone"
+    kind = neighbours["metadata"]["type"]
+    kinds = {"union": "metadata", "visual": "features"}.get(kind, kind)
+    return f" and those of the {neighbours['M']} photos with the most similar {kinds}"
+
+
+def _table(labels: Sequence[LabelFigures]) -> str:
+    lines = [
+        "## Labels",
+        "",
+        "On the test images, in percent. A label without a threshold is never suggested.",
+        "",
+        "| label | training images | average precision | threshold | suggestions | right | coverage |",
+        "|---|---:|---:|---:|---:|---:|---:|",
+    ]
+    for one in labels:
+        shares = (one.average_precision, one.threshold, one.precision, one.coverage)
+        ap, threshold, right, coverage = ("–" if share is None else f"{100 * share:.1f}" for share in shares)
+        name = one.label.replace("|", "\\|").replace("\n", " ")
+        lines.append(f"| {name} | {one.images:,} | {ap} | {threshold} | {one.suggested:,} | {right} | {coverage} |")
+    return "\n".join(lines) + "\n"

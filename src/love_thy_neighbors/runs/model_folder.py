@@ -1,0 +1,136 @@
+"""A model folder: a trained model that is enough by itself and can be given away.
+
+    config.json         model, labels, metadata types, the backbone with its preprocessing and hash; see `describe`
+    model.safetensors   the weights
+    confidence.json     for each kind of neighbours, how scores become probabilities, and thresholds (`calibration`)
+    README.md           the model card: figures for each label (Hugging Face's layout)
+
+``huggingface_hub`` downloads and uploads such a folder. It holds tensors and JSON only: to load it runs no code of it.
+"""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import nn
+
+from love_thy_neighbors.atomic import folder_written_whole, write_json
+from love_thy_neighbors.errors import UserError
+from love_thy_neighbors.runs.checkpoints import load_checkpoint, made_from
+
+CONFIG = "config.json"
+WEIGHTS = "model.safetensors"
+CONFIDENCE = "confidence.json"
+CARD = "README.md"
+LIBRARY = "love-thy-neighbors"
+FORMAT = 1
+# The conditions under which a model scores a photo, and so the keys of confidence.json: with neighbours out of the
+# photo's own part of the split, out of all parts, or without neighbours.
+SPLIT, ALL, NONE = "split", "all", "none"
+_KEYS: dict[str, type | tuple[type, ...]] = {
+    "model": dict,
+    "labels": list,
+    "neighbours": (dict, type(None)),
+    "backbone": dict,
+    "trained_on": dict,
+    "config": dict,
+}
+
+
+def write_model_folder(
+    folder: Path,
+    description: dict[str, Any],
+    weights: dict[str, torch.Tensor],
+    confidence: dict[str, dict[str, Any]],
+    card: str,
+) -> None:
+    """Write a model folder completely or not at all.
+
+    description: the keys ``model`` {name, arguments}, ``labels``, ``neighbours`` (m, M, test, fill, metadata,
+        test_metadata and pool, or None for a model without), ``backbone`` (name, dim, and what the collection's card
+        says about its features), ``trained_on`` (run, collection, fingerprint, date) and ``config``, the settings.
+    confidence: {condition: `calibration.Confidence` as plain types}. card: the text of README.md.
+    """
+    with folder_written_whole(folder) as temporary:
+        save_file({name: value.contiguous().cpu() for name, value in weights.items()}, temporary / WEIGHTS)
+        write_json(temporary / CONFIG, {"format": FORMAT, "library_name": LIBRARY, **description})
+        write_json(temporary / CONFIDENCE, {"format": FORMAT, "conditions": confidence})
+        (temporary / CARD).write_text(card, encoding="utf-8")
+
+
+def load_model(path: Path | str, kind: type[nn.Module] | None = None) -> tuple[nn.Module, dict[str, Any]]:
+    """A trained model in evaluation mode, and what is known about it.
+
+    path: a model folder, a run folder with one in ``model/``, or the ``model.ckpt`` of a run before version 0.2.
+    kind: the model's class; by default that of the config with the model's name in configs/model.
+
+    The second value has ``labels``, names in the order of the scores, and ``config``, the settings of training; from a
+    model folder also the other keys of its config.json.
+
+    >>> model, about = load_model("logs/runs/<run>/model")      # doctest: +SKIP
+    >>> scores = model(x, z, mask)                              # doctest: +SKIP
+
+    Raises:
+        UserError: the folder or file is missing, damaged, or not written by this project.
+    """
+    path = Path(path)
+    if path.is_file() or path.suffix == ".ckpt":
+        return load_checkpoint(path, kind)
+    folder = model_folder(path)
+    about = read_description(folder)
+    weights = folder / WEIGHTS
+    try:
+        tensors = load_file(weights)
+    except (OSError, SafetensorError) as error:
+        raise UserError(f"{weights}: missing or damaged ({error}); copy it again, or train the model again.") from None
+    model = about["model"]
+    return made_from(weights, str(model.get("name")), model.get("arguments"), tensors, kind), about
+
+
+def model_folder(path: Path) -> Path:
+    """The model folder that ``path`` is or has; raises `UserError` if there is none."""
+    if (path / CONFIG).is_file():
+        return path
+    if (path / "model" / CONFIG).is_file():
+        return path / "model"
+    if (path / "model.ckpt").is_file():
+        raise UserError(
+            f"{path}: this run was made before version 0.2 and has a model.ckpt but no model folder; train it again "
+            "with overwrite=true, or give the file itself to load_model."
+        )
+    raise UserError(f"{path}: no model folder (it has no {CONFIG}); give the folder of a finished run, or its model/.")
+
+
+def read_description(folder: Path) -> dict[str, Any]:
+    """The content of config.json; raises `UserError` naming the key that is missing or wrong."""
+    path = folder / CONFIG
+    values = _read_json(path)
+    for key, type_ in _KEYS.items():
+        if not isinstance(values.get(key), type_):
+            raise UserError(f"{path}: key '{key}' is missing or of a wrong type; copy the folder again.")
+    if not all(isinstance(label, str) for label in values["labels"]):
+        raise UserError(f"{path}: labels must be a list of strings; copy the folder again.")
+    return values
+
+
+def read_confidence(folder: Path) -> dict[str, dict[str, Any]]:
+    """The content of confidence.json by condition, as plain types; raises `UserError` if it is missing or damaged."""
+    path = folder / CONFIDENCE
+    conditions = _read_json(path).get("conditions")
+    if not isinstance(conditions, dict) or not all(isinstance(one, dict) for one in conditions.values()):
+        raise UserError(f"{path}: key 'conditions' is missing or of a wrong type; copy the folder again.")
+    return conditions
+
+
+def _read_json(path: Path) -> dict[str, Any]:
+    try:
+        values = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError) as error:
+        raise UserError(f"{path}: missing or not readable ({error}); copy the folder again.") from None
+    if not isinstance(values, dict) or values.get("format") != FORMAT:
+        found = values.get("format") if isinstance(values, dict) else type(values).__name__
+        raise UserError(f"{path}: format {found} is not {FORMAT}, which this version reads; update, or train again.")
+    return values
