@@ -31,7 +31,8 @@ MAY_IMPORT = {
     "sources": TOOLS | {"cluster", "collection", "features", "analysis", "splits", "paper"},
     "training": TOOLS | {"model", "neighborhoods", "metrics", "splits", "collection", "neighbors", "baselines", "runs"},
     "jobs": TOOLS | {"metrics", "calibration", "analysis", "collection", "neighbors", "training", "runs"},
-    "programs": TOOLS | {"cluster", "collection", "neighbors", "runs", "training"},
+    "programs": TOOLS
+    | {"cluster", "collection", "neighbors", "runs", "training", "annotation", "decisions", "decision_page"},
     "annotation": TOOLS
     | {"model", "neighborhoods", "splits", "collection", "neighbors", "features", "calibration", "runs"},
     "report": TOOLS | {"paper", "metrics", "analysis", "collection", "neighbors", "runs", "programs", "splits"},

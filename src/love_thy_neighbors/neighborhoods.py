@@ -72,14 +72,18 @@ def expected_max(v: Tensor, mask: Tensor, m: int) -> Tensor:
 def expected_max_parts(v: Tensor, mask: Tensor, m: int) -> Tensor:
     """Each neighbour's part in `expected_max`: their sum over the neighbours is v_z, for every hidden unit.
 
-    The neighbour with the k-th smallest value of a unit contributes weight_k * v_(k): it is the maximum in that share of
-    the neighborhoods. Of equal values, any order is right, because the sum does not depend on it.
+    The neighbour with the k-th smallest value of a unit contributes weight_k * v_(k): it is the maximum in that share
+    of the neighborhoods. Of equal values, any order is right, because the sum does not depend on it.
 
     Shapes: v [B, M, h], mask [B, M] boolean -> [B, M, h], 0 for absent neighbours.
     """
-    order = v.masked_fill(~mask.unsqueeze(-1), -torch.inf).argsort(dim=1, stable=True)
+    ascending, place = v.masked_fill(~mask.unsqueeze(-1), -torch.inf), torch.arange(v.shape[1]).view(-1, 1)
+    rank = torch.zeros_like(v, dtype=torch.int64)
+    for other in range(v.shape[1]):  # for few neighbours faster than to sort
+        one = ascending[:, other : other + 1]
+        rank += torch.where(place > other, one <= ascending, one < ascending)
     weights = _weights_of(v, mask, m).unsqueeze(-1).expand_as(v)
-    return torch.zeros_like(v).scatter(1, order, weights) * v.masked_fill(~mask.unsqueeze(-1), 0)
+    return weights.gather(1, rank) * v.masked_fill(~mask.unsqueeze(-1), 0)
 
 
 def _weights_of(v: Tensor, mask: Tensor, m: int) -> Tensor:

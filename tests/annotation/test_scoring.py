@@ -21,16 +21,17 @@ class Another(NeighborhoodModel):
 def inputs() -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
     random = np.random.default_rng(0)
     mask = np.arange(M) < random.integers(0, M + 1, size=(B, 1))
-    x, z = random.normal(size=(B, D)), random.normal(size=(B, M, D))
-    return x.astype(np.float32), z.astype(np.float32), mask, random.random((B, M)) < 0.5
+    lists = np.where(mask, random.integers(0, 9, size=(B, M)), -1)
+    x, u = random.normal(size=(B, D)), random.normal(size=(9, D))
+    return x.astype(np.float32), u.astype(np.float32), lists, random.random((B, M)) < 0.5
 
 
 @pytest.mark.parametrize("kind", [NeighborhoodModel, Another])
 def test_parts_add_up_to_the_score_of_the_model(kind: type[NeighborhoodModel]) -> None:
     torch.manual_seed(0)
     model = kind(D, L, hidden=8).eval()
-    x, z, mask, last = inputs()
-    found = Scorer(model, 3, D).score(x, z, mask, last)
+    x, u, lists, last = inputs()
+    found, z, mask = Scorer(model, 3, D).score(x, u, lists, last), u[lists], lists >= 0
     with torch.inference_mode():
         expected = model(*map(torch.from_numpy, (x, z, mask)), partial(expected_max, m=3))
         alone = model(*map(torch.from_numpy, (x, z, np.zeros_like(mask))), partial(expected_max, m=3))
@@ -48,6 +49,6 @@ def test_parts_add_up_to_the_score_of_the_model(kind: type[NeighborhoodModel]) -
 
 
 def test_a_feature_of_another_length_is_refused() -> None:
-    x, z, mask, last = inputs()
+    x, u, lists, last = inputs()
     with pytest.raises(UserError, match=r"9 .* 6"):
-        Scorer(NeighborhoodModel(9, L), 3, 9).score(x, z, mask, last)
+        Scorer(NeighborhoodModel(9, L), 3, 9).score(x, u, lists, last)

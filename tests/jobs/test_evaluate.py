@@ -13,8 +13,8 @@ from love_thy_neighbors.errors import UserError
 from love_thy_neighbors.jobs.build import make_data
 from love_thy_neighbors.jobs.job import finish
 from love_thy_neighbors.metrics import annotation_metrics
-from love_thy_neighbors.runs.model_folder import load_model
 from love_thy_neighbors.runs.identity import needed_run, run_name
+from love_thy_neighbors.runs.model_folder import load_model
 from love_thy_neighbors.runs.settings import Settings
 
 

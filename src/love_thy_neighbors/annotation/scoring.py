@@ -43,36 +43,35 @@ class Scorer:
         self.weights = model.W_y.weight.chunk(2, dim=1)[1] if type(model) is NeighborhoodModel else None
 
     @torch.inference_mode()
-    def score(self, x: np.ndarray, z: np.ndarray, mask: np.ndarray, last: np.ndarray) -> Scores:
+    def score(self, x: np.ndarray, u: np.ndarray, lists: np.ndarray, last: np.ndarray) -> Scores:
         """Scores of B photos, averaged over all neighborhoods (Eq. 1).
 
-        Shapes: x [B, d]; z [B, M, d] and mask [B, M], the neighbours; last [B, M], those of the last kind.
+        Shapes: x [B, d], features of the photos; u [U, d], features of all their neighbours; lists [B, M], rows of u,
+        -1 for none; last [B, M], neighbours of the last kind.
         Raises `UserError` if a feature has another length than the model's.
         """
         if x.shape[1] != self.dim:
             raise UserError(f"the model takes features of {self.dim} numbers, but the photos have {x.shape[1]}.")
-        pictures, neighbours, present = torch.from_numpy(x), torch.from_numpy(z), torch.from_numpy(mask)
+        pictures, features = torch.from_numpy(x), torch.from_numpy(u)
+        neighbours, present = torch.from_numpy(lists).clamp(min=0), torch.from_numpy(lists >= 0)
         if self.m is None:
             total = self.model(pictures).numpy()
             return Scores(total, total, np.zeros(total.shape[1], dtype=np.float32), None)
         if self.weights is not None:
-            return self._sum(self.model, pictures, neighbours, present)
-        pool = partial(expected_max, m=self.m)
-        scores = [
-            self.model(pictures, neighbours, present & torch.from_numpy(chosen), pool).numpy()
-            for chosen in (np.ones_like(mask), np.zeros_like(mask), ~last)
-        ]
+            return self._sum(self.model, pictures, features, neighbours, present)
+        pool, z = partial(expected_max, m=self.m), features[neighbours]
+        masks = (present, torch.zeros_like(present), present & ~torch.from_numpy(last))
+        scores = [self.model(pictures, z, mask, pool).numpy() for mask in masks]
         return Scores(scores[0], scores[1], np.zeros(scores[0].shape[1], dtype=np.float32), None, scores[2])
 
-    def _sum(self, model: nn.Module, x: Tensor, z: Tensor, mask: Tensor) -> Scores:
+    def _sum(self, model: nn.Module, x: Tensor, u: Tensor, neighbours: Tensor, mask: Tensor) -> Scores:
         """f(x, z) = W_image v_x + W_neighborhood v_z + b_y, with v_z as the sum of the neighbours' contributions."""
         assert isinstance(model, NeighborhoodModel)
         assert self.m is not None
         W_image, W_neighborhood = model.W_y.weight.chunk(2, dim=1)
         image = torch.relu(model.W_x(x)) @ W_image.T
-        v = torch.zeros(*mask.shape, model.W_z.out_features)
-        v[mask] = torch.relu(model.W_z(z[mask]))
-        states = expected_max_parts(v, mask, self.m)
+        # Neighbours repeat, so their hidden states are computed once.
+        states = expected_max_parts(torch.relu(model.W_z(u))[neighbours], mask, self.m)
         total = image + states.sum(dim=1) @ W_neighborhood.T + model.W_y.bias
         return Scores(total.numpy(), image.numpy(), model.W_y.bias.detach().numpy(), states)
 

@@ -13,23 +13,24 @@ from love_thy_neighbors.annotation.scoring import Scorer, Scores
 
 SHOWN = 3  # neighbours named in a row of suggestions
 DOUBTFUL = 0.05  # a given label of a lower probability is doubtful, and so is a missing one above 1 - 0.05
-SUGGEST_UNLABELLED, SUGGEST_ALL = "unlabelled", "all"
 
 
 @dataclass(frozen=True)
 class Labels:
     """What is known about the labels.
 
-    names: L names. given: boolean [N, L] CSR by the photos' common numbers. judged: boolean [N], photos with labels
-    that the model was not trained on: their labels may be doubtful. suggest: which photos get suggestions, those
-    without labels or, as for test images, all.
+    names: L names. known: boolean [L], labels that the collection uses; of the others nothing is doubtful.
+    given: binary CSR [N, L] of the photos of the new collection, labelled: boolean [N], those with any label.
+    judged: boolean [N], photos with labels that the model was not trained on: their labels may be doubtful.
+    suggest_all: labelled photos get suggestions too, as the test images of a run do.
     """
 
     names: Sequence[str]
+    known: np.ndarray
     given: sparse.csr_matrix
     labelled: np.ndarray
     judged: np.ndarray
-    suggest: str
+    suggest_all: bool = False
 
 
 @dataclass(frozen=True)
@@ -51,9 +52,9 @@ def chosen_pairs(
     """
     p, given = found.with_neighbours, labels.given[numbers].toarray().astype(bool)
     suggested = p >= found.thresholds
-    if labels.suggest == SUGGEST_UNLABELLED:
+    if not labels.suggest_all:
         suggested &= ~labels.labelled[numbers][:, None]
-    doubtful = np.where(given, p < DOUBTFUL, p > 1 - DOUBTFUL) & labels.judged[numbers][:, None]
+    doubtful = np.where(given, p < DOUBTFUL, p > 1 - DOUBTFUL) & labels.judged[numbers][:, None] & labels.known
     worth = suggested | doubtful
     if top:
         best = np.argpartition(-p, min(top, p.shape[1]) - 1, axis=1)[:, :top]
@@ -181,7 +182,7 @@ def _largest(
     photos: Photos,
     shared: pa.ListArray,
 ) -> pa.ListArray:
-    """The column ``neighbours``: of each pair the neighbours with the largest parts; the nearest if parts are unknown."""
+    """The column ``neighbours``: of each pair the neighbours with the largest parts; without parts, the nearest."""
     M = lists.shape[1]
     weight = np.where(present, -np.arange(M, dtype=np.float32) if parts is None else parts, -np.inf)
     order = np.argsort(-weight, axis=1, kind="stable")[:, :SHOWN]

@@ -165,6 +165,13 @@ def read_images_table(path: Path) -> pa.Table:
     return table
 
 
+def has_unlabelled(folder: Path) -> bool:
+    """Whether the collection in ``folder`` has photos without labels; raises `UserError` if it cannot be read."""
+    return bool(
+        pc.any(pc.equal(pc.list_value_length(read_images_table(folder / "images.parquet")["labels"]), 0)).as_py()
+    )
+
+
 def _refuse_nulls(path: Path, table: pa.Table, column: str) -> None:
     data = table[column].combine_chunks()
     if data.null_count:

@@ -43,7 +43,7 @@ def keep_model(
     scores = {own: scored["val"][0], **(other_conditions or {})}
     fitted = {condition: fit_confidence(one.numpy(), labels) for condition, one in scores.items()}
     (val, val_labels), (tested, test_labels) = ((a.numpy(), b.numpy().astype(bool)) for a, b in scored.values())
-    figures = confidence_figures(fitted[own], val, val_labels, tested, test_labels, names, settings.precision)
+    figures = confidence_figures(val, val_labels, tested, test_labels, names, settings.precision, fitted[own])
     arguments, weights = model
     description = _description(folder, settings, data, arguments)
     rows = _label_figures(data, fitted[own], scored["test"], settings.precision)
@@ -54,7 +54,7 @@ def keep_model(
 
 
 def validation_scores(task: AnnotationTask, data: NeighborhoodData, pool: str | None) -> Tensor:
-    """Scores [n, L] of the validation images with neighbours from ``pool`` ('split' or 'all'), or without any (None)."""
+    """Scores [n, L] of the validation images with neighbours from ``pool``, 'split' or 'all', or without any (None)."""
     task.eval()
     device, found = task.device, []
     with torch.inference_mode():
@@ -102,8 +102,25 @@ def _description(folder: Path, settings: Settings, data: NeighborhoodData, argum
             "split": settings.split.number,
             "date": datetime.now(UTC).isoformat(timespec="seconds"),
         },
+        "validation": _neighbours_in_validation(settings, data),
         "config": kept,
     }
+
+
+def _neighbours_in_validation(settings: Settings, data: NeighborhoodData) -> dict[str, dict[str, float]]:
+    """How many neighbours the validation images had under each condition, which new photos are compared with."""
+    if data.neighbors is None:
+        return {}
+    pools = {SPLIT: "split", ALL: "all"} if settings.model.values is None else {}
+    found = {}
+    for condition, pool in pools.items():
+        lists = data.lists("val", pool)
+        assert lists is not None
+        found[condition] = {
+            "neighbours": float((lists >= 0).sum(axis=1).mean()),
+            "without_neighbours": float((lists[:, 0] < 0).mean()),
+        }
+    return found
 
 
 def _label_figures(

@@ -9,9 +9,9 @@ from love_thy_neighbors.analysis.label_correlation import chance, coverage, labe
 from love_thy_neighbors.analysis.statistics import collection_statistics
 from love_thy_neighbors.collection.loading import load_collection
 from love_thy_neighbors.neighbors.lists import NeighborQuery, neighbor_lists
+from love_thy_neighbors.runs.chosen_split import split_collection
 from love_thy_neighbors.runs.results import begin, write_results
 from love_thy_neighbors.runs.settings import Settings
-from love_thy_neighbors.runs.chosen_split import split_collection
 
 K = 20  # neighbours of Figure 6
 

@@ -39,8 +39,8 @@ def vote(settings: Settings, folder: Path, visual: Path | None) -> None:
     for value in candidates:
         model = model_type(**fixed, **{number: value})
         model.load_state_dict(weights)
-        scored = _scored(model, data, "val", inputs)
-        tried.append((value, model, scored, annotation_metrics(*scored, n=settings.top_n)))
+        val = _scored(model, data, "val", inputs)
+        tried.append((value, model, val, annotation_metrics(*val, n=settings.top_n)))
     value, model, val, validation = max(tried, key=lambda one: one[3]["mAP_L"])
     scored = {"val": val, "test": _scored(model, data, "test", inputs)}
     scores = scored["test"][0]

@@ -118,13 +118,28 @@ def metadata_matrix(collection: Collection, split: Split, query: NeighborQuery) 
         types = [NeighborQuery(kind, query.tau if kind == "tags" else None, query.pool) for kind in collection.metadata]
         return sparse.hstack([metadata_matrix(collection, split, one) for one in types], format="csr")
     matrix = collection.metadata[query.kind]
+    columns = _vocabulary(collection, split, query)
+    return matrix if columns is None else matrix[:, columns]
+
+
+def metadata_values(collection: Collection, split: Split, query: NeighborQuery) -> list[str]:
+    """The values that the columns of `metadata_matrix` stand for."""
+    if query.kind == "union":
+        types = [NeighborQuery(kind, query.tau if kind == "tags" else None, query.pool) for kind in collection.metadata]
+        return [value for one in types for value in metadata_values(collection, split, one)]
+    values, columns = collection.values[query.kind], _vocabulary(collection, split, query)
+    return values if columns is None else [values[column] for column in columns]
+
+
+def _vocabulary(collection: Collection, split: Split, query: NeighborQuery) -> np.ndarray | None:
+    """The columns of the values that count; None for all."""
     if query.tau is None:
-        return matrix
-    columns = top_vocabulary(matrix, split.rows["train"], query.tau)
-    if query.overlap is not None:
-        pair = overlapping_vocabularies(columns, query.overlap.share, query.overlap.seed)
-        columns = pair[query.overlap.second]
-    return matrix[:, columns]
+        return None
+    columns = top_vocabulary(collection.metadata[query.kind], split.rows["train"], query.tau)
+    if query.overlap is None:
+        return columns
+    pair = overlapping_vocabularies(columns, query.overlap.share, query.overlap.seed)
+    return pair[query.overlap.second]
 
 
 def neighbor_pool(split: Split, query: NeighborQuery, part: str) -> np.ndarray:

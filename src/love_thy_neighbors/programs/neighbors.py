@@ -9,8 +9,8 @@ from rich.table import Table
 from love_thy_neighbors.cluster.engine import Engine
 from love_thy_neighbors.collection.loading import load_collection
 from love_thy_neighbors.neighbors.lists import list_file
-from love_thy_neighbors.runs.settings import CollectionSettings, NeighborSettings, SplitSettings
 from love_thy_neighbors.runs.chosen_split import split_collection
+from love_thy_neighbors.runs.settings import CollectionSettings, NeighborSettings, SplitSettings
 from love_thy_neighbors.training.data import neighbor_queries
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import yaml
 
-from love_thy_neighbors.paper import PAPER
+PAPER = '"Love Thy Neighbors: Image Annotation by Exploiting Image Metadata" (Johnson, Ballan, Fei-Fei, ICCV 2015)'
 
 
 @dataclass(frozen=True)
@@ -64,16 +64,18 @@ def _text(description: dict[str, Any], test: dict[str, Any], confidence: dict[st
     trained, backbone, neighbours = (description[key] for key in ("trained_on", "backbone", "neighbours"))
     found = confidence["suggestions"]
     shares = [f"{found[key]:.0f} %" if found[key] is not None else "none" for key in ("precision", "coverage")]
+    preprocessing, asked = backbone.get("preprocessing", "preprocessing not known"), 100 * confidence["precision"]
     return f"""# {trained["run"]}
 
 A model `{description["model"]["name"]}` of {PAPER}, as the package love-thy-neighbors trains it. It gives scores for
 {len(description["labels"])} labels to a photo, from the photo's feature{_seen(neighbours)}.
 
-- Trained on the collection {trained["collection"]}, split {trained["split"]}, on {trained["date"][:10]}. Licence of its photos: {licence}.
-- Features: {backbone["name"]}, {backbone["dim"]} numbers a photo; {backbone.get("preprocessing", "preprocessing not known")}.
+- Trained on the collection {trained["collection"]}, split {trained["split"]}, on {trained["date"][:10]}.
+- Licence of the photos: {licence}.
+- Features: {backbone["name"]}, {backbone["dim"]} numbers a photo; {preprocessing}.
 - On the test images: mAP_L {test["mAP_L"]:.2f} %, mAP_I {test["mAP_I"]:.2f} %.
-- With thresholds for a precision of {100 * confidence["precision"]:.0f} %, it makes {found["count"]:,} suggestions on the test images. Of these
-  {shares[0]} are right, and they cover {shares[1]} of the labels.
+- With thresholds for a precision of {asked:.0f} %, it makes {found["suggested"]:,} suggestions on the test images.
+  Of these {shares[0]} are right, and they cover {shares[1]} of the labels.
 
 ```bash
 python annotate.py run=THIS_FOLDER photos=photos/ out=annotations/photos
@@ -85,8 +87,8 @@ from love_thy_neighbors import Annotator
 table = Annotator.load("THIS_FOLDER").suggest("photos/")
 ```
 
-Probabilities and thresholds were fitted on validation images. They hold for photos of the same kind. The labels are those of the
-training collection: the model knows no other, and repeats the mistakes and the taste of the people who labelled it.
+Probabilities and thresholds were fitted on validation images. They hold for photos of the same kind. The labels are
+those of the training collection: the model knows no other, and repeats the mistakes of the people who labelled it.
 """
 
 

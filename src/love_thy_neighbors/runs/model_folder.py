@@ -36,6 +36,7 @@ _KEYS: dict[str, type | tuple[type, ...]] = {
     "neighbours": (dict, type(None)),
     "backbone": dict,
     "trained_on": dict,
+    "validation": dict,
     "config": dict,
 }
 
@@ -51,11 +52,13 @@ def write_model_folder(
 
     description: the keys ``model`` {name, arguments}, ``labels``, ``neighbours`` (m, M, test, fill, metadata,
         test_metadata and pool, or None for a model without), ``backbone`` (name, dim, and what the collection's card
-        says about its features), ``trained_on`` (run, collection, fingerprint, date) and ``config``, the settings.
+        says about its features), ``trained_on`` (run, collection, fingerprint, date), ``validation`` (how many
+        neighbours the validation images had) and ``config``, the settings.
     confidence: {condition: `calibration.Confidence` as plain types}. card: the text of README.md.
     """
     with folder_written_whole(folder) as temporary:
         save_file({name: value.contiguous().cpu() for name, value in weights.items()}, temporary / WEIGHTS)
+        (temporary / WEIGHTS).chmod(0o644)  # safetensors writes for the owner alone
         write_json(temporary / CONFIG, {"format": FORMAT, "library_name": LIBRARY, **description})
         write_json(temporary / CONFIDENCE, {"format": FORMAT, "conditions": confidence})
         (temporary / CARD).write_text(card, encoding="utf-8")

@@ -163,8 +163,7 @@ class NeighborhoodData(pl.LightningDataModule):
         query = query if pool is None else replace(query, pool=pool)
         lists = neighbor_lists(self.collection, self.split, query, M, part, self.neighbors.cache)
         if self.neighborhoods.fill == "random":
-            pool = neighbor_pool(self.split, query, part)
-            lists = fill_random(lists, self.split.rows[part], pool, self.seed)
+            lists = fill_random(lists, self.split.rows[part], neighbor_pool(self.split, query, part), self.seed)
         return lists
 
     def prepare_data(self) -> None:

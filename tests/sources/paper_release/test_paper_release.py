@@ -14,12 +14,12 @@ from fixtures.paper_release import DIM, TRAIN, PaperRelease, made_up, write, wri
 from love_thy_neighbors.collection.loading import Collection, load_collection
 from love_thy_neighbors.errors import UserError
 from love_thy_neighbors.features.settings import Extraction
+from love_thy_neighbors.runs.chosen_split import split_collection
 from love_thy_neighbors.runs.settings import SplitSettings
 from love_thy_neighbors.sources import paper_release
 from love_thy_neighbors.sources.paper_release import Options, matlab_hdf5, read
 from love_thy_neighbors.sources.prepare import make
 from love_thy_neighbors.splits import PARTS
-from love_thy_neighbors.runs.chosen_split import split_collection
 
 NUS, SPLIT, FEATURES = "NUS_data.mat", "NUS_split2.mat", "feat_alexnet/feat7_caffe_all.mat"
 

@@ -1,0 +1,214 @@
+"""Scores the photos of a plan block by block, and writes the files of an annotation folder.
+
+The work is done in a partial folder. Each finished block has a file there, so an interrupted annotation continues.
+"""
+
+import hashlib
+import json
+import shutil
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow.parquet as pq
+
+from love_thy_neighbors.annotation.files import (
+    ABOUT,
+    SCORES,
+    About,
+    about_as_dict,
+)
+from love_thy_neighbors.annotation.joining import BLOCKS, block_file, join_blocks
+from love_thy_neighbors.annotation.plans import Plan
+from love_thy_neighbors.annotation.scoring import Scorer
+from love_thy_neighbors.annotation.suggesting import (
+    Probabilities,
+    photos_table,
+    shared_values,
+    suggestions_table,
+)
+from love_thy_neighbors.atomic import write_json
+from love_thy_neighbors.calibration.confidence import Confidence
+from love_thy_neighbors.cluster.engine import LOCAL
+from love_thy_neighbors.neighbors.jaccard import jaccard_search
+from love_thy_neighbors.neighbors.list_files import BLOCK as LISTS_BLOCK
+from love_thy_neighbors.neighbors.list_files import is_complete, write_lists
+from love_thy_neighbors.progress import progress_bar
+from love_thy_neighbors.runs.model_folder import NONE
+
+BLOCK = 1024  # photos scored and stored at a time
+_LISTS, _KEY = "neighbours.npy", "key.json"
+
+
+@dataclass(frozen=True)
+class Method:
+    """How photos are scored.
+
+    description: of the model (config.json); key: what the model's files are, as a hash. M: neighbours a photo.
+    confidence: by condition. precision: share of suggestions that should be right. top: labels a photo that get a row
+    although they may not be suggested.
+    """
+
+    scorer: Scorer
+    description: dict[str, Any]
+    key: str
+    M: int
+    confidence: dict[str, Confidence]
+    precision: float
+    top: int
+
+
+def annotate(plan: Plan, method: Method, partial: Path) -> None:
+    """Write photos.parquet, suggestions.parquet and .csv, scores.npy and annotation.json into ``partial``."""
+    settings = [*plan.fingerprints, plan.neighbours, plan.metadata, method.key, method.precision, method.top, BLOCK]
+    digest = hashlib.sha256(json.dumps(settings).encode())
+    digest.update(np.ascontiguousarray(plan.photos.targets).tobytes())
+    _start_again_unless(digest.hexdigest(), partial)
+    lists = _neighbour_lists(plan, method.M, partial)
+    count, width = len(plan.photos.targets), len(plan.labels.names)
+    scores = _open_scores(partial / SCORES, (count, width))
+    starts = range(0, count, BLOCK)
+    missing = [start for start in starts if not _is_done(partial, start)]
+    finished = sum(min(BLOCK, count - start) for start in starts) - sum(min(BLOCK, count - start) for start in missing)
+    with progress_bar("photos", count, done=finished) as advance:
+        for start in missing:
+            numbers = plan.photos.targets[start : start + BLOCK]
+            stop = start + len(numbers)
+            scores[start:stop] = _do_block(plan, method, partial, start, numbers, lists[start:stop])
+            scores.flush()  # the scores must be on disk before the block counts as done
+            block_file(partial, start, "unfinished").rename(block_file(partial, start, "suggestions"))
+            advance(len(numbers))
+    counts = {"photos": count, **join_blocks(plan, partial, list(starts))}
+    counts["photos_without_neighbours"] = int((lists[:, 0] < 0).sum()) if plan.metadata is not None else count
+    write_json(partial / ABOUT, about_as_dict(_about(plan, method, counts, lists, partial)))
+
+
+def remove_unfinished(folder: Path) -> None:
+    """Remove what only an interrupted annotation needs."""
+    shutil.rmtree(folder / BLOCKS, ignore_errors=True)
+    for name in (_LISTS, _KEY):
+        (folder / name).unlink(missing_ok=True)
+
+
+def _start_again_unless(key: str, partial: Path) -> None:
+    """Keep the finished blocks in ``partial`` only if they were made with the same key."""
+    partial.mkdir(parents=True, exist_ok=True)
+    path = partial / _KEY
+    try:
+        same = json.loads(path.read_text(encoding="utf-8")) == key
+    except (OSError, ValueError):
+        same = False
+    if not same:
+        remove_unfinished(partial)
+        (partial / SCORES).unlink(missing_ok=True)
+    (partial / BLOCKS).mkdir(exist_ok=True)
+    write_json(path, key)
+
+
+def _neighbour_lists(plan: Plan, M: int, partial: Path) -> np.ndarray:
+    """Neighbour lists int32 [n, M] of the photos to score, -1 for none."""
+    photos, path = plan.photos, partial / _LISTS
+    if photos.matrix is None:
+        return np.full((len(photos.targets), 1), -1, dtype=np.int32)
+    if not is_complete(path, (len(photos.targets), M)):
+        search = jaccard_search(photos.matrix, photos.targets, photos.pool, M)
+        write_lists(path, search, f"{plan.metadata} neighbours", LOCAL, LISTS_BLOCK)
+    return np.load(path, mmap_mode="r", allow_pickle=False)
+
+
+def _open_scores(path: Path, shape: tuple[int, int]) -> np.memmap:
+    try:
+        scores = np.lib.format.open_memmap(path, mode="r+")
+        if scores.shape == shape and scores.dtype == np.float32:
+            return scores
+    except (OSError, ValueError):
+        pass  # none yet
+    return np.lib.format.open_memmap(path, mode="w+", dtype=np.float32, shape=shape)
+
+
+def _is_done(partial: Path, start: int) -> bool:
+    return block_file(partial, start, "suggestions").is_file()
+
+
+def _do_block(
+    plan: Plan, method: Method, partial: Path, start: int, numbers: np.ndarray, lists: np.ndarray
+) -> np.ndarray:
+    """Write the tables of a block, the suggestions under an unfinished name; returns its scores [B, L]."""
+    photos, lists = plan.photos, np.asarray(lists, dtype=np.int64)
+    present = lists >= 0
+    unique, inverse = np.unique(np.maximum(lists, 0), return_inverse=True)
+    places = np.where(present, inverse.reshape(lists.shape), -1)
+    last = present & photos.archived[lists]
+    scores = method.scorer.score(photos.features(numbers), photos.features(unique), places, last)
+    found = probabilities(plan, method, scores.total, scores.image + scores.bias, present.any(axis=1))
+    shared = shared_values(photos, numbers, lists)
+    pq.write_table(photos_table(photos, numbers, lists, shared, plan.labels), block_file(partial, start, "photos"))
+    table = suggestions_table(
+        photos, numbers, start, method.scorer, scores, found, plan.labels, lists, shared, method.top
+    )
+    pq.write_table(table, block_file(partial, start, "unfinished"))
+    return scores.total
+
+
+def probabilities(
+    plan: Plan, method: Method, total: np.ndarray, alone: np.ndarray, has_neighbours: Any
+) -> Probabilities:
+    """Probabilities and thresholds of scores [B, L]; photos without neighbours have their own ones."""
+    with_them, without = method.confidence[plan.condition], method.confidence[NONE]
+    has = has_neighbours[:, None]
+    image = without.probabilities(alone)
+    thresholds = [one.thresholds(method.precision) for one in (with_them, without)]
+    return Probabilities(
+        np.where(has, with_them.probabilities(total), image).astype(np.float32),
+        image.astype(np.float32),
+        np.where(has, *thresholds).astype(np.float32),
+    )
+
+
+def _about(plan: Plan, method: Method, counts: dict[str, int], lists: np.ndarray, partial: Path) -> About:
+    description, collections = method.description, plan.photos.collections
+    thresholds = method.confidence[plan.condition].thresholds(method.precision)
+    folders = [
+        str(folder.relative_to(partial) if folder.is_relative_to(partial) else folder.absolute())
+        for folder in (collection.folder for collection in collections)
+    ]
+    return About(
+        model=description["model"]["name"],
+        run=description["trained_on"]["run"],
+        collection=description["trained_on"]["collection"],
+        created=datetime.now(UTC).isoformat(timespec="seconds"),
+        precision=method.precision,
+        labels=list(plan.labels.names),
+        thresholds=[float(value) if np.isfinite(value) else None for value in thresholds],
+        neighbours=plan.neighbours,
+        metadata=plan.metadata,
+        kinds=plan.photos.kinds,
+        photos_folder=None if plan.photos_folder is None else str(plan.photos_folder.absolute()),
+        collections={"new": folders[0], "archive": folders[-1]},
+        types=list(collections[0].metadata),
+        counts=counts,
+        notes=notes(plan, method, lists),
+    )
+
+
+def notes(plan: Plan, method: Method, lists: np.ndarray) -> list[str]:
+    """Sentences for the user about differences to the validation images, which the probabilities were fitted on."""
+    if plan.metadata is None:
+        return []
+    found, fitted_with = [], method.description["neighbours"]["test_metadata"]["type"]
+    mean, without = float((lists >= 0).sum(axis=1).mean()), float((lists[:, 0] < 0).mean())
+    known = method.description["validation"].get(plan.condition)
+    if known is not None and (mean < 0.75 * known["neighbours"] or without > known["without_neighbours"] + 0.1):
+        found.append(
+            f"These photos have {mean:.1f} neighbours on average and {100 * without:.0f} % have none; the validation "
+            f"images had {known['neighbours']:.1f} and {100 * known['without_neighbours']:.0f} %. So the probabilities "
+            "may be too high or too low: check some suggestions of each label before you trust them."
+        )
+    if plan.metadata != fitted_with:
+        found.append(
+            f"The probabilities were fitted with neighbours by {fitted_with}, but these neighbours are by "
+            f"{plan.metadata}: check some suggestions of each label before you trust them."
+        )
+    return found
