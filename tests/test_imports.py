@@ -27,6 +27,7 @@ MAY_IMPORT = {
     "features": TOOLS | {"cluster", "collection"},
     "baselines": {"model"},
     "analysis": {"model", "collection", "errors"},
+    "calibration": TOOLS,
     "runs": TOOLS | {"collection"},
     "sources": TOOLS | {"cluster", "collection", "features", "analysis", "splits", "paper"},
     "training": TOOLS | {"model", "neighborhoods", "metrics", "splits", "collection", "neighbors", "baselines", "runs"},
