@@ -27,14 +27,16 @@ MAY_IMPORT = {
     "features": TOOLS | {"cluster", "collection"},
     "baselines": {"model"},
     "analysis": {"model", "collection", "errors"},
-    "runs": TOOLS | {"paper", "splits", "collection"},
+    "calibration": TOOLS,
+    "runs": TOOLS | {"splits", "collection"},
     "sources": TOOLS | {"cluster", "collection", "features", "analysis", "splits", "paper"},
     "training": TOOLS | {"model", "neighborhoods", "metrics", "splits", "collection", "neighbors", "baselines", "runs"},
     "jobs": TOOLS | {"metrics", "calibration", "analysis", "collection", "neighbors", "training", "runs"},
     "programs": TOOLS
     | {"cluster", "collection", "neighbors", "runs", "training", "annotation", "decisions", "decision_page"},
     "annotation": TOOLS
-    | {"model", "neighborhoods", "splits", "collection", "neighbors", "features", "calibration", "runs"},
+    | {"model", "neighborhoods", "splits", "collection", "cluster", "neighbors", "features", "sources"}
+    | {"calibration", "runs"},
     "report": TOOLS | {"paper", "metrics", "analysis", "collection", "neighbors", "runs", "programs", "splits"},
 }
 # What the modules of the paper need besides Python itself.
