@@ -114,3 +114,15 @@ def mean_colour(monkeypatch: pytest.MonkeyPatch) -> None:
         )
 
     monkeypatch.setattr(features, "load_backbone", load)
+
+
+def write_old_checkpoint(run: Path, path: Path, **changed: Any) -> Path:
+    """Write the model of a run as versions before 0.2 did, in one file."""
+    import torch
+
+    from love_thy_neighbors.runs.model_folder import load_model
+
+    model, about = load_model(run)
+    saved = {"labels": about["labels"], "config": about["config"], **about["model"], "weights": model.state_dict()}
+    torch.save(saved | changed, path)
+    return path

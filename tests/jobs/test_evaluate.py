@@ -37,17 +37,17 @@ def do(made_up: Path, place: Path, *overrides: str) -> tuple[Settings, dict[str,
 @pytest.mark.parametrize("overrides", [("test_metadata=sets",), ("test_metadata=groups", "pool=all")])
 def test_one_training_serves_all_its_test_types(made_up: Path, place: Path, overrides: tuple[str, ...]) -> None:
     trained_config, trained, trained_folder = do(made_up, place, *overrides[1:])
-    before = (trained_folder / "model.ckpt").stat().st_mtime_ns
+    before = (trained_folder / "model" / "config.json").stat().st_mtime_ns
     config, results, folder = do(made_up, place, *overrides)
     needed = needed_run(config)
     assert needed is not None
     assert run_name(needed) == run_name(trained_config)
-    assert (trained_folder / "model.ckpt").stat().st_mtime_ns == before
-    assert not (folder / "model.ckpt").exists()
+    assert (trained_folder / "model" / "config.json").stat().st_mtime_ns == before
+    assert not (folder / "model").exists()
     assert results["val"] == trained["val"]
     assert results["test"] != trained["test"]
     # The scores are those of the trained model on the other neighbours.
-    model = load_model(trained_folder / "model.ckpt")[0]
+    model = load_model(trained_folder / "model")[0]
     data = make_data(config)
     data.setup("test")
     (batch,) = [data.on_after_batch_transfer(one, 0) for one in data.batches["test"]]
@@ -62,7 +62,7 @@ def test_one_training_serves_all_its_test_types(made_up: Path, place: Path, over
 
 def test_one_training_serves_all_overlaps(made_up: Path, place: Path) -> None:
     folders = {share: do(made_up, place, f"overlap={share}")[2] for share in (0, 0.5, 1)}
-    assert [(folder / "model.ckpt").is_file() for folder in folders.values()] == [False, False, True]
+    assert [(folder / "model").is_dir() for folder in folders.values()] == [False, False, True]
     lists = {share: np.load(folder / "neighbors.npy") for share, folder in folders.items()}
     assert not np.array_equal(lists[0], lists[1])
     assert not np.array_equal(lists[0.5], lists[1])
@@ -113,7 +113,7 @@ def test_a_vote_is_chosen_on_validation_and_reported_like_a_training(made_up: Pa
         alone = do(made_up, place, f"model={model}", f"model.candidates.{number}=[{other}]")[1]
         assert alone["val"]["mAP_L"] <= best
         assert (alone["val"]["mAP_L"] == best) or other != value
-    loaded, about = load_model(folder / "model.ckpt")
+    loaded, about = load_model(folder / "model")
     assert about["labels"] == list(collection.label_names)
     assert getattr(loaded, number) == value
 
@@ -135,7 +135,7 @@ def test_voters_are_training_images_and_the_visual_vote_is_a_brute_force_one(mad
 @pytest.mark.parametrize("model", ["tag_only", "upper_bound", "neighborhood_tagvec"])
 def test_models_with_a_sparse_input_train_and_load(made_up: Path, place: Path, model: str) -> None:
     _, results, folder = do(made_up, place, f"model={model}", "epochs=15", "lr=0.01")
-    assert load_model(folder / "model.ckpt")[0].state_dict()
+    assert load_model(folder / "model")[0].state_dict()
     assert results["test"]["mAP_L"] > (95 if model == "upper_bound" else 60)
 
 

@@ -47,7 +47,7 @@ def comparable(results: dict[str, Any]) -> dict[str, Any]:
 def test_a_job_leaves_everything_and_its_figures_are_those_of_its_scores(made_up: Path, tmp_path: Path) -> None:
     results = do(quick(made_up), tmp_path)
     assert {path.name for path in tmp_path.iterdir()} == {
-        "config.yaml", "last.ckpt", "metrics.csv", "model.ckpt", "scores.npy", "rows.npy", "neighbors.npy",
+        "config.yaml", "last.ckpt", "metrics.csv", "model", "scores.npy", "rows.npy", "neighbors.npy",
         "results.json", ".lock",
     }  # fmt: skip
     collection = load_collection(made_up)
@@ -64,7 +64,7 @@ def test_a_job_leaves_everything_and_its_figures_are_those_of_its_scores(made_up
 def test_the_saved_model_gives_the_saved_scores(made_up: Path, tmp_path: Path) -> None:
     config = quick(made_up)
     do(config, tmp_path)
-    model, about = load_model(tmp_path / "model.ckpt")
+    model, about = load_model(tmp_path / "model")
     data = make_data(config)
     assert about["labels"] == list(data.collection.label_names)
     lists = data.lists("test")
@@ -104,7 +104,7 @@ def test_a_killed_job_that_is_resumed_ends_like_one_that_was_not(
     config = quick(made_up, *overrides)
     uncut = do(config, tmp_path / "uncut")
     if moment == "after training":
-        monkeypatch.setattr("love_thy_neighbors.jobs.train.save_model", _kill)
+        monkeypatch.setattr("love_thy_neighbors.jobs.train.keep_model", _kill)
     else:
         _kill_in_epoch(monkeypatch, epoch=2, before=moment == "before the checkpoint")
     with pytest.raises(Killed):

@@ -16,7 +16,7 @@ import pyarrow.parquet as pq
 import pytest
 import torch
 
-from conftest import checked, settings
+from conftest import checked, settings, write_old_checkpoint
 from love_thy_neighbors.collection.loading import load_collection
 from love_thy_neighbors.errors import UserError
 from love_thy_neighbors.jobs.job import finish
@@ -290,7 +290,10 @@ def test_broken_checkpoints(name: str, made_up: Path, finished: Path, tmp_path: 
         ("model.ckpt", load_model),
         ("last.ckpt", lambda path: resume_from(path, made_up, tmp_path)),
     ):
-        shutil.copy(finished / kind, tmp_path / kind)
+        if kind == "model.ckpt":
+            write_old_checkpoint(finished, tmp_path / kind)
+        else:
+            shutil.copy(finished / kind, tmp_path / kind)
         breaks(tmp_path / kind)
         with pytest.raises(UserError, match=f"{re.escape(str(tmp_path / kind))}: {message}"):
             load(tmp_path / kind)
@@ -306,7 +309,7 @@ def test_a_checkpoint_of_another_model(made_up: Path, finished: Path, tmp_path: 
     with pytest.raises(UserError, match=r"model.W_x.weight is \(8, 16\) there and \(9, 16\) in this model"):
         resume_from(finished / "last.ckpt", made_up, tmp_path, "h=9")
     with pytest.raises(UserError, match="not the last.ckpt of a run, which holds more than a model"):
-        resume_from(finished / "model.ckpt", made_up, tmp_path)
+        resume_from(write_old_checkpoint(finished, tmp_path / "model.ckpt"), made_up, tmp_path)
 
 
 def test_a_checkpoint_of_other_images_or_with_more_epochs(made_up: Path, finished: Path, tmp_path: Path) -> None:
@@ -337,8 +340,7 @@ def test_too_few_batches_for_a_limit(made_up: Path, tmp_path: Path) -> None:
 
 
 def test_a_model_whose_weights_do_not_fit(finished: Path, tmp_path: Path) -> None:
-    saved = torch.load(finished / "model.ckpt", weights_only=True)
-    torch.save(saved | {"arguments": {"dim": 16, "labels": 5, "hidden": 4}}, tmp_path / "model.ckpt")
+    write_old_checkpoint(finished, tmp_path / "model.ckpt", arguments={"dim": 16, "labels": 5, "hidden": 4})
     with pytest.raises(UserError, match="weights do not fit the model"):
         load_model(tmp_path / "model.ckpt")
 

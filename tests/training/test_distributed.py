@@ -57,7 +57,7 @@ def run_folder(place: Path) -> Path:
 
 def assert_same_result(ours: Path, theirs: Path) -> None:
     """The same but for the order in which float32 numbers were added up."""
-    models = [load_model(run_folder(place) / "model.ckpt")[0].state_dict() for place in (ours, theirs)]
+    models = [load_model(run_folder(place) / "model")[0].state_dict() for place in (ours, theirs)]
     for name, weights in models[0].items():
         torch.testing.assert_close(weights, models[1][name], rtol=1e-4, atol=1e-5)
     curves = [list(csv.DictReader((run_folder(place) / "metrics.csv").open())) for place in (ours, theirs)]
@@ -94,13 +94,13 @@ def assert_one_writer(place: Path) -> None:
     """The first process alone wrote below ``place``, each list once; both mapped every list."""
     notes = noted(place)
     lists = set((place / "cache").glob("*.npy"))
-    assert len(lists) == 3
+    assert len(lists) == 4  # the fourth, for the probabilities with an archive, is of the first process
     assert {rank for rank, what, _ in notes if what == "write"} == {0}
     written = [path for _, what, path in notes if what == "write"]
     assert run_folder(place) / "results.json" in written
     assert all(written.count(path) == 1 for path in lists)
-    for rank in (0, 1):
-        assert lists <= {path for number, what, path in notes if (number, what) == (rank, "map")}
+    for rank, least in ((0, 4), (1, 3)):
+        assert len(lists & {path for number, what, path in notes if (number, what) == (rank, "map")}) >= least
 
 
 @pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="only Linux tells which file is mapped")

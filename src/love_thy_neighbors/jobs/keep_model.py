@@ -12,7 +12,7 @@ from love_thy_neighbors.calibration.confidence import Confidence, confidence_fig
 from love_thy_neighbors.metrics import average_precision_per_label
 from love_thy_neighbors.runs.identity import fingerprint, identity
 from love_thy_neighbors.runs.model_card import LabelFigures, model_card
-from love_thy_neighbors.runs.model_folder import ALL, NONE, SPLIT, write_model_folder
+from love_thy_neighbors.runs.model_folder import ALL, NONE, OTHER, SPLIT, write_model_folder
 from love_thy_neighbors.runs.results import MODEL
 from love_thy_neighbors.runs.settings import Settings
 from love_thy_neighbors.training.batches import IndexBatch
@@ -38,7 +38,7 @@ def keep_model(
     the model was not trained for (see `runs.model_folder`).
     """
     names = list(data.collection.label_names)
-    own = NONE if data.neighbors is None else {"split": SPLIT}.get(data.neighbors.pool, ALL)
+    own = _own_condition(settings, data)
     labels = scored["val"][1].numpy().astype(bool)
     scores = {own: scored["val"][0], **(other_conditions or {})}
     fitted = {condition: fit_confidence(one.numpy(), labels) for condition, one in scores.items()}
@@ -81,12 +81,18 @@ def other_conditions(settings: Settings, task: AnnotationTask, data: Neighborhoo
     }
 
 
+def _own_condition(settings: Settings, data: NeighborhoodData) -> str:
+    if settings.model.values is not None or settings.model.voters is not None:
+        return OTHER
+    return NONE if data.neighbors is None else {"split": SPLIT}.get(data.neighbors.pool, ALL)
+
+
 def _description(folder: Path, settings: Settings, data: NeighborhoodData, arguments: dict[str, Any]) -> dict[str, Any]:
     features, kept = data.collection.features, identity(settings)
     card = data.collection.card["features"][features.backbone]
     made = {key: value for key, value in card.items() if key not in ("scale", "dtype", "sha256", "dim")}
     neighbours = None
-    if data.neighbors is not None:
+    if settings.model.neighbors:
         keys = ("m", "M", "pool", "overlap", "metadata", "test_metadata")
         neighbours = {key: kept.get(key) for key in keys} | kept.get("neighborhoods", {})
     return {
@@ -109,9 +115,9 @@ def _description(folder: Path, settings: Settings, data: NeighborhoodData, argum
 
 def _neighbours_in_validation(settings: Settings, data: NeighborhoodData) -> dict[str, dict[str, float]]:
     """How many neighbours the validation images had under each condition, which new photos are compared with."""
-    if data.neighbors is None:
+    if not settings.model.neighbors or settings.model.values is not None:
         return {}
-    pools = {SPLIT: "split", ALL: "all"} if settings.model.values is None else {}
+    pools = {SPLIT: "split", ALL: "all"}
     found = {}
     for condition, pool in pools.items():
         lists = data.lists("val", pool)

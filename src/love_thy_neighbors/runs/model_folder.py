@@ -28,8 +28,8 @@ CARD = "README.md"
 LIBRARY = "love-thy-neighbors"
 FORMAT = 1
 # The conditions under which a model scores a photo, and so the keys of confidence.json: with neighbours out of the
-# photo's own part of the split, out of all parts, or without neighbours.
-SPLIT, ALL, NONE = "split", "all", "none"
+# photo's own part of the split, out of all parts, or without neighbours. 'other' is for models that need more.
+SPLIT, ALL, NONE, OTHER = "split", "all", "none", "other"
 _KEYS: dict[str, type | tuple[type, ...]] = {
     "model": dict,
     "labels": list,
@@ -112,7 +112,7 @@ def read_description(folder: Path) -> dict[str, Any]:
     path = folder / CONFIG
     values = _read_json(path)
     for key, type_ in _KEYS.items():
-        if not isinstance(values.get(key), type_):
+        if key not in values or not isinstance(values[key], type_):
             raise UserError(f"{path}: key '{key}' is missing or of a wrong type; copy the folder again.")
     if not all(isinstance(label, str) for label in values["labels"]):
         raise UserError(f"{path}: labels must be a list of strings; copy the folder again.")
