@@ -162,16 +162,16 @@ def _kind_parts(
     """The part of each kind of neighbours in the score of each pair [P]; with image part and bias they add up to it."""
     if not kinds:
         return {}
-    total, image = scores.total[place, column], scores.image[place, column]
-    all_of_them = total - image - scores.bias[column]
-    if len(kinds) == 1:
-        return {f"part_{kinds[0]}": all_of_them}
     if parts is not None:
-        last = (parts * archive).sum(axis=1)
+        by_kind = {NEW: (parts * ~archive).sum(axis=1), ARCHIVE: (parts * archive).sum(axis=1)}
     else:
         assert scores.without is not None
-        last = total - scores.without[place, column]
-    return {f"part_{kinds[0]}": all_of_them - last, f"part_{kinds[1]}": last}
+        without_archive = scores.without[place, column]
+        by_kind = {
+            NEW: without_archive - scores.image[place, column] - scores.bias[column],
+            ARCHIVE: scores.total[place, column] - without_archive,
+        }
+    return {f"part_{kind}": by_kind[kind] for kind in kinds}
 
 
 def _largest(
