@@ -9,7 +9,12 @@ import numpy as np
 
 from love_thy_neighbors.annotation.files import Annotation, read_annotation
 from love_thy_neighbors.atomic import folder_written_whole, written_whole
-from love_thy_neighbors.decision_page.candidates import Candidates, columns_of_photos, columns_of_rows, sorted_candidates
+from love_thy_neighbors.decision_page.candidates import (
+    Candidates,
+    columns_of_photos,
+    columns_of_rows,
+    sorted_candidates,
+)
 from love_thy_neighbors.decision_page.data_scripts import write_script
 from love_thy_neighbors.decision_page.details import PER_PIECE, pieces
 from love_thy_neighbors.decision_page.search_data import names_of, values_of

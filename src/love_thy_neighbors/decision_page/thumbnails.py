@@ -1,13 +1,11 @@
 """The thumbnails that the page shows, copied out of the collections into its own folder."""
 
-import os
 import shutil
 import stat
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
-import pyarrow as pa
 import pyarrow.compute as pc
 
 from love_thy_neighbors.annotation.files import Annotation
@@ -19,7 +17,7 @@ PER_FOLDER = 1000
 def rows_shown(annotation: Annotation) -> list[np.ndarray]:
     """For each of ``About.collections``, in order: the rows that are photos or neighbours, each once."""
     neighbors = pc.list_flatten(annotation.photos["neighbours"])
-    kinds, rows = _field(neighbors, "kind"), _field(neighbors, "row")
+    kinds, rows = pc.struct_field(neighbors, "kind"), pc.struct_field(neighbors, "row")
     found = []
     for kind in annotation.about.collections:
         used = pc.filter(rows, pc.fill_null(pc.equal(kinds, kind), False)).drop_null().to_numpy()
@@ -54,17 +52,10 @@ def copy_thumbnails(source: Path, rows: np.ndarray, target: Path, advance: Calla
 
 def _copied(source: Path, target: Path) -> bool:
     try:
-        handle = os.open(source, os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0))
+        about = source.lstat()  # of a link, not of the file that it points to
     except OSError:
         return False
-    with open(handle, "rb") as file:
-        about = os.fstat(handle)
-        if source.is_symlink() or not stat.S_ISREG(about.st_mode) or about.st_size > LARGEST:
-            return False
-        with target.open("wb") as copy:
-            shutil.copyfileobj(file, copy)
-    return True
-
-
-def _field(structs: pa.ChunkedArray, name: str) -> pa.ChunkedArray:
-    return pc.struct_field(structs, name)
+    usable = stat.S_ISREG(about.st_mode) and about.st_size <= LARGEST
+    if usable:
+        shutil.copyfile(source, target, follow_symlinks=False)
+    return usable

@@ -18,8 +18,8 @@ decisionPage.bars = (() => {
 
   /** The largest sum of parts of one sign, of any row: bars of a photo have one scale. */
   function scaleOf(rows) {
-    const sums = rows.flatMap(({ parts }) => [1, -1].map((sign) => sumOf(parts.filter((part) => part * sign > 0)) * sign));
-    return Math.max(...sums, 1e-6);
+    const sumOfSign = (parts, sign) => sumOf(parts.filter((part) => part * sign > 0)) * sign;
+    return Math.max(...rows.flatMap(({ parts }) => [sumOfSign(parts, 1), sumOfSign(parts, -1)]), 1e-6);
   }
 
   const sumOf = (parts) => parts.reduce((sum, part) => sum + part, 0);

@@ -20,7 +20,8 @@ decisionPage.cell = (() => {
           event.stopPropagation();
           choose(row, state);
         };
-        return element("button", { type: "button", class: name, tabindex, click }, name[0].toUpperCase() + name.slice(1));
+        const text = name[0].toUpperCase() + name.slice(1);
+        return element("button", { type: "button", class: name, tabindex, click }, text);
       })
     );
   }

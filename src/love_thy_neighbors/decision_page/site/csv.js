@@ -31,7 +31,8 @@ decisionPage.csv = (() => {
       end.lastIndex = place;
       const mark = end.exec(text);
       if (!mark) {
-        throw new Error(`line ${text.slice(0, place).split(/\r\n|\n|\r/).length}: a quotation mark is missing or in the wrong place.`);
+        const line = text.slice(0, place).split(/\r\n|\n|\r/).length;
+        throw new Error(`line ${line}: a quotation mark is missing or in the wrong place.`);
       }
       place = end.lastIndex;
       if (mark[0] === "," && place < text.length) {

@@ -108,5 +108,8 @@ decisionPage.decisions = (() => {
     }
   }
 
-  return { NAMES, start, change, decide, undo, totals, stateOf: (row) => states[row], secondsOf: (row) => seconds[row] };
+  const stateOf = (row) => states[row];
+  const secondsOf = (row) => seconds[row];
+
+  return { NAMES, start, change, decide, undo, totals, stateOf, secondsOf };
 })();

@@ -98,7 +98,10 @@ decisionPage.export = (() => {
   /** Finds the row of an id and a label. */
   function finder() {
     const { index } = decisionPage.columns;
-    const photos = new Map(Array.from({ length: index.photos }, (_, photo) => [decisionPage.search.idOf(photo), photo]));
+    const photos = new Map();
+    for (let photo = 0; photo < index.photos; photo += 1) {
+      photos.set(decisionPage.search.idOf(photo), photo);
+    }
     const labels = new Map(index.about.labels.map((name, label) => [name, label]));
     return (id, name) => {
       const photo = photos.get(id);

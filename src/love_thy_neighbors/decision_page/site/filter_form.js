@@ -67,14 +67,17 @@ decisionPage.filterForm = (() => {
       find(`view-${view}`).setAttribute("aria-pressed", view === filter.view);
     }
     const { NONE } = decisionPage.filters;
-    const used = Object.keys(NONE).filter((name) => !["view", "label", "search"].includes(name) && filter[name] !== NONE[name]);
+    const inBox = Object.keys(NONE).filter((name) => !["view", "label", "search"].includes(name));
+    const used = inBox.filter((name) => filter[name] !== NONE[name]);
     find("filters-used").textContent = used.length ? `${used.length} used` : "";
     find("rows-field").hidden = filter.view === "doubtful";
     showCounts();
   }
 
   function readForm() {
-    const percentOf = (id, empty) => (find(id).value === "" || !find(id).checkValidity() ? empty : Number(find(id).value));
+    const percentOf = (id, empty) => {
+      return find(id).value === "" || !find(id).checkValidity() ? empty : Number(find(id).value);
+    };
     set({
       decision: find("decision").value,
       rows: find("rows").value,

@@ -105,7 +105,8 @@ decisionPage.photo = (() => {
       line.querySelector(".select").setAttribute("aria-pressed", Number(line.dataset.row) === row);
     }
     const values = detail.rows[row - index.starts[index.photo[row]]];
-    find("photo-reasons").replaceChildren(...decisionPage.reasons.of(index.about.labels[index.label[row]], values, detail));
+    const label = index.about.labels[index.label[row]];
+    find("photo-reasons").replaceChildren(...decisionPage.reasons.of(label, values, detail));
   }
 
   function drawNeighbors() {

@@ -21,7 +21,8 @@ decisionPage.picture = (() => {
     if (!address) {
       return thumbnail;
     }
-    const link = element("a", { href: address, target: "_blank", rel: "noopener", "aria-label": "Open the file" }, thumbnail);
+    const properties = { href: address, target: "_blank", rel: "noopener", "aria-label": "Open the file" };
+    const link = element("a", properties, thumbnail);
     const whole = element("img", { alt: "", decoding: "async" });
     whole.addEventListener("load", () => link.replaceChildren(whole));
     whole.src = address;

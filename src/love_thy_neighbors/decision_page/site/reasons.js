@@ -9,7 +9,8 @@ decisionPage.reasons = (() => {
     const withNeighbors = detail.neighbors.length ? percent(values.probability) : "no neighbours";
     const reasons = [
       element("h3", {}, label),
-      element("p", {}, `Image alone: ${percent(values.imageAlone)}, with neighbours: ${withNeighbors}. ${limit(values)}`),
+      element("p", {}, `Image alone: ${percent(values.imageAlone)}, with neighbours: ${withNeighbors}.`),
+      element("p", { class: "muted" }, limit(values)),
       decisionPage.bars.legend(values.parts),
     ];
     if (values.top.length) {

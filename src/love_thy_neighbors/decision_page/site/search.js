@@ -4,7 +4,12 @@
 decisionPage.search = (() => {
   /** @type {{files: string[], ids: (string | null)[] | null, plain: string[]} | null} */
   let names = null;
-  /** @type {{name: string, album: boolean, texts: string[], plain: string[], starts: Uint32Array, entries: any, counts: Uint32Array}[]} */
+  /**
+   * The folders and each metadata type. Photo p has the values entries[starts[p]] to entries[starts[p + 1] - 1], which
+   * are places in texts; counts are the photos of each value.
+   * @type {{name: string, album: boolean, texts: string[], plain: string[], starts: Uint32Array,
+   *   entries: Uint8Array | Uint16Array | Uint32Array, counts: Uint32Array}[]}
+   */
   let groups = [];
 
   /** Text without accents and capitals: "sao" finds "São", also where a file system has split the letters. */
