@@ -3,9 +3,12 @@
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from annotation_page import expected, opened, shown
+from love_thy_neighbors.annotation.files import SUGGESTIONS
 from love_thy_neighbors.decision_page.page import write_page
 from made_up_annotation import write_made_up_annotation
 
@@ -13,6 +16,11 @@ from made_up_annotation import write_made_up_annotation
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = write_made_up_annotation(tmp_path_factory.mktemp("page"), photos=60)
+    rows = pq.read_table(folder / SUGGESTIONS)
+    changed = rows.to_pylist()
+    for number, row in enumerate([row for row in changed if row["given"]][:3]):
+        row |= {"probability": 0.01 + number / 100, "suggested": False, "doubtful": True}
+    pq.write_table(pa.Table.from_pylist(changed, schema=rows.schema), folder / SUGGESTIONS)
     write_page(folder)
     return folder
 
@@ -87,10 +95,15 @@ def test_a_label_is_chosen_from_the_list_with_its_number_of_open_suggestions(pag
 def test_doubtful_labels_ask_what_a_person_may_have_missed(page: Any, folder: Path) -> None:
     page.click("#clear")
     page.click("#view-doubtful")
-    rows = expected(folder, lambda row, photo: row["doubtful"])
-    assert rows
-    assert shown(page) == rows
-    assert page.locator(".cell").first.locator(".note").inner_text().startswith("Is this missing?")
+    missing = expected(folder, lambda row, photo: row["doubtful"] and not row["given"])
+    wrong = expected(folder, lambda row, photo: row["doubtful"] and row["given"])
+    assert len(wrong) == 3
+    assert missing
+    assert set(shown(page)) == {*missing, *wrong}
+    assert [row for row in shown(page) if row in missing] == missing  # of high probability: most doubtful first
+    assert [row for row in shown(page) if row in wrong] == wrong[::-1]
+    notes = dict(zip(shown(page), page.locator(".cell .note").all_inner_texts(), strict=True))
+    assert notes == dict.fromkeys(missing, "Is this missing?") | dict.fromkeys(wrong, "Is this right?")
     page.click("#view-suggestions")
 
 
@@ -129,3 +142,31 @@ def test_only_what_is_near_the_window_is_in_the_document(chromium: Any, tmp_path
         columns = int(page.get_attribute("#grid", "aria-colcount"))
         lines = page.locator("#grid [role=row]").evaluate_all("(all) => all.map((one) => Number(one.ariaRowIndex))")
         assert lines == list(range(lines[0], -(-rows // columns) + 1))
+
+
+def test_keys_go_through_the_grid_also_after_a_label_is_chosen(page: Any) -> None:
+    page.click("#clear")
+    page.locator("#labels button").first.click()
+    columns, last = int(page.get_attribute("#grid", "aria-colcount")), len(shown(page)) - 1
+    places = []
+    for key in ("ArrowDown", "ArrowRight", "ArrowLeft", "ArrowUp", "ArrowUp", "End", "ArrowRight", "Home"):
+        page.keyboard.press(key)
+        places.append(int(page.get_attribute(".cell.active", "data-place")))
+        assert page.evaluate("document.activeElement.classList.contains('active')")
+    assert places == [columns, columns + 1, columns, 0, 0, last, last, 0]
+
+
+def test_the_photo_at_the_top_stays_when_the_window_gets_narrower(page: Any) -> None:
+    page.click("#clear")
+    page.keyboard.press("ArrowDown")
+    page.evaluate("scrollTo(0, document.body.scrollHeight / 2)")
+    top = "Math.min(...[...document.querySelectorAll('.cell')].filter((one) => one.getBoundingClientRect().bottom > 0)"
+    first = page.evaluate(f"{top}.map((one) => Number(one.dataset.place)))")
+    page.set_viewport_size({"width": 1000, "height": 800})
+    page.wait_for_selector('#grid[aria-colcount="4"]')
+    columns = int(page.get_attribute("#grid", "aria-colcount"))
+    page.wait_for_selector(f'[data-place="{first}"]')
+    now = page.evaluate(f"{top}.map((one) => Number(one.dataset.place)))")
+    page.set_viewport_size({"width": 1280, "height": 800})
+    assert first > 10
+    assert abs(now - first) <= 2 * columns

@@ -36,17 +36,18 @@ decisionPage.cell = (() => {
     return flags & FLAGS.given ? "Is this right?" : "Is this missing?";
   }
 
-  /** Second line of a cell: the question, or what the image alone says where neighbours change it. */
+  /** Last line of a cell: the question, or what the image alone says. */
   function note(row) {
-    const { index, FLAGS, STEPS } = decisionPage.columns;
-    const changed = index.rowFlags[row] & FLAGS.changed;
-    const alone = changed ? `image alone: ${percent(index.imageAlone[row] / STEPS)}` : "";
-    return [question(row), alone].filter(Boolean).join(" · ");
+    const { index, PHOTO_FLAGS, STEPS } = decisionPage.columns;
+    if (!(index.photoFlags[index.photo[row]] & PHOTO_FLAGS.neighbors)) {
+      return question(row) || "no neighbours";
+    }
+    return question(row) || `image alone: ${percent(index.imageAlone[row] / STEPS)}`;
   }
 
   /** @param {number} row @param {(row: number, state: number) => void} choose */
   function make(row, choose) {
-    const { index, probabilityOf, thumbnailOf } = decisionPage.columns;
+    const { index, FLAGS, probabilityOf, thumbnailOf } = decisionPage.columns;
     const file = decisionPage.search.fileOf(index.photo[row]);
     const made = element(
       "div",
@@ -59,7 +60,7 @@ decisionPage.cell = (() => {
         element("span", { class: "number" }, percent(probabilityOf(row)))
       ),
       element("div", { class: "line file", title: file }, lastPart(file)),
-      element("div", { class: "line note" }, note(row)),
+      element("div", { class: index.rowFlags[row] & FLAGS.changed ? "line note changed" : "line note" }, note(row)),
       choices(row, choose, "-1")
     );
     update(made, row);

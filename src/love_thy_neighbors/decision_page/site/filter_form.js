@@ -11,16 +11,18 @@ decisionPage.filterForm = (() => {
   /** @param {() => void} whenChanged is called with every change of a filter */
   function start(whenChanged) {
     changed = whenChanged;
-    labels = labelsInOrder().map(entryOf);
-    find("labels").append(...labels.map((one) => element("li", {}, one.button)));
-    find("label").append(...labels.map((one) => one.option));
+    listLabels();
     find("label").addEventListener("change", () => set({ label: Number(find("label").value) }));
     find("filters").addEventListener("input", readForm);
     find("filters").addEventListener("submit", (event) => event.preventDefault());
     find("search").addEventListener("input", readForm);
     find("clear").addEventListener("click", clear);
     for (const view of ["suggestions", "doubtful"]) {
-      find(`view-${view}`).addEventListener("click", () => set({ view, label: -1 }));
+      find(`view-${view}`).addEventListener("click", () => {
+        set({ view, label: -1 });
+        listLabels();
+        showState();
+      });
     }
     typeAhead("album", true);
     typeAhead("value", false);
@@ -28,7 +30,13 @@ decisionPage.filterForm = (() => {
     showState();
   }
 
-  /** "All labels", then those with most open suggestions first; the order stays while one decides. */
+  function listLabels() {
+    labels = labelsInOrder().map(entryOf);
+    find("labels").replaceChildren(...labels.map((one) => element("li", {}, one.button)));
+    find("label").replaceChildren(...labels.map((one) => one.option));
+  }
+
+  /** "All labels", then those with most open rows of the view first; the order stays while one decides. */
   function labelsInOrder() {
     const { about } = decisionPage.columns.index;
     const counts = decisionPage.filters.openCounts(filter);

@@ -43,7 +43,10 @@ decisionPage.filters = (() => {
     return found.length ? found[0].map((_, photo) => (found.every((marks) => marks[photo]) ? 1 : 0)) : null;
   }
 
-  /** @param {Filter} filter @returns {Uint32Array} rows, most certain first */
+  /**
+   * @param {Filter} filter
+   * @returns {Uint32Array} rows, most certain first; doubtful labels: those first that the model contradicts most
+   */
   function select(filter) {
     const { index, FLAGS, PHOTO_FLAGS, STEPS } = decisionPage.columns;
     const { stateOf } = decisionPage.decisions;
@@ -51,7 +54,7 @@ decisionPage.filters = (() => {
     const states = STATES[filter.decision];
     const photos = photosOf(filter);
     const [from, to] = [(filter.from / 100) * STEPS - 0.5, (filter.to / 100) * STEPS + 0.5];
-    return index.order.filter((row) => {
+    const found = index.order.filter((row) => {
       const photo = index.photo[row];
       return (
         (index.rowFlags[row] & bits) === bits &&
@@ -64,6 +67,13 @@ decisionPage.filters = (() => {
         (photos === null || photos[photo] === 1)
       );
     });
+    return filter.view === "doubtful" ? found.sort((a, b) => doubt(b) - doubt(a)) : found;
+  }
+
+  /** How much the model contradicts what a person has said. */
+  function doubt(row) {
+    const { index, FLAGS, STEPS } = decisionPage.columns;
+    return index.rowFlags[row] & FLAGS.given ? STEPS - index.probability[row] : index.probability[row];
   }
 
   /** What a row of the view is called. */

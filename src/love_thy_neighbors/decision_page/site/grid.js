@@ -6,6 +6,7 @@ decisionPage.grid = (() => {
   const SPARE = 2; // lines that are kept above and below the window
   const TALLEST = 15e6; // pixels: browsers cannot show taller elements
   let rows = new Uint32Array(0);
+  let width = 0; // of the grid, when it was last laid out
   let columns = 1;
   let height = 1; // of a line, with the gap below it
   let active = 0; // place in rows
@@ -23,7 +24,7 @@ decisionPage.grid = (() => {
     choose = whenChosen;
     open = whenOpened;
     window.addEventListener("scroll", () => requestAnimationFrame(render), { passive: true });
-    new ResizeObserver(layout).observe(frame);
+    new ResizeObserver(resized).observe(frame);
     frame.addEventListener("click", clicked);
     frame.addEventListener("focusin", (event) => activate(placeOf(event.target)));
     document.addEventListener("decided", refresh);
@@ -40,6 +41,7 @@ decisionPage.grid = (() => {
   /** The number of columns is set by the style sheet, and so is the height of a line: both are measured here. */
   function layout() {
     clearLines();
+    width = frame.clientWidth;
     const style = getComputedStyle(frame);
     const [least, gap] = ["--least-width", "--gap"].map((name) => parseFloat(style.getPropertyValue(name)));
     columns = Math.max(1, Math.floor((frame.clientWidth + gap) / (least + gap)));
@@ -55,6 +57,19 @@ decisionPage.grid = (() => {
     frame.setAttribute("aria-rowcount", Math.ceil(rows.length / columns));
     frame.style.height = `${Math.ceil(rows.length / columns) * height}px`;
     render();
+  }
+
+  /** The window is wider or narrower: the photo at its top stays there. */
+  function resized() {
+    if (frame.clientWidth === width) {
+      return;
+    }
+    const above = Math.max(0, Math.floor(-frame.getBoundingClientRect().top / height));
+    const place = above * columns;
+    layout();
+    if (above) {
+      scrollTo({ top: frame.offsetTop + Math.floor(place / columns) * height, behavior: "instant" });
+    }
   }
 
   function clearLines() {

@@ -28,7 +28,8 @@ decisionPage.keyboard = (() => {
       return null;
     }
     if (event.target.matches("input, select, textarea")) {
-      return event.key === "Escape" ? () => decisionPage.grid.goTo(decisionPage.grid.place()) : null;
+      const leaves = event.key === "Escape" || (event.key === "Enter" && event.target === find("search"));
+      return leaves ? () => decisionPage.grid.goTo(decisionPage.grid.place()) : null;
     }
     if (event.key === "u") {
       return bulk.undo;
@@ -62,23 +63,20 @@ decisionPage.keyboard = (() => {
     if (/^[YNL]$/.test(key)) {
       return () => bulk.line(STATES[key.toLowerCase()]);
     }
-    if (!event.target.closest("#grid") && event.target !== document.body) {
-      return null; // arrows and Enter on a button are for the button
-    }
-    if (key === "Enter" && !event.target.closest("button")) {
+    if (key === "Enter" && !event.target.closest("button, summary, a")) {
       return () => photo.open(grid.place());
     }
-    const steps = stepsOf(event.target === document.body);
+    const steps = stepsOf(event.target.closest("#grid") !== null);
     return Object.hasOwn(steps, key) ? () => grid.goTo(grid.place() + steps[key]) : null;
   }
 
-  /** How many places a key moves. Without a focus in the grid, pages are scrolled as on every page. */
-  function stepsOf(onPage) {
+  /** How many places a key moves. Outside the grid Home, End and the page keys scroll, as on every page. */
+  function stepsOf(inside) {
     const { grid } = decisionPage;
     const columns = grid.columns();
     const steps = { ArrowLeft: -1, ArrowRight: 1, ArrowUp: -columns, ArrowDown: columns };
     const page = columns * grid.linesInWindow();
-    return onPage ? steps : { ...steps, PageUp: -page, PageDown: page, Home: -Infinity, End: Infinity };
+    return inside ? { ...steps, PageUp: -page, PageDown: page, Home: -Infinity, End: Infinity } : steps;
   }
 
   return { start };
