@@ -82,6 +82,16 @@ def test_undo_takes_back_step_after_step(chromium: Any, folder: Path) -> None:
         expect(page.locator("#decided")).to_have_text("0 decided")
 
 
+def test_a_key_that_is_held_down_decides_once(chromium: Any, folder: Path) -> None:
+    with opened(chromium, folder) as page:
+        for key in ("y", "Y"):
+            for _ in range(4):
+                page.keyboard.down(key)
+            page.keyboard.up(key)
+        rows, columns = shown(page), int(page.get_attribute("#grid", "aria-colcount"))
+        assert decisions(page) == dict.fromkeys(rows[:columns], "yes")
+
+
 def test_a_button_decides_and_the_same_button_takes_it_back(chromium: Any, folder: Path) -> None:
     with opened(chromium, folder) as page:
         button = page.locator('[data-place="1"] .no')

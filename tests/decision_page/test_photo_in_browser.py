@@ -111,6 +111,21 @@ def test_keys_decide_on_the_photo_and_go_on(page: Any) -> None:
     expect(page.locator("#decided")).to_have_text("2 decided: 1 yes, 0 no, 1 later")
 
 
+def test_nobody_decides_on_a_photo_before_it_is_shown(page: Any) -> None:
+    rows = shown(page)
+    page.keyboard.press("Enter")
+    expect(page.locator("#photo-name")).to_have_text(rows[0][0])
+    page.evaluate(
+        """() => {
+            decisionPage.loading.load = () => new Promise((resolve) => { window.arrive = resolve; });
+            decisionPage.photo.step(1);
+            decisionPage.photo.decideSelected(1);
+        }"""
+    )
+    expect(page.locator("#photo-name")).to_have_text(rows[0][0])
+    expect(page.locator("#decided")).to_have_text("0 decided")
+
+
 def test_a_click_on_a_picture_opens_it(page: Any) -> None:
     page.locator('[data-place="2"] .picture').click()
     expect(page.locator("#photo-name")).to_have_text(shown(page)[2][0])

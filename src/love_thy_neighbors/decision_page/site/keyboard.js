@@ -21,15 +21,21 @@ decisionPage.keyboard = (() => {
   /** What a key does here and now; null if it keeps its own meaning. */
   function actionOf(event, decide) {
     const { bulk, photo } = decisionPage;
+    if (find("ask").open || find("keys").open) {
+      return null;
+    }
     if ((event.ctrlKey || event.metaKey) && event.key === "z" && !writes(event.target)) {
       return bulk.undo;
     }
-    if (event.ctrlKey || event.metaKey || event.altKey || find("ask").open || find("keys").open) {
+    if (event.ctrlKey || event.metaKey || event.altKey) {
       return null;
     }
     if (event.target.matches("input, select, textarea")) {
       const leaves = event.key === "Escape" || (event.key === "Enter" && event.target === find("search"));
       return leaves ? () => decisionPage.grid.goTo(decisionPage.grid.place()) : null;
+    }
+    if (event.repeat && Object.hasOwn(STATES, event.key.toLowerCase())) {
+      return () => {}; // a key that is held down decides once: every photo gets its own look
     }
     if (event.key === "u") {
       return bulk.undo;

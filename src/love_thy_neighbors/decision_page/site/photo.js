@@ -6,6 +6,7 @@ decisionPage.photo = (() => {
   const KEPT = 20; // pieces of data in memory
   const recent = [];
   let place = 0; // in the rows of the grid
+  let wanted = 0; // the place that is shown as soon as its data is there
   let detail = null;
   let selected = 0; // row
   let decide = (row, state) => {};
@@ -32,34 +33,46 @@ decisionPage.photo = (() => {
     return (await decisionPage.loading.load(name))[photo % perPiece];
   }
 
-  /** Opens the photo at a place of the grid. */
+  /** Opens the photo at a place of the grid; of several calls at once the last one holds. */
   async function open(newPlace) {
     const { index } = decisionPage.columns;
     const rows = decisionPage.grid.rows();
     if (newPlace < 0 || newPlace >= rows.length) {
       return;
     }
-    place = newPlace;
-    selected = rows[place];
-    const photo = index.photo[selected];
+    wanted = newPlace;
+    const photo = index.photo[rows[newPlace]];
     try {
       const loaded = await load(photo);
-      if (place !== newPlace) {
-        return; // another photo was opened in the meantime
+      if (wanted === newPlace) {
+        show(newPlace, photo, loaded);
       }
-      detail = loaded;
     } catch (error) {
+      wanted = place;
+      find("photo").close();
       decisionPage.elements.warn(error.message);
-      return;
     }
+  }
+
+  function show(newPlace, photo, loaded) {
+    const rows = decisionPage.grid.rows();
+    place = newPlace;
+    selected = rows[place];
+    detail = loaded;
     draw(photo);
     if (!find("photo").open) {
       find("photo").showModal();
     }
     find("photo-body").scrollTop = 0;
+    if (place + 1 < rows.length) {
+      load(decisionPage.columns.index.photo[rows[place + 1]]).catch(() => {}); // ready when it is asked for
+    }
   }
 
-  const step = (by) => open(place + by);
+  const step = (by) => open(wanted + by);
+
+  /** Whether the photo that was asked for is the one that is shown: nobody decides on a photo before seeing it. */
+  const ready = () => wanted === place;
 
   function draw(photo) {
     find("photo-name").textContent = detail.file;
@@ -119,6 +132,9 @@ decisionPage.photo = (() => {
 
   /** Goes to the label below or above. */
   function moveLabel(by) {
+    if (!ready()) {
+      return;
+    }
     const lines = [...find("photo-labels").children];
     const now = lines.findIndex((line) => Number(line.dataset.row) === selected);
     const line = lines[Math.max(0, Math.min(lines.length - 1, now + by))];
@@ -128,6 +144,9 @@ decisionPage.photo = (() => {
 
   /** Decides on the selected label. That of the grid moves on to the next photo, another one to the label below. */
   function decideSelected(state) {
+    if (!ready()) {
+      return;
+    }
     decide(selected, state);
     if (selected !== decisionPage.grid.rows()[place]) {
       moveLabel(1);
