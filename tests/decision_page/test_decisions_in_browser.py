@@ -197,7 +197,12 @@ def test_a_file_is_loaded_the_newer_decision_holds_and_undo_takes_it_back(chromi
         assert new[0] in exported(page)
         assert rows[1] not in shown(page)  # the rows are chosen anew: the filter leaves those that are not decided
         page.keyboard.press("u")
-        assert decisions(page) == {rows[0]: "no"}
+        before = exported(page)
+        assert [record[1:4] for record in before] == [[*rows[0], "no"]]
+        load(page, "later.csv", [[*before[0][:3], "yes", "2099-01-01T00:00:00Z"]])
+        assert decisions(page) == {rows[0]: "yes"}
+        page.keyboard.press("u")
+        assert exported(page) == before
 
 
 @pytest.mark.parametrize(

@@ -25,7 +25,7 @@ decisionPage.bulk = (() => {
     const kept = grid.activeLine().length - open.length;
     decisions.decide(open, state);
     const left = kept ? ` ${counted(kept)} decided before will not change.` : "";
-    say(`${NAMES[state]} for ${counted(open.length)}.${left}`);
+    say(`${counted(open.length)}: ${NAMES[state]}.${left}`);
     grid.goTo(grid.place() - (grid.place() % grid.columns()) + grid.columns());
   }
 
@@ -47,7 +47,7 @@ decisionPage.bulk = (() => {
     find("ask").onclose = () => {
       if (find("ask").returnValue === "go") {
         decisionPage.decisions.decide(chosen, state);
-        say(`${name} for ${counted(chosen.length)}.`);
+        say(`${counted(chosen.length)}: ${name}.`);
         decisionPage.grid.goTo(decisionPage.grid.place());
       }
     };

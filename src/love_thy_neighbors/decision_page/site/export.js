@@ -90,9 +90,9 @@ decisionPage.export = (() => {
       }
     }
     decisionPage.decisions.change(found.keys(), (row) => found.get(row));
+    document.dispatchEvent(new Event("loaded"));
     const left = unknown ? ` ${counted(unknown, "line")} left out: not a row of this page, or not a decision.` : "";
     say(`${counted(found.size, "decision")} loaded from ${name}.${left}`);
-    document.dispatchEvent(new Event("loaded"));
   }
 
   /** Finds the row of an id and a label. */

@@ -8,6 +8,7 @@
   /** Shows the rows that the filters leave. */
   function showRows() {
     const found = filters.select(filterForm.current());
+    say("");
     const shown = grid.show(found);
     const limit = shown < found.length ? `, the first ${count(shown)} are shown: use a filter` : "";
     find("shown").textContent = filterForm.counted(found.length) + limit;
