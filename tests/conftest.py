@@ -1,8 +1,10 @@
 """Collections that tests make up, and train.py as a person runs it."""
 
 import os
+import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -126,3 +128,17 @@ def write_old_checkpoint(run: Path, path: Path, **changed: Any) -> Path:
     saved = {"labels": about["labels"], "config": about["config"], **about["model"], "weights": model.state_dict()}
     torch.save(saved | changed, path)
     return path
+
+
+@pytest.fixture(scope="module")
+def chromium() -> Iterator[Any]:
+    """The Chromium of this machine, without a window, as Playwright's Browser."""
+    found = [path for path in map(shutil.which, ("chromium", "chromium-browser", "google-chrome")) if path]
+    if not found:
+        pytest.skip("no Chromium is installed")
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=found[0], args=["--no-sandbox", "--disable-gpu"])
+        yield browser
+        browser.close()

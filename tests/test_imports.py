@@ -37,6 +37,7 @@ MAY_IMPORT = {
     "annotation": TOOLS
     | {"model", "neighborhoods", "splits", "collection", "cluster", "neighbors", "features", "sources"}
     | {"calibration", "runs"},
+    "decision_page": TOOLS | {"annotation"},
     "report": TOOLS | {"paper", "metrics", "analysis", "collection", "neighbors", "runs", "programs", "splits"},
 }
 # What the modules of the paper need besides Python itself.

@@ -23,14 +23,17 @@ _COLLECTION, _LISTING = "collection", "photos.json"
 
 @dataclass(frozen=True)
 class PictureFolder:
-    """How a folder of pictures is read; the keys are those of prepare.py, see configs/annotate.yaml."""
+    """How a folder of pictures is read; the keys are those of prepare.py, see configs/annotate.yaml.
+
+    workers: 0 by default, because processes would run a user's own script again unless it guards its main part.
+    """
 
     words: str = "title"
     on_error: str = "skip"
     weights: Path | None = None
     thumbnail: int = 256
     batch_size: int = 32
-    workers: int = 4
+    workers: int = 0
     device: str = "auto"
 
 
