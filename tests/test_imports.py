@@ -34,6 +34,7 @@ MAY_IMPORT = {
     "programs": TOOLS | {"cluster", "collection", "neighbors", "runs", "training"},
     "annotation": TOOLS
     | {"model", "neighborhoods", "splits", "collection", "neighbors", "features", "calibration", "runs"},
+    "decisions": TOOLS | {"annotation"},
     "report": TOOLS | {"paper", "metrics", "analysis", "collection", "neighbors", "runs", "programs", "splits"},
 }
 # What the modules of the paper need besides Python itself.

@@ -3,9 +3,9 @@
 import json
 from pathlib import Path
 from urllib.parse import unquote
-from xml.etree.ElementTree import fromstring
 
 import pytest
+from defusedxml.ElementTree import fromstring
 
 from love_thy_neighbors.annotation.exports.label_studio import LOCAL_FILES, write_label_studio
 from love_thy_neighbors.annotation.files import Annotation, read_annotation

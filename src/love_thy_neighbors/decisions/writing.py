@@ -3,6 +3,7 @@
 A dry run, which is the default, shows what would be written and writes only the list of it.
 """
 
+from contextlib import nullcontext
 from pathlib import Path
 
 from love_thy_neighbors.annotation.files import Annotation, read_annotation
@@ -48,22 +49,19 @@ def write_decisions(
     annotation = read_annotation(folder)
     decisions = read_decisions(decisions_csv, annotation)
     listing = Listing(folder / LISTS[dry_run], dry_run)
-    if to != "xmp":
-        path = out or folder / f"labels.{to}"
+    if to == "xmp":
+        words = {} if vocabulary is None else read_vocabulary(vocabulary, annotation.about.labels)
+        sidecars = Sidecars(_photos_folder(annotation, photos), naming)
+        with nullcontext() if dry_run else opened_journal(folder) as journal:
+            if journal is not None:
+                settle(journal)
+            XmpWriter(annotation, sidecars, words, listing, journal).write(decisions)
+    else:
         labels = labels_after(annotation, decisions, listing)
+        path = out or folder / f"labels.{to}"
         if not dry_run:
             write_labels(annotation, labels, path, to)
         listing.notes.append(f"{sum(map(bool, labels)):,} photos with labels: {path}")
-    else:
-        root = _photos_folder(annotation, photos)
-        words = {} if vocabulary is None else read_vocabulary(vocabulary, annotation.about.labels)
-        sidecars = Sidecars(root, naming)
-        if dry_run:
-            XmpWriter(annotation, sidecars, words, listing, None).write(decisions)
-        else:
-            with opened_journal(folder) as journal:
-                settle(journal)
-                XmpWriter(annotation, sidecars, words, listing, journal).write(decisions)
     listing.finish("write")
     return listing
 
