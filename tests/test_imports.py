@@ -38,6 +38,7 @@ MAY_IMPORT = {
     | {"model", "neighborhoods", "splits", "collection", "cluster", "neighbors", "features", "sources"}
     | {"calibration", "runs"},
     "decision_page": TOOLS | {"annotation"},
+    "decisions": TOOLS | {"annotation"},
     "report": TOOLS | {"paper", "metrics", "analysis", "collection", "neighbors", "runs", "programs", "splits"},
 }
 # What the modules of the paper need besides Python itself.

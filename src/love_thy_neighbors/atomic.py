@@ -13,10 +13,11 @@ import numpy as np
 
 
 @contextmanager
-def written_whole(path: Path) -> Iterator[Path]:
+def written_whole(path: Path, mode: int = 0o644) -> Iterator[Path]:
     """Yield a temporary path beside ``path``; on success it is renamed to ``path``, otherwise it is removed.
 
-    The rename is atomic within one file system, so a reader sees the old file, the new file, or none.
+    The rename is atomic within one file system, so a reader sees the old file, the new file, or none. ``mode`` are the
+    permissions of the file.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".tmp")
@@ -26,7 +27,7 @@ def written_whole(path: Path) -> Iterator[Path]:
         yield temporary
         with temporary.open("rb") as written:
             os.fsync(written.fileno())
-        temporary.chmod(0o644)  # mkstemp sets 0600, but colleagues may read results
+        temporary.chmod(mode)  # mkstemp sets 0600, but colleagues may read results
         temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)

@@ -1,8 +1,8 @@
 """A folder of photos: ``python prepare.py source=folder root=photos/ labels=labels.csv out=data/mine``.
 
-Tags are the keywords in the pictures' EXIF, IPTC and XMP blocks and the words of their titles; sets are the folders;
-the owner is the artist. All headers are read first, then the features are extracted. The same folder gives the same
-table, byte for byte.
+Tags are the keywords in the pictures' EXIF, IPTC and XMP blocks and in XMP sidecars, and the words of their titles;
+sets are the folders; the owner is the artist. All headers are read first, then the features are extracted. The same
+folder gives the same table, byte for byte.
 """
 
 import re
@@ -22,6 +22,7 @@ from love_thy_neighbors.features.settings import Extraction
 from love_thy_neighbors.progress import progress_bar
 from love_thy_neighbors.sources.folder.embedded import Embedded, read_embedded
 from love_thy_neighbors.sources.folder.files import SUFFIXES, find_pictures, same_pictures
+from love_thy_neighbors.sources.folder.sidecars import together, with_sidecars
 from love_thy_neighbors.sources.folder.words import is_automatic, one_spelling, words
 from love_thy_neighbors.sources.labels_csv import GivenLabels, read_labels
 from love_thy_neighbors.sources.pictures import checked_picture
@@ -57,7 +58,7 @@ class Options:
 @dataclass(frozen=True)
 class _Picture:
     """A picture: its number in the sorted list, from 1, the paths of all its copies below root, the file to read, and
-    its embedded metadata."""
+    its metadata, embedded and in sidecars."""
 
     number: int
     paths: tuple[str, ...]
@@ -127,7 +128,7 @@ def _read_pictures(root: Path, paths: Sequence[str], max_pixels: int, rejects: R
                 if re.search("[\ud800-\udfff]", path):
                     raise RowError(f"has the file {path!r}, which has a name that is not UTF-8")
                 file = checked_picture(root, path, max_pixels, key="root")
-                found.append(_Picture(number, (path,), file, read_embedded(file)))
+                found.append(_Picture(number, (path,), file, with_sidecars(root, path, read_embedded(file))))
             except ImageError as error:
                 rejects.refuse(number, f"has the file {path!r}, which {error}")
             except RowError as error:
@@ -143,7 +144,8 @@ def _merged(found: Sequence[_Picture]) -> list[_Picture]:
     for group in groups:
         first = found[group[0]]
         paths = tuple(path for place in group for path in found[place].paths)
-        merged.append(_Picture(first.number, paths, first.file, first.metadata))
+        metadata = together([found[place].metadata for place in group])  # copies may have different sidecars
+        merged.append(_Picture(first.number, paths, first.file, metadata))
     return merged
 
 
@@ -195,8 +197,8 @@ def _about(options: Options) -> dict[str, Any]:
         "labels": {"how": "none were given" if options.labels is None else "as the table gives them"},
         "metadata": {
             "tags": {
-                "how": "keywords of EXIF (XPKeywords), IPTC (2:25) and XMP (dc:subject, lr:hierarchicalSubject), in "
-                f"their most frequent spelling{and_words}"
+                "how": "keywords of EXIF (XPKeywords), IPTC (2:25) and XMP (dc:subject, lr:hierarchicalSubject), also "
+                f"in sidecars, in their most frequent spelling{and_words}"
             },
             "sets": {"how": "the folders of a picture and its copies, except root itself"},
         },

@@ -90,6 +90,19 @@ def embedded_metadata(image: Image.Image) -> Embedded:
             blocks.append(read(image))
         except Exception:  # damaged bytes: Pillow's and the XML parser's errors have no common class
             unread.append(name)
+    return _clean_fields(blocks, unread)
+
+
+def xmp_metadata(packet: bytes) -> Embedded:
+    """The metadata of an XMP packet in a file of its own; raises `ValueError` if it is damaged or too large."""
+    try:
+        _checked_size(packet)
+        return _clean_fields([_xmp_fields(packet)], ())
+    except Exception as error:  # the XML parser's errors have no common class
+        raise ValueError(str(error)) from None
+
+
+def _clean_fields(blocks: list[_Fields], unread: Iterable[str]) -> Embedded:
     return Embedded(
         keywords=tuple(dict.fromkeys(keyword for block in blocks for keyword in _separated(block.keywords))),
         title=_first(text for block in blocks for text in block.titles),
@@ -127,7 +140,11 @@ def _xmp(image: Image.Image) -> _Fields:
     if not block:
         return _Fields()
     _checked_size(block)
-    elements = list(fromstring(block.rstrip(b"\0 ") if isinstance(block, bytes) else block).iter())
+    return _xmp_fields(block.rstrip(b"\0 ") if isinstance(block, bytes) else block)
+
+
+def _xmp_fields(packet: bytes | str) -> _Fields:
+    elements = list(fromstring(packet).iter())
     paths = _texts(elements, "hierarchicalSubject")  # Lightroom's "Places|Italy|Rome"
     return _Fields(
         keywords=_texts(elements, "subject") + [part for path in paths for part in path.split("|")],

@@ -47,6 +47,7 @@ def find_pictures(root: Path, skip_unreadable: bool) -> tuple[list[str], dict[st
                 others[suffix] += 1
     pictures += _linked_pictures(root, sorted(links), pictures, counts)
     counts["other_files_left_out"] += others.pop("", 0)
+    counts["xmp_sidecars"] = others.pop("xmp", 0)
     for place, (suffix, count) in enumerate(others.most_common()):
         counts[f"{suffix if place < _NAMED_SUFFIXES else 'other'}_files_left_out"] += count
     return sorted(pictures), {name: count for name, count in sorted(counts.items()) if count}

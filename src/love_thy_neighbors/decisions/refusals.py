@@ -1,0 +1,8 @@
+"""Why a sidecar or a label is left alone."""
+
+
+class SidecarError(Exception):
+    """A sidecar that is not read or not changed; the message says why, as in "p.jpg.xmp is read-only".
+
+    It ends nothing: the photo is listed with the reason, and the next one follows.
+    """

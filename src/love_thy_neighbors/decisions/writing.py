@@ -1,0 +1,73 @@
+"""Decisions written: ``python annotate.py write=annotations/spring decisions=decisions.csv to=xmp``.
+
+A dry run, which is the default, shows what would be written and writes only the list of it.
+"""
+
+from contextlib import nullcontext
+from pathlib import Path
+
+from love_thy_neighbors.annotation.files import Annotation, read_annotation
+from love_thy_neighbors.decisions.journal import opened_journal
+from love_thy_neighbors.decisions.label_tables import FORMATS, labels_after, write_labels
+from love_thy_neighbors.decisions.listing import Listing
+from love_thy_neighbors.decisions.reading import read_decisions
+from love_thy_neighbors.decisions.recovery import settle
+from love_thy_neighbors.decisions.sidecars import Sidecars
+from love_thy_neighbors.decisions.vocabulary import read_vocabulary
+from love_thy_neighbors.decisions.xmp_writing import XmpWriter
+from love_thy_neighbors.errors import UserError
+
+TARGETS = ("xmp", *FORMATS)
+LISTS = {True: "would-write.csv", False: "written.csv"}
+
+
+def write_decisions(
+    folder: Path,
+    decisions_csv: Path,
+    to: str,
+    *,
+    dry_run: bool = True,
+    photos: Path | None = None,
+    naming: str = "append",
+    vocabulary: Path | None = None,
+    out: Path | None = None,
+) -> Listing:
+    """Write what people decided about the annotation in ``folder``; prints what.
+
+    to: 'xmp' writes the labels of a yes into sidecars below ``photos`` (default: the folder that the annotation names),
+    which `undo` takes back; 'csv' and 'jsonl' write a table for the next training to ``out`` (default: labels.csv,
+    labels.jsonl in ``folder``). naming: see sidecars.py; vocabulary: see vocabulary.py; both are of 'xmp'.
+
+    Raises `UserError` for wrong keys and files; a sidecar that cannot be changed is skipped and listed.
+    """
+    if to not in TARGETS:
+        raise UserError(f"to: '{to}' is not known; use {', '.join(TARGETS)}.")
+    unused = {"out": out} if to == "xmp" else {"vocabulary": vocabulary, "photos": photos}
+    for key, value in unused.items():
+        if value is not None:
+            raise UserError(f"{key}: is not used with to={to}; leave it out.")
+    annotation = read_annotation(folder)
+    decisions = read_decisions(decisions_csv, annotation)
+    listing = Listing(folder / LISTS[dry_run], dry_run)
+    if to == "xmp":
+        words = {} if vocabulary is None else read_vocabulary(vocabulary, annotation.about.labels)
+        sidecars = Sidecars(_photos_folder(annotation, photos), naming)
+        with nullcontext() if dry_run else opened_journal(folder) as journal:
+            if journal is not None:
+                settle(journal)
+            XmpWriter(annotation, sidecars, words, listing, journal).write(decisions)
+    else:
+        labels = labels_after(annotation, decisions, listing)
+        path = out or folder / f"labels.{to}"
+        if not dry_run:
+            write_labels(annotation, labels, path, to)
+        listing.notes.append(f"{sum(map(bool, labels)):,} photos with labels: {path}")
+    listing.finish("write")
+    return listing
+
+
+def _photos_folder(annotation: Annotation, photos: Path | None) -> Path:
+    """The folder of the pictures, absolute: undo may be started from another one."""
+    if photos is None and annotation.about.photos_folder is None:
+        raise UserError("photos: the annotation does not say where the photos are; give photos=FOLDER.")
+    return Path(photos or annotation.folder / str(annotation.about.photos_folder)).absolute()
