@@ -80,14 +80,16 @@ def suggest(choices: Choices) -> None:
     values = dict(choices.values)
     if values["photos"] is None and values["collection"] is None:
         values |= _of_the_run(choices)
-    if values["out"] is None:
-        raise UserError("out: give the folder to write (out=annotations/spring).")
     from love_thy_neighbors.annotation.annotator import Annotator, check_free
     from love_thy_neighbors.annotation.picture_folders import PictureFolder
+    from love_thy_neighbors.annotation.request import Request
 
-    check_free(values["out"], values["overwrite"])
     reading = PictureFolder(**{key: values[key] for key in _READING})
     keys = {key: values[key] for key in _SUGGESTING} | {"reading": reading}
+    Request(**keys)  # its mistakes are reported before anything is loaded
+    if values["out"] is None:
+        raise UserError("out: give the folder to write (out=annotations/spring).")
+    check_free(values["out"], values["overwrite"])
     annotator = Annotator.load(values["run"])
 
     def finish(folder: Path) -> None:

@@ -8,7 +8,7 @@ from love_thy_neighbors.annotation.files import read_annotation
 
 
 def write_export(folder: Path, kind: str) -> Path:
-    """Write the suggestions of the annotation in ``folder`` for 'label_studio' or 'fiftyone'; returns the file's path."""
+    """Write the suggestions of the annotation in ``folder`` for 'label_studio' or 'fiftyone'; returns its path."""
     path = folder / f"{kind}.json"
     annotation = read_annotation(folder)
     if kind == "fiftyone":
