@@ -16,6 +16,7 @@ from love_thy_neighbors.programs.start import as_text
 _PATHS = ("run", "photos", "collection", "archive", "out", "weights", "write", "decisions", "vocabulary", "undo")
 _READING = ("words", "on_error", "weights", "thumbnail", "batch_size", "workers", "device")
 _SUGGESTING = ("photos", "collection", "archive", "neighbours", "metadata", "images", "tau", "precision", "top")
+NAMED = 20  # labels that are never suggested and are printed by name
 FORMATS = ("label_studio", "fiftyone")
 
 
@@ -139,7 +140,8 @@ def print_annotation(folder: Path) -> None:
         )
     never = [label for label, threshold in zip(about.labels, about.thresholds, strict=True) if threshold is None]
     if never:
-        console.print(f"Never suggested, because {asked} cannot be reached: {', '.join(never)}.")
+        more = f" and {len(never) - NAMED:,} more (thresholds in annotation.json)" if len(never) > NAMED else ""
+        console.print(f"Never suggested, because {asked} cannot be reached: {', '.join(never[:NAMED])}{more}.")
     for note in about.notes:
         console.print(f"Note: {note}")
     console.print(f"Written to {folder}:")
