@@ -101,6 +101,26 @@ def test_after_an_edit_only_ours_go(
     assert result.unsure == ()
 
 
+@given(PROGRAM, ENCODING, THEIRS, st.data())
+def test_damaged_sidecars_are_refused_or_written_and_undone(
+    program: str, encoding: str, theirs: tuple[list[str], list[str]], data: st.DataObject
+) -> None:
+    content = bytearray(sidecar(program, encoding, theirs))
+    for _ in range(data.draw(st.integers(1, 3))):
+        place = data.draw(st.integers(0, len(content) - 1))
+        content[place : place + data.draw(st.integers(0, 9))] = data.draw(
+            st.sampled_from([b"<", b">", b"/>", b"&amp;", b"\0", b'"', b"<!--", b"]]>", b"rdf:", b"<rdf:li>", b""])
+        )
+    try:
+        plan = planned(bytes(content), marks(["sea", "places|beach"]), [])
+    except SidecarError:
+        return
+    changes = [change_of(bytes(content), plan)] if plan.added else []
+    assert plan.content is not None
+    assert undone(plan.content, changes) == Undone(bytes(content))
+    assert found(plan.content).has("places|beach")
+
+
 def _with_more(text: bytes, keywords: Sequence[str]) -> bytes:
     """``text`` with ``keywords`` in a second list of dc:subject, as a person's program adds them."""
     rdf = read_packet(text).rdf
