@@ -92,7 +92,7 @@ class Journal:
 
     def begin(self, change: str, root: Path, file: str, before: str | None, after: str | None, **more: Any) -> int:
         """Record a change that is about to be made, on the disk itself; returns its number."""
-        number = max(self.changes, default=0) + 1
+        number = next(reversed(self.changes), 0) + 1  # numbers grow
         values = {"number": number, "change": change, "root": str(root), "file": file, "before": before, "after": after}
         self._append(values | more, fsync=True)
         return number
