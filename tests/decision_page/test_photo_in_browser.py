@@ -81,6 +81,9 @@ def test_bars_are_as_long_as_the_parts(page: Any, folder: Path) -> None:
     rows.sort(key=lambda row: -row["probability"])
     parts = [part for row in rows for part in (row["part_image"] + row["bias"], row["part_new"], row["part_archive"])]
     drawn = [width * side for bar in found for width, side in bar]
+    sums = [sum(width for width, side in bar if side == sign) for bar in found for sign in (1, -1)]
+    width = page.locator(".parts").first.evaluate("(bar) => bar.getBoundingClientRect().width")
+    assert max(sums) == pytest.approx(width / 2, rel=0.02)  # the largest one reaches the end
     scale = max(map(abs, drawn)) / max(map(abs, parts))
     assert drawn == pytest.approx([part * scale for part in parts], abs=0.02 * max(map(abs, drawn)))
 
