@@ -33,7 +33,8 @@ MAY_IMPORT = {
     "training": TOOLS | {"model", "neighborhoods", "metrics", "splits", "collection", "neighbors", "baselines", "runs"},
     "jobs": TOOLS | {"metrics", "analysis", "collection", "neighbors", "training", "runs"},
     "programs": TOOLS | {"cluster", "collection", "neighbors", "runs", "training"},
-    "report": TOOLS | {"paper", "metrics", "analysis", "collection", "neighbors", "runs", "programs", "splits"},
+    "report": TOOLS
+    | {"paper", "metrics", "analysis", "calibration", "collection", "neighbors", "runs", "programs", "splits"},
 }
 # What the modules of the paper need besides Python itself.
 NEEDS = {
