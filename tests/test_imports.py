@@ -39,7 +39,8 @@ MAY_IMPORT = {
     | {"calibration", "runs"},
     "decision_page": TOOLS | {"annotation"},
     "decisions": TOOLS | {"annotation"},
-    "report": TOOLS | {"paper", "metrics", "analysis", "collection", "neighbors", "runs", "programs", "splits"},
+    "report": TOOLS
+    | {"paper", "metrics", "analysis", "calibration", "collection", "neighbors", "runs", "programs", "splits"},
 }
 # What the modules of the paper need besides Python itself.
 NEEDS = {

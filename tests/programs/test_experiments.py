@@ -141,7 +141,7 @@ def test_every_experiment_is_named_and_says_what_it_is() -> None:
         lines = (FOLDER / f"{name}.yaml").read_text().splitlines()
         assert lines[0] == "# @package _global_"
         assert lines[1].startswith("# @order "), name
-        assert lines[2].startswith(("# Table", "# Figure")), name
+        assert lines[2].startswith(("# Table", "# Figure", "# Not in the paper")), name
         assert f"#   python train.py -m experiment={name}" in "\n".join(lines)
         assert any(line.startswith("# Here: ") or "here to within" in line for line in lines), name
 
@@ -169,7 +169,7 @@ def test_table_2_trains_the_baseline_first_and_two_workers_are_in_different_spli
 @pytest.mark.usefixtures("_hydra")
 def test_experiments_share_their_runs() -> None:
     table2 = {run_name(settings_of(job.config)) for job in jobs_of("table2")}
-    for name in ("per_label", "examples"):
+    for name in ("per_label", "examples", "confidence"):
         assert {run_name(settings_of(job.config)) for job in jobs_of(name)} <= table2
     (weights,) = jobs_of("learned_weights")
     needed = needed_run(settings_of(weights.config))

@@ -35,6 +35,7 @@ FIGURES = {
     "label_correlation",
     "label_correlation_by_label",
     "vocabulary_overlap",
+    "reliability",
 }
 
 

@@ -109,6 +109,7 @@ def confidence_figures(
     """The value of ``confidence`` in ``results.json``: how sure the model is, and how far that can be trusted.
 
         precision           what the thresholds were asked for, a fraction
+        labels              L
         calibration_error   percent, for val and test, over all pairs and the possible ones (`calibration_errors`); the
                             numbers were fitted to the validation images, so trust the figure of the test images
         suggestions         counts and percent on test images (`suggestion_figures`)
@@ -123,6 +124,7 @@ def confidence_figures(
     val, test = fitted.probabilities(val_scores), fitted.probabilities(test_scores)
     return {
         "precision": precision,
+        "labels": len(names),
         "calibration_error": {
             "val": calibration_errors(val, val_labels),
             "test": calibration_errors(test, test_labels),

@@ -15,7 +15,10 @@ Stamp = dict[Path, tuple[int, int]]  # modification time in nanoseconds and size
 
 @dataclass(frozen=True)
 class Result:
-    """One run. ``figures``: test metrics in percent. ``body``: the numbers of statistics or label_correlation."""
+    """One run. ``figures``: test metrics in percent. ``body``: the numbers of statistics or label_correlation.
+
+    ``confidence``: what `calibration.confidence_figures` gave, None in results of earlier versions.
+    """
 
     folder: Path
     changed: int  # modification time in nanoseconds
@@ -26,6 +29,7 @@ class Result:
     seconds: float
     figures: dict[str, float]
     body: dict[str, Any]
+    confidence: Any = None
 
     @property
     def split(self) -> int:
@@ -76,4 +80,5 @@ def _result(folder: Path, changed: int, content: Any) -> Result:
         seconds=float(content["wall_time_s"]),
         figures={metric: float(content["test"][metric]) for metric in METRICS} if has_figures else {},
         body={} if has_figures else dict(content[measure]),
+        confidence=content.get("confidence"),
     )

@@ -86,6 +86,39 @@ def label_correlation_table(results: dict[str, Any]) -> Table:
     return table
 
 
+def print_confidence(confidence: dict[str, Any]) -> None:
+    """Say how many of the suggestions on test images are right, and how far probabilities can be trusted.
+
+    confidence: the part of ``results.json`` that `calibration.confidence.confidence_figures` makes.
+    """
+    console = Console()
+    for line in confidence_lines(confidence):
+        console.print(line, soft_wrap=True, highlight=False, markup=False)
+
+
+def confidence_lines(confidence: dict[str, Any]) -> list[str]:
+    """The sentences of `print_confidence`."""
+    found, asked = confidence["suggestions"], f"precision={confidence['precision']:g}"
+    first = f"With {asked}, nothing is suggested on test images."
+    if found["suggested"]:
+        right = f"{found['precision']:.0f} % were right"
+        first = f"With {asked}, of {found['suggested']:,} suggestions on test images {right}"
+        first += "." if found["coverage"] is None else f"; they cover {found['coverage']:.0f} % of the labels."
+    lines = [first]
+    if found["never"]:
+        lines.append(
+            f"{found['never']:,} of {confidence['labels']:,} labels are never suggested, because the validation images "
+            "do not show that they reach this precision; results.json lists them."
+        )
+    error = confidence["calibration_error"]["test"]
+    if error["possible"] is not None:
+        lines.append(
+            f"Expected calibration error on test images: {error['all']:.2f} % over all image-label pairs, "
+            f"{error['possible']:.2f} % over those with a probability of 5 % or more."
+        )
+    return lines
+
+
 def print_skipped(folder: Path) -> None:
     """Say that a finished job is not done again."""
     Console().print(f"Already finished, so not trained again (overwrite=true does): {folder}", soft_wrap=True)

@@ -1,0 +1,45 @@
+"""What train.py prints of a model's confidence."""
+
+from typing import Any
+
+import pytest
+
+from love_thy_neighbors.runs.printing import confidence_lines, print_confidence
+
+
+def confidence(suggested: int = 2310, never: int = 12, possible: float | None = 1.5) -> dict[str, Any]:
+    right = round(0.91 * suggested)
+    return {
+        "precision": 0.9,
+        "labels": 60,
+        "suggestions": {
+            "suggested": suggested,
+            "right": right,
+            "precision": 100 * right / suggested if suggested else None,
+            "coverage": 48.04 if suggested else 0.0,
+            "images": 900,
+            "never": never,
+        },
+        "calibration_error": {"test": {"all": 0.114, "possible": possible}},
+    }
+
+
+def test_the_sentence_on_suggestions(capsys: pytest.CaptureFixture[str]) -> None:
+    print_confidence(confidence())
+    first, second, third = capsys.readouterr().out.splitlines()
+    assert "of 2,310 suggestions on test images 91 % were right; they cover 48 % of the labels" in first
+    assert "precision=0.9" in first
+    assert "12 of 60 labels are never suggested" in second
+    assert "0.11 %" in third
+    assert "1.50 %" in third
+
+
+def test_what_does_not_apply_is_not_said() -> None:
+    assert not any("never" in line for line in confidence_lines(confidence(never=0)))
+    assert len(confidence_lines(confidence(possible=None, never=0))) == 1
+
+
+def test_nothing_is_suggested() -> None:
+    first, second = confidence_lines(confidence(suggested=0, never=60, possible=None))
+    assert "nothing is suggested" in first
+    assert "60 of 60" in second
