@@ -48,6 +48,8 @@ def train_and_compare(settings: Settings, folder: Path, baseline: Settings | Non
         compared = finish(baseline, place, overwrite=False, resume=True, wait=True)
     if is_main_process():
         printing.print_results(results, compared)
+        if "confidence" in results:
+            printing.print_confidence(results["confidence"])
         printing.print_places(folder)
     return results["val"]["mAP_L"] if "val" in results else None
 

@@ -10,6 +10,9 @@ from rich.panel import Panel
 from rich.syntax import Syntax
 from rich.table import Table
 
+from love_thy_neighbors.runs.model_folder import NONE, read_confidence
+from love_thy_neighbors.runs.results import MODEL
+
 PAPER_METRICS = ("mAP_L", "mAP_I", "Rec_L", "Prec_L", "Rec_I", "Prec_I")  # Table 2's columns
 METRICS = (*PAPER_METRICS, "Rec_O", "Prec_O")
 
@@ -131,9 +134,11 @@ def print_places(folder: Path) -> None:
     for name, meaning in (
         ("results.json", "figures, config, versions"),
         ("metrics.csv", "curves"),
-        ("model", "the model, enough by itself: weights, probabilities, thresholds, card; annotate.py reads it"),
+        ("model", "the model, enough by itself: weights, probabilities, thresholds, card"),
         ("scores.npy", "label scores of the test images, whose rows are in rows.npy"),
         ("last.ckpt", "everything needed to train on"),
     ):
         if (folder / name).exists():
-            console.print(f"  {name:13} {meaning}")
+            console.print(f"  {name:13} {meaning}", soft_wrap=True)
+    if (folder / MODEL).is_dir() and NONE in read_confidence(folder / MODEL):
+        console.print(f"Next: python annotate.py run={folder}", soft_wrap=True)
