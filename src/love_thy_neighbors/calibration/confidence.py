@@ -97,6 +97,15 @@ def fit_confidence(scores: np.ndarray, labels: np.ndarray) -> Confidence:
     return Confidence(platt, fit_curves(platt.probabilities(scores), labels))
 
 
+@dataclass(frozen=True)
+class Alone:
+    """The confidence of images without neighbours; boolean [n], which of the validation and test images these are."""
+
+    confidence: Confidence
+    val: np.ndarray
+    test: np.ndarray
+
+
 def confidence_figures(
     val_scores: np.ndarray,
     val_labels: np.ndarray,
@@ -105,6 +114,7 @@ def confidence_figures(
     names: Sequence[str],
     precision: float,
     confidence: Confidence | None = None,
+    alone: Alone | None = None,
 ) -> dict[str, Any]:
     """The value of ``confidence`` in ``results.json``: how sure the model is, and how far that can be trusted.
 
@@ -116,12 +126,18 @@ def confidence_figures(
         never_suggested     names of the labels that cannot reach the precision
         reliability         bins of test images (`reliability`)
 
-    ``confidence`` is fitted to the validation images if it is not given. Shapes: scores and labels [n, L], ``names`` L
+    ``confidence`` is fitted to the validation images if it is not given. ``alone`` is for images without neighbours, as
+    annotate.py does it. Shapes: scores and labels [n, L], ``names`` L
     of them. Raises `ValueError` like `fit_confidence`, and `UserError` for a precision that is not between 0 and 1.
     """
     fitted = fit_confidence(val_scores, val_labels) if confidence is None else confidence
-    limits = fitted.thresholds(precision)
     val, test = fitted.probabilities(val_scores), fitted.probabilities(test_scores)
+    limits = np.broadcast_to(fitted.thresholds(precision), test.shape)
+    if alone is not None:
+        val = np.where(alone.val[:, None], alone.confidence.probabilities(val_scores), val)
+        test = np.where(alone.test[:, None], alone.confidence.probabilities(test_scores), test)
+        limits = np.where(alone.test[:, None], alone.confidence.thresholds(precision), limits)
+    never = np.isinf(limits).all(axis=0)
     return {
         "precision": precision,
         "labels": len(names),
@@ -130,6 +146,6 @@ def confidence_figures(
             "test": calibration_errors(test, test_labels),
         },
         "suggestions": suggestion_figures(test, limits, test_labels),
-        "never_suggested": [name for name, limit in zip(names, limits, strict=True) if np.isinf(limit)],
+        "never_suggested": [name for name, hidden in zip(names, never, strict=True) if hidden],
         "reliability": reliability(test, test_labels),
     }

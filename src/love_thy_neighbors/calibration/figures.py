@@ -74,5 +74,5 @@ def suggestion_figures(probabilities: np.ndarray, limits: np.ndarray, labels: np
         "precision": 100 * right / suggested if suggested else None,
         "coverage": 100 * right / present if present else None,
         "images": int(given.any(axis=1).sum()),
-        "never": int(np.isinf(limits).sum()),
+        "never": int(np.isinf(np.broadcast_to(limits, given.shape)).all(axis=0).sum()),
     }

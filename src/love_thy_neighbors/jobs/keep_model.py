@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from love_thy_neighbors.calibration.confidence import Confidence, confidence_figures, fit_confidence
+from love_thy_neighbors.calibration.confidence import Alone, Confidence, confidence_figures, fit_confidence
 from love_thy_neighbors.metrics import average_precision_per_label
 from love_thy_neighbors.runs.identity import fingerprint, identity
 from love_thy_neighbors.runs.model_card import LabelFigures, model_card
@@ -19,7 +19,7 @@ from love_thy_neighbors.training.batches import IndexBatch
 from love_thy_neighbors.training.data import NeighborhoodData
 from love_thy_neighbors.training.task import AnnotationTask
 
-Scored = tuple[Tensor, Tensor]  # scores and labels [n, L] of the images of one part
+Scored = tuple[Tensor, Tensor, np.ndarray]  # scores and labels [n, L] of the images of one part, and their rows [n]
 
 
 def keep_model(
@@ -33,17 +33,21 @@ def keep_model(
 ) -> dict[str, Any]:
     """Write the model folder of a run; returns the value of ``confidence`` in results.json.
 
-    model: arguments of the model's constructor, and its weights. scored: scores and labels of the parts 'val' and
-    'test'. test: figures on test images. other_conditions: scores of the validation images under the conditions that
-    the model was not trained for (see `runs.model_folder`).
+    model: arguments of the model's constructor, and its weights. scored: those of the parts 'val' and 'test'. test:
+    figures on test images. other_conditions: scores of the validation images under the conditions that the model was
+    not trained for (see `runs.model_folder`).
     """
     names = list(data.collection.label_names)
     own = _own_condition(settings, data)
     labels = scored["val"][1].numpy().astype(bool)
     scores = {own: scored["val"][0], **(other_conditions or {})}
     fitted = {condition: fit_confidence(one.numpy(), labels) for condition, one in scores.items()}
-    (val, val_labels), (tested, test_labels) = ((a.numpy(), b.numpy().astype(bool)) for a, b in scored.values())
-    figures = confidence_figures(val, val_labels, tested, test_labels, names, settings.precision, fitted[own])
+    tested, test_labels = scored["test"][0].numpy(), scored["test"][1].numpy().astype(bool)
+    alone = None
+    if NONE in fitted and own != NONE:
+        alone = Alone(fitted[NONE], *(_without_neighbours(data, part, scored[part][2]) for part in ("val", "test")))
+    judged = (scores[own].numpy(), labels, tested, test_labels)
+    figures = confidence_figures(*judged, names, settings.precision, fitted[own], alone)
     arguments, weights = model
     description = _description(folder, settings, data, arguments)
     rows = _label_figures(data, fitted[own], scored["test"], settings.precision)
@@ -51,6 +55,13 @@ def keep_model(
     card = model_card(description, test, figures, rows, licence)
     write_model_folder(folder / MODEL, description, weights, {key: one.to_dict() for key, one in fitted.items()}, card)
     return figures
+
+
+def _without_neighbours(data: NeighborhoodData, part: str, rows: np.ndarray) -> np.ndarray:
+    """Boolean [n]: which of the images ``rows`` of a part have no neighbour."""
+    lists = data.lists(part)
+    assert lists is not None
+    return np.asarray(lists[np.searchsorted(data.split.rows[part], rows), 0] < 0)
 
 
 def validation_scores(task: AnnotationTask, data: NeighborhoodData, pool: str | None) -> Tensor:

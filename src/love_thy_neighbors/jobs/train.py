@@ -12,7 +12,7 @@ from pytorch_lightning.utilities.exceptions import MisconfigurationException
 
 from love_thy_neighbors.errors import UserError
 from love_thy_neighbors.jobs.build import make_data, make_task, make_trainer, model_arguments
-from love_thy_neighbors.jobs.keep_model import keep_model, other_conditions
+from love_thy_neighbors.jobs.keep_model import Scored, keep_model, other_conditions
 from love_thy_neighbors.runs.checkpoints import read_checkpoint
 from love_thy_neighbors.runs.identity import differences, identity
 from love_thy_neighbors.runs.results import CHECKPOINT, begin, write_results
@@ -47,9 +47,9 @@ def train(settings: Settings, folder: Path, resume: bool) -> None:
             trainer.fit(task, datamodule=data, ckpt_path=checkpoint, weights_only=True)
         task.model.load_state_dict(snapshots.best_weights)
         trainer.validate(task, datamodule=data, verbose=False)
-        figures, scored = {"val": task.figures}, {"val": (task.scores.cpu(), data.labels[task.rows].cpu())}
+        figures, scored = {"val": task.figures}, {"val": _scored(task, data)}
         trainer.test(task, datamodule=data, verbose=False)
-        figures["test"], scored["test"] = task.figures, (task.scores.cpu(), data.labels[task.rows].cpu())
+        figures["test"], scored["test"] = task.figures, _scored(task, data)
         if trainer.is_global_zero:
             arrays, model = tested_arrays(task, data), (arguments, snapshots.best_weights)
             task.to(trainer.strategy.root_device)
@@ -61,6 +61,11 @@ def train(settings: Settings, folder: Path, resume: bool) -> None:
         trainer.strategy.barrier()  # no process reads results.json before it is written
     finally:
         close_loggers(loggers)
+
+
+def _scored(task: AnnotationTask, data: NeighborhoodData) -> Scored:
+    """What the last validation or test has scored."""
+    return task.scores.cpu(), data.labels[task.rows].cpu(), task.rows.cpu().numpy()
 
 
 def tested_arrays(task: AnnotationTask, data: NeighborhoodData) -> dict[str, np.ndarray | None]:

@@ -42,9 +42,9 @@ def vote(settings: Settings, folder: Path, visual: Path | None) -> None:
         val = _scored(model, data, "val", inputs)
         tried.append((value, model, val, annotation_metrics(*val, n=settings.top_n)))
     value, model, val, validation = max(tried, key=lambda one: one[3]["mAP_L"])
-    scored = {"val": val, "test": _scored(model, data, "test", inputs)}
-    scores = scored["test"][0]
-    results = {"val": validation, "test": annotation_metrics(*scored["test"], n=settings.top_n)}
+    scores, labels = _scored(model, data, "test", inputs)
+    scored = {"val": (*val, data.split.rows["val"]), "test": (scores, labels, data.split.rows["test"])}
+    results = {"val": validation, "test": annotation_metrics(scores, labels, n=settings.top_n)}
     kept = ({**fixed, number: value}, weights)
     confidence = keep_model(folder, settings, data, kept, scored, results["test"])
     arrays = {"scores": scores.numpy(), "rows": data.split.rows["test"], "neighbors": data.lists("test")}
