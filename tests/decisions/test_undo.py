@@ -141,7 +141,8 @@ def test_photos_that_were_moved(decided: Decided, tmp_path: Path) -> None:
     decided.photos.rename(tmp_path / "moved")
     with pytest.raises(UserError, match="photos="):
         take_back(decided)
-    undo(decided.folder, dry_run=False, photos=tmp_path / "moved")
+    write_decisions(decided.decide(*SUMMER).folder, decided.table, "xmp", dry_run=False, photos=tmp_path / "moved")
+    assert undo(decided.folder, dry_run=False, photos=tmp_path / "moved").counts == {"undo": 7}
     (tmp_path / "moved").rename(decided.photos)
     assert decided.contents() == before
 

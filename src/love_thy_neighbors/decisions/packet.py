@@ -15,7 +15,7 @@ from love_thy_neighbors.decisions.refusals import SidecarError
 RDF = "http://www.w3.org/1999/02/22-rdf-syntax-ns#"
 DC = "http://purl.org/dc/elements/1.1/"
 LR = "http://ns.adobe.com/lightroom/1.0/"
-OURS = "https://love-thy-neighbors/xmp/1.0/"
+OURS = "https://love-thy-neighbors/xmp/1.0/"  # a name, not an address; it must not change, or old marks are lost
 # Names are "namespace name", as expat gives them.
 SUBJECT, HIERARCHICAL, WRITTEN = f"{DC} subject", f"{LR} hierarchicalSubject", f"{OURS} written"
 READ = frozenset({SUBJECT, HIERARCHICAL, WRITTEN})

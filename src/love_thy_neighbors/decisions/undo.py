@@ -63,17 +63,17 @@ def _undo_all(journal: Journal, listing: Listing, dry_run: bool, photos: Path | 
     of_sidecar: dict[tuple[str, str], list[Change]] = defaultdict(list)
     for change in journal.changes.values():
         if change.change == "write" and change.state == DONE:
-            of_sidecar[change.root, change.file].append(change)
+            of_sidecar[str(photos or change.root), change.file].append(change)
         elif change.change == "write" and change.state == PENDING:
             for one in change.added:
                 listing.add(Entry(change.file, "skip", one.mark.label, one.mark.keyword, _PENDING))
     for root in {root for root, _ in of_sidecar}:
-        if not Path(photos or root).is_dir():
-            raise UserError(f"{photos or root} is not a folder, but labels were written there; give photos=FOLDER.")
+        if not Path(root).is_dir():
+            raise UserError(f"{root} is not a folder, but labels were written there; give photos=FOLDER.")
     with progress_bar("undoing", len(of_sidecar)) as advance:
         for (root, file), writes in of_sidecar.items():
             try:
-                found = _undo_one(journal, Path(photos or root), file, writes, dry_run)
+                found = _undo_one(journal, Path(root), file, writes, dry_run)
                 unsure, what, reason = Counter(found.unsure), "undo", "was changed since" if found.edited else ""
             except (SidecarError, OSError) as error:
                 unsure, what, reason = Counter(), "skip", str(error)
