@@ -6,7 +6,7 @@ from itertools import pairwise
 from xml.sax.saxutils import escape
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fixtures.sidecars import DC, ENCODINGS, LR, PROGRAMS, RDF
@@ -48,6 +48,7 @@ def found(content: bytes | None) -> Found:
     return found_in(read_packet(to_utf8(content)[0]))
 
 
+@settings(deadline=None)  # other work on the machine is no fault
 @given(PROGRAM, ENCODING, THEIRS, st.lists(st.lists(KEYWORDS, max_size=4), min_size=1, max_size=3))
 def test_written_and_undone_is_what_it_was(
     program: str, encoding: str, theirs: tuple[list[str], list[str]], times: list[list[str]]
@@ -63,6 +64,7 @@ def test_written_and_undone_is_what_it_was(
     assert undone(content, changes) == Undone(before)
 
 
+@settings(deadline=None)  # other work on the machine is no fault
 @given(PROGRAM, ENCODING, THEIRS, st.lists(KEYWORDS, max_size=4))
 def test_all_keywords_are_there_and_a_second_time_adds_nothing(
     program: str, encoding: str, theirs: tuple[list[str], list[str]], keywords: list[str]
@@ -82,6 +84,7 @@ def test_all_keywords_are_there_and_a_second_time_adds_nothing(
     assert not again.added
 
 
+@settings(deadline=None)  # other work on the machine is no fault
 @given(PROGRAM, ENCODING, THEIRS, st.lists(KEYWORDS, min_size=1, max_size=3), st.lists(KEYWORDS, max_size=3))
 def test_after_an_edit_only_ours_go(
     program: str, encoding: str, theirs: tuple[list[str], list[str]], keywords: list[str], edits: list[str]
@@ -101,6 +104,7 @@ def test_after_an_edit_only_ours_go(
     assert result.unsure == ()
 
 
+@settings(deadline=None)  # other work on the machine is no fault
 @given(PROGRAM, ENCODING, THEIRS, st.data())
 def test_damaged_sidecars_are_refused_or_written_and_undone(
     program: str, encoding: str, theirs: tuple[list[str], list[str]], data: st.DataObject
@@ -134,6 +138,7 @@ def _with_more(text: bytes, keywords: Sequence[str]) -> bytes:
     return text[: rdf.closing] + new + text[rdf.closing :]
 
 
+@settings(deadline=None)  # other work on the machine is no fault
 @given(ENCODING, st.text(st.characters(exclude_categories=["Cs"]), max_size=50))
 def test_encodings_are_without_loss(encoding: str, text: str) -> None:
     content = ENCODINGS[encoding]("<" + text)
@@ -141,6 +146,7 @@ def test_encodings_are_without_loss(encoding: str, text: str) -> None:
     assert from_utf8(body, how) == content
 
 
+@settings(deadline=None)  # other work on the machine is no fault
 @given(st.binary(max_size=30), st.data())
 def test_splices_have_an_inverse(text: bytes, data: st.DataObject) -> None:
     places = sorted(data.draw(st.sets(st.integers(0, len(text)), max_size=4)))

@@ -141,7 +141,8 @@ def test_photos_that_were_moved(decided: Decided, tmp_path: Path) -> None:
     decided.photos.rename(tmp_path / "moved")
     with pytest.raises(UserError, match="photos="):
         take_back(decided)
-    undo(decided.folder, dry_run=False, photos=tmp_path / "moved")
+    write_decisions(decided.decide(*SUMMER).folder, decided.table, "xmp", dry_run=False, photos=tmp_path / "moved")
+    assert undo(decided.folder, dry_run=False, photos=tmp_path / "moved").counts == {"undo": 7}
     (tmp_path / "moved").rename(decided.photos)
     assert decided.contents() == before
 
@@ -203,6 +204,22 @@ def test_a_journal_that_names_a_file_elsewhere_changes_nothing(decided: Decided,
     path.write_text(path.read_text().replace(decided.files()[1] + ".xmp", "../elsewhere.xmp"))
     assert take_back(decided).counts["skip"] == 2
     assert elsewhere.is_file()
+
+
+def test_a_change_that_is_not_known_to_be_made_is_listed(decided: Decided, tmp_path: Path) -> None:
+    """Its sidecar is broken now. When it is whole again, and in another place, the change is undone."""
+    before = decided.contents()
+    write(decided, *SPRING)
+    path = decided.folder / JOURNAL
+    path.write_bytes(b"".join(path.read_bytes().splitlines(keepends=True)[:-1]))
+    written = decided.sidecar(3).read_bytes()
+    decided.sidecar(3).write_bytes(b"<broken")
+    assert take_back(decided).counts == {"undo": 3, "skip": 1}
+    decided.sidecar(3).write_bytes(written)
+    decided.photos.rename(tmp_path / "moved")
+    assert undo(decided.folder, dry_run=False, photos=tmp_path / "moved").counts == {"undo": 1}
+    (tmp_path / "moved").rename(decided.photos)
+    assert decided.contents() == before
 
 
 def test_one_process_at_a_time(decided: Decided) -> None:

@@ -26,7 +26,7 @@ def to_utf8(content: bytes) -> tuple[bytes, Encoding]:
     UTF-8 is returned as it is, valid or not: the XML parser checks it.
     """
     if content.startswith((codecs.BOM_UTF32_LE, codecs.BOM_UTF32_BE)):
-        raise SidecarError("is encoded in UTF-32; save it as UTF-8")
+        raise SidecarError("the sidecar is encoded in UTF-32; save it as UTF-8")
     known = [Encoding(mark, codec) for mark, codec in _MARKS if content.startswith(mark)]
     known += [Encoding(b"", codec) for start, codec in _WITHOUT_MARK if content.startswith(start)]
     encoding = known[0] if known else Encoding()
@@ -36,7 +36,7 @@ def to_utf8(content: bytes) -> tuple[bytes, Encoding]:
     try:
         return body.decode(encoding.codec).encode(), encoding
     except UnicodeDecodeError as error:
-        raise SidecarError(f"is not valid {encoding.codec.upper()} (byte {error.start + 1})") from None
+        raise SidecarError(f"the sidecar is not valid {encoding.codec.upper()} (byte {error.start + 1})") from None
 
 
 def from_utf8(text: bytes, encoding: Encoding) -> bytes:

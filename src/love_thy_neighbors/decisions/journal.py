@@ -102,11 +102,14 @@ class Journal:
         self._append({"number": number, "state": state}, fsync=False)
 
     def _append(self, values: dict[str, Any], fsync: bool) -> None:
-        with self.path.open("ab") as file:
-            file.write(json.dumps(values, ensure_ascii=True).encode() + b"\n")
-            file.flush()
-            if fsync:
-                os.fsync(file.fileno())
+        try:
+            with self.path.open("ab") as file:
+                file.write(json.dumps(values, ensure_ascii=True).encode() + b"\n")
+                file.flush()
+                if fsync:
+                    os.fsync(file.fileno())
+        except OSError as error:
+            raise _cannot_write(self.path, error) from None
         self._take(values)
 
 
@@ -128,14 +131,29 @@ def _whole_lines(path: Path) -> Iterator[bytes]:
 @contextmanager
 def opened_journal(folder: Path) -> Iterator[Journal]:
     """The journal of ``folder`` for writing, for one process at a time; a last line that was cut off is removed."""
+    lock = FileLock(folder / _LOCK, timeout=0)
     try:
-        with FileLock(folder / _LOCK, timeout=0):
-            path = folder / JOURNAL
-            if path.exists():
-                with path.open("rb+") as file:
-                    file.truncate(sum(len(line) for line in file if line.endswith(b"\n")))
-            yield Journal(folder)
+        lock.acquire()
     except Timeout:
         raise UserError(f"{folder}: another process writes or undoes this annotation; wait for it.") from None
     except OSError as error:
-        raise UserError(f"{folder / JOURNAL}: cannot be written ({error.strerror}); correct it.") from None
+        raise _cannot_write(folder / JOURNAL, error) from None
+    try:
+        _cut(folder / JOURNAL)
+        yield Journal(folder)
+    finally:
+        lock.release()
+
+
+def _cut(path: Path) -> None:
+    """Remove a last line that was cut off."""
+    try:
+        if path.exists():
+            with path.open("rb+") as file:
+                file.truncate(sum(len(line) for line in file if line.endswith(b"\n")))
+    except OSError as error:
+        raise _cannot_write(path, error) from None
+
+
+def _cannot_write(path: Path, error: OSError) -> UserError:
+    return UserError(f"{path}: cannot be written ({error.strerror}), and nothing is changed without it; correct this.")

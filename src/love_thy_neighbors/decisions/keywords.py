@@ -102,14 +102,14 @@ def check_form(packet: Packet) -> None:
     for description in packet.descriptions:
         for name in (SUBJECT, HIERARCHICAL, WRITTEN):
             if name in description.attributes:
-                raise SidecarError(f"has {name.split(' ')[1]} as an attribute, which must be a list")
+                raise SidecarError(f"the sidecar has {name.split(' ')[1]} as an attribute, which must be a list")
         for prop in description.children:
             if prop.name in (SUBJECT, HIERARCHICAL, WRITTEN):
                 lists = [child for child in prop.children if child.name in CONTAINERS]
                 shape = [name for name in prop.attributes if name.startswith(RDF)]
                 mixed = bool(prop.children) and bool(prop.text.strip())
                 if shape or len(lists) != len(prop.children) or len(lists) > 1 or mixed:
-                    raise SidecarError(f"has {tag_name(packet, prop)} in an unusual form, not as one list")
+                    raise SidecarError(f"the sidecar has {tag_name(packet, prop)} in an unusual form, not as one list")
 
 
 def list_of(prop: Element) -> Element | None:

@@ -12,24 +12,12 @@ _SHOWN = 20  # files that are printed
 _SENTENCES = {
     "write": ("would be written", "written"),
     "undo": ("would be taken back", "taken back"),
-    "mark is gone": (
-        "would stay: their mark is gone, so they may be a person's; remove them by hand if they are not",
-        "stay: their mark is gone, so they may be a person's; remove them by hand if they are not",
-    ),
-    "there": ("are in their sidecar already", "were in their sidecar already"),
-    "removed since": (
-        "were written before and removed by a person since; they are not written again",
-        "were written before and removed by a person since; they are not written again",
-    ),
-    "left out": ("are left out by the vocabulary", "are left out by the vocabulary"),
-    "no, but there": (
-        "were decided 'no' but are in the sidecar; they are never removed from it",
-        "were decided 'no' but are in the sidecar; they are never removed from it",
-    ),
-    "given, but no": (
-        "were given by people but decided 'no'; they are not in the table",
-        "were given by people but decided 'no'; they are not in the table",
-    ),
+    "mark is gone": ("without their mark, so they may be a person's; remove them by hand if they are not",) * 2,
+    "there": ("in their sidecar or table already",) * 2,
+    "removed since": ("written before and removed by a person since; not written again",) * 2,
+    "left out": ("left out by the vocabulary",) * 2,
+    "no, but there": ("decided 'no', but in the sidecar; nothing is ever removed from there",) * 2,
+    "given, but no": ("given by people, but decided 'no'; left out of the table",) * 2,
     "skip": ("would be skipped", "skipped"),
 }
 
@@ -80,14 +68,14 @@ class Listing:
             if found or kind == what:
                 files = len({entry.file for entry in found})
                 done = would if self.dry_run else did
-                lines.append(f"{_count(len(found), 'label')} in {_count(files, 'file')} {done}")
+                lines.append(f"{_count(len(found), 'label')} in {_count(files, 'file')}: {done}")
         reasons = Counter(entry.reason for entry in self.entries if entry.what == "skip")
         lines += [f"  {count:,} because: {reason}" for reason, count in reasons.most_common(5)]
         edited = {entry.file for entry in self.entries if entry.what == "undo" and entry.reason}
         if edited:
             lines.append(
-                f"{_count(len(edited), 'sidecar')} of them changed since: one entry equal to ours goes from each list; "
-                "an entry that a person set again after removing ours cannot be told from it and goes, too."
+                f"{_count(len(edited), 'sidecar')} changed since: only our keywords and marks are removed. A keyword "
+                "of ours that a person removed and set again cannot be told from ours, so it is removed, too."
             )
         lines += self.notes
         lines += [self._line(file, what) for file in list(dict.fromkeys(e.file for e in self.entries))[:_SHOWN]]

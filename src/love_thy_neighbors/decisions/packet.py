@@ -15,7 +15,7 @@ from love_thy_neighbors.decisions.refusals import SidecarError
 RDF = "http://www.w3.org/1999/02/22-rdf-syntax-ns#"
 DC = "http://purl.org/dc/elements/1.1/"
 LR = "http://ns.adobe.com/lightroom/1.0/"
-OURS = "https://love-thy-neighbors/xmp/1.0/"
+OURS = "https://love-thy-neighbors/xmp/1.0/"  # a name, not an address; it must not change, or old marks are lost
 # Names are "namespace name", as expat gives them.
 SUBJECT, HIERARCHICAL, WRITTEN = f"{DC} subject", f"{LR} hierarchicalSubject", f"{OURS} written"
 READ = frozenset({SUBJECT, HIERARCHICAL, WRITTEN})
@@ -75,9 +75,9 @@ def read_packet(text: bytes) -> Packet:
     try:
         found.parser.Parse(text, True)
     except expat.ExpatError as error:
-        raise SidecarError(f"is not valid XML ({error})") from None
+        raise SidecarError(f"the sidecar is not valid XML ({error})") from None
     if found.rdf is None:
-        raise SidecarError("has no rdf:RDF, so it is not XMP")
+        raise SidecarError("the sidecar has no rdf:RDF, so it is not XMP")
     return Packet(text, found.rdf, found.declared)
 
 
@@ -105,10 +105,10 @@ class _Reader:
 
     def declaration(self, version: str, encoding: str | None, standalone: int) -> None:
         if encoding is not None and encoding.lower() not in _ENCODINGS:
-            raise SidecarError(f"is declared as {encoding}, but XMP must be UTF-8 or UTF-16")
+            raise SidecarError(f"the sidecar is declared as {encoding}, but XMP must be UTF-8 or UTF-16")
 
     def doctype(self, *_: object) -> None:
-        raise SidecarError("has a document type declaration, which XMP must not have")
+        raise SidecarError("the sidecar has a document type declaration, which XMP must not have")
 
     def prefix(self, prefix: str | None, namespace: str | None) -> None:
         self.new_prefixes[prefix or ""] = namespace or ""
@@ -134,7 +134,7 @@ class _Reader:
     def kept(self, name: str, attributes: dict[str, str], scope: dict[str, str]) -> Element:
         self.count += 1
         if self.count > MAX_ELEMENTS:
-            raise SidecarError(f"has more than {MAX_ELEMENTS:,} keywords and other entries")
+            raise SidecarError(f"the sidecar has more than {MAX_ELEMENTS:,} keywords and other entries")
         start = self.parser.CurrentByteIndex
         tag = _TAG.match(self.text, start)
         assert tag is not None, start

@@ -9,22 +9,21 @@ from love_thy_neighbors.decisions.keywords import found_in
 from love_thy_neighbors.decisions.merging import Added
 from love_thy_neighbors.decisions.packet import read_packet
 from love_thy_neighbors.decisions.refusals import SidecarError
-from love_thy_neighbors.decisions.sidecars import checked_path, content_of, hash_of, remove_remains
+from love_thy_neighbors.decisions.sidecars import content_of, hash_of, remove_remains, target_of
 
 
-def settle(journal: Journal) -> None:
-    """End each pending change of ``journal`` as done or void.
+def settle(journal: Journal, photos: Path | None = None) -> None:
+    """End each pending change of ``journal`` as done or void. photos: where the photos' folder is, if it was moved.
 
     A change whose folder is missing, as that of a drive that is not connected, stays pending, and so does one whose
     sidecar cannot be read.
     """
     for change in [one for one in journal.changes.values() if one.state == PENDING]:
         try:
-            path = Path(change.root) / checked_path(change.file)
-            if path.parent.is_dir():
-                remove_remains(path)
-                journal.end(change.number, DONE if _was_made(journal, change, content_of(path)) else VOID)
-        except SidecarError:
+            path = target_of(photos or Path(change.root), change.file)
+            remove_remains(path)
+            journal.end(change.number, DONE if _was_made(journal, change, content_of(path)) else VOID)
+        except (SidecarError, OSError):
             continue
 
 

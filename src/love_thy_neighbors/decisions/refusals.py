@@ -2,7 +2,7 @@
 
 
 class SidecarError(Exception):
-    """A sidecar that is not read or not changed; the message says why, as in "p.jpg.xmp is read-only".
+    """A sidecar that is not read or not changed; the message says why: "the sidecar is read-only".
 
     It ends nothing: the photo is listed with the reason, and the next one follows.
     """

@@ -32,10 +32,14 @@ _PICTURES = frozenset(
 
 @dataclass
 class Sidecars:
-    """The sidecars of the pictures below ``root``. The names in a folder are read once."""
+    """The sidecars of the pictures below ``root``. The names in a folder are read once.
+
+    others: how many pictures that were asked for have no sidecar of this naming, but one of the naming 'replace'.
+    """
 
     root: Path
     naming: str = "append"
+    others: int = 0
     _names: dict[Path, dict[str, list[str]]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -55,8 +59,9 @@ class Sidecars:
             self._refuse_shared(picture)
         stem = path.name if self.naming == "append" else path.stem
         names = [f"{stem}{suffix}" for suffix in (".xmp", ".XMP")]
-        name = next((name for name in names if os.path.lexists(picture.with_name(name))), names[0])
-        return str(path.with_name(name))
+        there = next((name for name in names if os.path.lexists(picture.with_name(name))), None)
+        self.others += there is None and any(picture.with_suffix(suffix).exists() for suffix in (".xmp", ".XMP"))
+        return str(path.with_name(there or names[0]))
 
     def _refuse_shared(self, picture: Path) -> None:
         folder = picture.parent

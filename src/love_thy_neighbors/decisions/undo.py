@@ -12,7 +12,7 @@ from pathlib import Path
 
 from love_thy_neighbors.annotation.files import read_about
 from love_thy_neighbors.decisions.encodings import from_utf8, to_utf8
-from love_thy_neighbors.decisions.journal import DONE, VOID, Change, Journal, opened_journal
+from love_thy_neighbors.decisions.journal import DONE, PENDING, VOID, Change, Journal, opened_journal
 from love_thy_neighbors.decisions.keywords import found_in
 from love_thy_neighbors.decisions.listing import Entry, Listing
 from love_thy_neighbors.decisions.merging import Added
@@ -25,6 +25,7 @@ from love_thy_neighbors.decisions.splices import apply
 from love_thy_neighbors.errors import UserError
 from love_thy_neighbors.progress import progress_bar
 
+_PENDING = "its writing was cut off, and it is not known yet whether it was done"
 LISTS = {True: "would-undo.csv", False: "undone.csv"}
 
 
@@ -52,7 +53,7 @@ def undo(folder: Path, *, dry_run: bool = True, photos: Path | None = None) -> L
         _undo_all(Journal(folder), listing, dry_run, photos)
     else:
         with opened_journal(folder) as journal:
-            settle(journal)
+            settle(journal, photos)
             _undo_all(journal, listing, dry_run, photos)
     listing.finish("undo")
     return listing
@@ -62,16 +63,19 @@ def _undo_all(journal: Journal, listing: Listing, dry_run: bool, photos: Path | 
     of_sidecar: dict[tuple[str, str], list[Change]] = defaultdict(list)
     for change in journal.changes.values():
         if change.change == "write" and change.state == DONE:
-            of_sidecar[change.root, change.file].append(change)
+            of_sidecar[str(photos or change.root), change.file].append(change)
+        elif change.change == "write" and change.state == PENDING:
+            for one in change.added:
+                listing.add(Entry(change.file, "skip", one.mark.label, one.mark.keyword, _PENDING))
     for root in {root for root, _ in of_sidecar}:
-        if not Path(photos or root).is_dir():
-            raise UserError(f"{photos or root} is not a folder, but labels were written there; give photos=FOLDER.")
+        if not Path(root).is_dir():
+            raise UserError(f"{root} is not a folder, but labels were written there; give photos=FOLDER.")
     with progress_bar("undoing", len(of_sidecar)) as advance:
         for (root, file), writes in of_sidecar.items():
             try:
-                found = _undo_one(journal, Path(photos or root), file, writes, dry_run)
+                found = _undo_one(journal, Path(root), file, writes, dry_run)
                 unsure, what, reason = Counter(found.unsure), "undo", "was changed since" if found.edited else ""
-            except SidecarError as error:
+            except (SidecarError, OSError) as error:
                 unsure, what, reason = Counter(), "skip", str(error)
             for one in (one for write in writes for one in write.added):
                 is_unsure = unsure[one] > 0
@@ -116,7 +120,7 @@ def undone(content: bytes, writes: Sequence[Change]) -> Undone:
         text, encoding = to_utf8(content)
         content = from_utf8(apply(text, write.inverse), encoding)
         if hash_of(content) != write.before:
-            raise SidecarError("does not fit the journal, which was changed")
+            raise SidecarError("the sidecar does not fit the journal, which was changed")
     if not left:
         return Undone(content)
     text, encoding = to_utf8(content)

@@ -3,6 +3,7 @@
 A dry run, which is the default, shows what would be written and writes only the list of it.
 """
 
+from collections.abc import Mapping
 from contextlib import nullcontext
 from pathlib import Path
 
@@ -40,12 +41,7 @@ def write_decisions(
 
     Raises `UserError` for wrong keys and files; a sidecar that cannot be changed is skipped and listed.
     """
-    if to not in TARGETS:
-        raise UserError(f"to: '{to}' is not known; use {', '.join(TARGETS)}.")
-    unused = {"out": out} if to == "xmp" else {"vocabulary": vocabulary, "photos": photos}
-    for key, value in unused.items():
-        if value is not None:
-            raise UserError(f"{key}: is not used with to={to}; leave it out.")
+    _check_keys(to, {"out": out} if to == "xmp" else {"vocabulary": vocabulary, "photos": photos})
     annotation = read_annotation(folder)
     decisions = read_decisions(decisions_csv, annotation)
     listing = Listing(folder / LISTS[dry_run], dry_run)
@@ -64,6 +60,14 @@ def write_decisions(
         listing.notes.append(f"{sum(map(bool, labels)):,} photos with labels: {path}")
     listing.finish("write")
     return listing
+
+
+def _check_keys(to: str, unused: Mapping[str, object]) -> None:
+    if to not in TARGETS:
+        raise UserError(f"to: '{to}' is not known; use {', '.join(TARGETS)}.")
+    for key, value in unused.items():
+        if value is not None:
+            raise UserError(f"{key}: is not used with to={to}; leave it out.")
 
 
 def _photos_folder(annotation: Annotation, photos: Path | None) -> Path:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from love_thy_neighbors.annotation.files import Annotation
-from love_thy_neighbors.decisions.encodings import Encoding, from_utf8, to_utf8
+from love_thy_neighbors.decisions.encodings import from_utf8, to_utf8
 from love_thy_neighbors.decisions.journal import DONE, VOID, Journal, as_json, inverse_as_json
 from love_thy_neighbors.decisions.keywords import Found, Mark, found_in, last_part, why_not_writable
 from love_thy_neighbors.decisions.listing import Entry, Listing
@@ -49,25 +49,28 @@ class Plan:
 def planned(content: bytes | None, yes: Sequence[Mark], no: Sequence[Mark]) -> Plan:
     """What writing ``yes`` makes of a sidecar; raises `SidecarError` if it cannot be read or changed safely."""
     if content is None:
-        added, present, removed = chosen(Found([], [], []), yes)
-        return Plan(new_packet(added) if added else None, added, [], present, removed, [])
+        nothing = Found([], [], [])
+        added, present, removed = chosen(nothing, yes)
+        new = new_packet(added)
+        _check(new, nothing, added)
+        return Plan(new if added else None, added, [], present, removed, [])
     text, encoding = to_utf8(content)
     packet = read_packet(text)
     found = found_in(packet)
     added, present, removed = chosen(found, yes)
     splices = merged(packet, added) if added else []
     changed = apply(text, splices)
-    _check(changed, encoding, found, added)
+    _check(changed, found, added)
     refused = [mark for mark in no if found.has(mark.keyword)]
     return Plan(from_utf8(changed, encoding), added, inverse(splices), present, removed, refused)
 
 
-def _check(changed: bytes, encoding: Encoding, before: Found, added: Sequence[Added]) -> None:
+def _check(changed: bytes, before: Found, added: Sequence[Added]) -> None:
     """Read what is about to be written: it must be XML with the keywords of before and the added ones."""
     after = found_in(read_packet(changed))
     wanted = [last_part(one.mark.keyword) for one in added if one.subject]
     if Counter(after.subject) != Counter(before.subject + wanted) or len(after.marks) != len(before.marks) + len(added):
-        raise SidecarError("has keywords in a form that cannot be changed safely")
+        raise SidecarError("the sidecar has keywords in a form that cannot be changed safely")
 
 
 @dataclass(frozen=True)
@@ -94,6 +97,10 @@ class XmpWriter:
             for photo, found in of_photo.items():
                 self._write_photo(files[photo], found)
                 advance(1)
+        if self.sidecars.others:
+            self.listing.notes.append(
+                f"{self.sidecars.others:,} of the photos have a sidecar named p.xmp; naming=replace writes there."
+            )
 
     def _write_photo(self, file: str | None, decisions: Sequence[Decision]) -> None:
         yes, no = self._marks(file or "", decisions)
@@ -105,7 +112,7 @@ class XmpWriter:
                 raise SidecarError("the photo has no file in the annotation")
             sidecar = self.sidecars.of(file)
             plan = self._change(sidecar, yes, no)
-        except SidecarError as error:
+        except (SidecarError, OSError) as error:
             for mark in yes:
                 self.listing.add(Entry(sidecar, "skip", mark.label, mark.keyword, str(error)))
             return

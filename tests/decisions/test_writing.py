@@ -16,7 +16,8 @@ from love_thy_neighbors.decisions.sidecars import MAX_BYTES
 from love_thy_neighbors.decisions.undo import undo
 from love_thy_neighbors.decisions.writing import write_decisions
 from love_thy_neighbors.errors import UserError
-from love_thy_neighbors.sources.folder.sidecars import with_sidecars
+from love_thy_neighbors.features.settings import Extraction
+from love_thy_neighbors.sources import folder
 
 EXIFTOOL = pytest.mark.skipif(shutil.which("exiftool") is None, reason="needs ExifTool")
 SOME = (
@@ -118,21 +119,16 @@ def test_exiftool_reads_the_sidecars_of_all_programs(decided: Decided, program: 
         assert new["Subject"][0] == "old"
 
 
-def test_source_folder_reads_them_back(decided: Decided) -> None:
-    from love_thy_neighbors.sources.folder.embedded import read_embedded
-
+def test_source_folder_reads_them_back(decided: Decided, tmp_path: Path) -> None:
     write(decided)
-    read = {
-        number: with_sidecars(
-            decided.photos, decided.files()[number], read_embedded(decided.photos / decided.files()[number])
-        )
-        for number in range(5)
-    }
-    assert set(read[1].keywords) == {"sea", "beach", "places"}
-    assert set(read[2].keywords) == {"old", "sea", "snow, fresh"}
-    assert read[3].keywords == ("<b>bold</b>",)
-    assert read[0].keywords == ()
-    assert all(not one.unread for one in read.values())
+    release = folder.read(folder.Options(root=decided.photos, words="none"), Extraction(), tmp_path / "partial")
+    tags = {row["file"]: set(row["tags"]) for row in release.table.to_pylist()}
+    files = decided.files()
+    assert tags[files[1]] == {"sea", "beach", "places"}
+    assert tags[files[2]] == {"old", "sea", "snow, fresh"}
+    assert tags[files[3]] == {"<b>bold</b>"}
+    assert tags[files[0]] == set()
+    assert "sidecar_blocks_not_readable" not in release.counts
 
 
 def test_the_users_words(decided: Decided, tmp_path: Path) -> None:
@@ -158,6 +154,31 @@ def test_naming_replace(decided: Decided) -> None:
     (skipped,) = [entry for entry in listing.entries if entry.what == "skip"]
     assert two.with_suffix(".png").name in skipped.reason
     assert not two.with_suffix(".xmp").exists()
+
+
+def test_sidecars_of_the_other_naming_are_mentioned(decided: Decided, capsys: pytest.CaptureFixture[str]) -> None:
+    (decided.photos / decided.files()[1]).with_suffix(".xmp").write_text(PROGRAMS["lightroom"]([], []))
+    write(decided, dry_run=True)
+    assert "1 of the photos" in capsys.readouterr().out
+
+
+def test_a_folder_that_cannot_be_read_is_skipped(decided: Decided, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(path: Path) -> bool:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(Path, "is_symlink", refuse)
+    listing = write(decided)
+    assert listing.counts == {"skip": 4}
+    assert all("Permission denied" in entry.reason for entry in listing.entries)
+
+
+def test_more_files_than_are_printed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    decided = write_decided(tmp_path, 30).decide(*((number, "sea", "yes") for number in range(30)))
+    write(decided, dry_run=True)
+    printed = capsys.readouterr().out
+    assert printed.count(": + sea") == 20
+    assert "30 labels in 30 files" in printed
+    assert (decided.folder / "would-write.csv").read_text().count(".xmp,write,sea,sea,") == 30
 
 
 def test_permissions_stay(decided: Decided) -> None:
