@@ -3,13 +3,14 @@
 # make test-slow                              runs the tests that take minutes
 # make paper                                  runs all experiments of the paper, then writes the report into docs/results
 # make picture                                draws the README's picture; trains its two models if they are missing
+# make screenshots                            takes the two of docs/annotate.md; needs make train and Chromium
 # make clean                                  removes .venv and the caches of the tools
 PYTHON ?= python3
 ARGS ?=
 REPORT_ARGS ?=
 BIN := .venv/bin
 
-.PHONY: train test test-slow paper picture clean
+.PHONY: train test test-slow paper picture screenshots clean
 
 train: .venv/installed
 	$(BIN)/python train.py metadata=tags m=3 M=6 $(ARGS)
@@ -32,6 +33,9 @@ picture: .venv/installed
 	$(BIN)/python train.py -m experiment=examples
 	$(BIN)/python report.py
 	cp logs/report/figures/examples.png docs/neighborhoods.png
+
+screenshots: train .venv/installed-dev
+	$(BIN)/python docs/screenshots.py logs/runs/openclipart-neighborhood-tags-m3-M6-pool-split-split0-seed0-*
 
 test-slow: .venv/installed-dev
 	$(BIN)/pytest -m slow $(ARGS)

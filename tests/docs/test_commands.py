@@ -11,6 +11,7 @@ import shutil
 from pathlib import Path
 
 import numpy as np
+import pyarrow.parquet as pq
 import pytest
 from pages import PAGES, blocks, checked_text, command_lines, text_of
 from PIL import Image
@@ -86,7 +87,13 @@ def test_every_command_runs(command: str, folder: Path) -> None:
     for real, stand_in in STAND_INS.items():
         command = command.replace(real, stand_in)
     words = shlex.split(command.removeprefix(".venv/bin/"))
-    prepare = {"prepare.py": to_prepare, "train.py": to_train, "report.py": to_report, "neighbors.py": to_neighbors}
+    prepare = {
+        "prepare.py": to_prepare,
+        "train.py": to_train,
+        "report.py": to_report,
+        "neighbors.py": to_neighbors,
+        "annotate.py": to_annotate,
+    }
     short = prepare[words[1]](words, folder)
     done = run_program(words[1], *words[2:], *short, cwd=folder)
     assert done.returncode == 0, done.stderr
@@ -125,6 +132,40 @@ def to_neighbors(words: list[str], folder: Path) -> list[str]:
     have("data/synthetic", folder)
     shutil.rmtree(folder / "lists", ignore_errors=True)
     return [f"data.dir={folder}/data/synthetic", "data.split_sizes=[0.6,0.2,0.2]", f"cache={folder}/lists"]
+
+
+def to_annotate(words: list[str], folder: Path) -> list[str]:
+    """Make the run, the annotation and the decisions that the command needs."""
+    have_run(folder)
+    keys = dict(word.split("=", 1) for word in words[2:])
+    if "run" in keys:
+        if "collection" in keys:
+            shutil.copytree(folder / "data" / "of_photos", folder / keys["collection"], dirs_exist_ok=True)
+        shutil.rmtree(folder / keys.get("out", f"logs/runs/RUN/{keys.get('images', 'test')}"), ignore_errors=True)
+        return ["workers=0"]
+    spring = folder / "annotations" / "spring"
+    if not spring.is_dir():
+        command = ("run=logs/runs/RUN", "photos=photos/", f"out={spring}", "workers=0")
+        done = run_program("annotate.py", *command, cwd=folder)
+        assert done.returncode == 0, done.stderr
+    rows = pq.read_table(spring / "suggestions.parquet").slice(0, 5).to_pylist()
+    lines = [f"{row['id']},{row['file']},{row['label']},yes,2026-11-27T12:00:00Z" for row in rows]
+    (folder / "decisions.csv").write_text("\n".join(["id,file,label,decision,decided", *lines]))
+    return []
+
+
+def have_run(folder: Path) -> None:
+    """A run on the photos with the features of a network that annotate.py has, under the name logs/runs/RUN."""
+    run = folder / "logs" / "runs" / "RUN"
+    if run.is_dir():
+        return
+    made = ("source=folder", "root=photos/", "labels=labels.csv", "out=data/of_photos")
+    short = ("data.dir=data/of_photos", "epochs=1", "h=8", "baseline=null", f"logs={folder}/made", f"cache={folder}/cache")
+    for program, arguments in (("prepare.py", made), ("train.py", ("data=collection", *short))):
+        done = run_program(program, *arguments, cwd=folder)
+        assert done.returncode == 0, done.stderr
+    run.parent.mkdir(parents=True, exist_ok=True)
+    next((folder / "made").glob("collection-*")).rename(run)
 
 
 def to_report(words: list[str], folder: Path) -> list[str]:

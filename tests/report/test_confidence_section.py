@@ -2,6 +2,7 @@
 
 import copy
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -13,9 +14,10 @@ from love_thy_neighbors.paper import Estimate
 from love_thy_neighbors.programs.experiments import Job
 from love_thy_neighbors.report.collected import Result
 from love_thy_neighbors.report.context import Context
-from love_thy_neighbors.report.document import Figure, Gap, Note, Table
+from love_thy_neighbors.report.document import Figure, Gap, Links, Note, Table
 from love_thy_neighbors.report.matching import Matched, Planned, Runs
-from love_thy_neighbors.report.sections.confidence import FIGURES, confidence, reliability_diagram
+from love_thy_neighbors.report.page import relative_address
+from love_thy_neighbors.report.sections.confidence import FIGURES, confidence, pages_of_test_images, reliability_diagram
 from love_thy_neighbors.report.style import SERIES
 
 
@@ -42,7 +44,7 @@ def test_the_table_has_mean_and_deviation_over_splits() -> None:
     blocks, origins = confidence(
         context(planned("neighborhood", 0, first), planned("neighborhood", 1, second), planned("visual_only", 0, first))
     )
-    table, figure = blocks
+    table, figure, _ = blocks
     assert isinstance(table, Table)
     assert isinstance(figure, Figure)
     ours, visual = (dict(zip(("model", "splits", *FIGURES), row.cells, strict=True)) for row in table.rows)
@@ -110,3 +112,17 @@ def test_other_content_than_a_table_of_keys() -> None:
     (note,), _ = confidence(context(planned("neighborhood", 0, [1])))
     assert isinstance(note, Note)
     assert "results.json" in note.text
+
+
+def test_pages_of_test_images_are_linked_where_they_are(tmp_path: Path) -> None:
+    (tmp_path / "run 1" / "test").mkdir(parents=True)
+    (tmp_path / "run 1" / "test" / "index.html").touch()
+    made = [SimpleNamespace(folder=tmp_path / name) for name in ("run 1", "run 2")]
+    found = pages_of_test_images({"neighborhood": SimpleNamespace(results=made)})  # type: ignore[dict-item]
+    assert isinstance(found, Links)
+    ((title, path),) = found.pages
+    assert title == "run 1"
+    assert relative_address(path, tmp_path / "report") == "../run%201/test/index.html"
+    note = pages_of_test_images({"neighborhood": SimpleNamespace(results=made[1:])})  # type: ignore[dict-item]
+    assert isinstance(note, Note)
+    assert f"run={tmp_path / 'run 2'}" in note.text

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
+from pathlib import Path
 
 from matplotlib.figure import Figure as Drawing
 
@@ -82,7 +83,15 @@ class Note:
     text: str
 
 
-Block = Table | Figure | Note
+@dataclass(frozen=True)
+class Links:
+    """A paragraph, and links: pairs of a title and the path of a page on this machine."""
+
+    text: str
+    pages: tuple[tuple[str, Path], ...]
+
+
+Block = Table | Figure | Note | Links
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from PIL import Image
 
 from love_thy_neighbors.atomic import written_whole
 from love_thy_neighbors.progress import progress_bar
-from love_thy_neighbors.report.document import Figure, Note, Report, Section, Table
+from love_thy_neighbors.report.document import Figure, Links, Note, Report, Section, Table
 from love_thy_neighbors.report.page import page
 from love_thy_neighbors.report.tables_as_text import as_csv, as_latex, as_markdown, markdown
 
@@ -52,7 +52,7 @@ def draw(figure: Figure) -> tuple[bytes, bytes]:
 
 def write_page(report: Report, pictures: dict[str, bytes], out: Path, made: str, reload_seconds: int | None) -> None:
     """Writes index.html; ``made`` says when. A page with ``reload_seconds`` loads itself again that often."""
-    _write(out / "index.html", page(report, pictures, made, reload_seconds).encode())
+    _write(out / "index.html", page(report, pictures, out, made, reload_seconds).encode())
 
 
 def as_document(report: Report) -> str:
@@ -74,6 +74,8 @@ def _section(section: Section) -> list[str]:
     for block in section.blocks:
         if isinstance(block, Note):
             lines.append(markdown(block.text))
+        elif isinstance(block, Links):  # the pages lie beside the runs, which report.md may be published without
+            lines.append(markdown(f"{block.text} {', '.join(title for title, _ in block.pages)}."))
         elif isinstance(block, Figure):
             lines.append(f"![{markdown(block.alt)}](figures/{block.name}.png)")
             lines.append(f"*{markdown(block.caption)}* ([PDF](figures/{block.name}.pdf))")

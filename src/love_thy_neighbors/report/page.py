@@ -1,10 +1,12 @@
 """The report as one HTML file with everything in it: it needs no network and no script."""
 
 import base64
+import os
 import re
 import struct
 from itertools import groupby
 from pathlib import Path
+from urllib.parse import quote
 
 from jinja2 import Environment, FileSystemLoader
 from markupsafe import Markup, escape
@@ -23,10 +25,11 @@ MARKS = {
 _SYMBOL = re.compile(r"\b(mAP|Prec|Rec|W|n)_(L|I|O|y|test|train)\b")
 
 
-def page(report: Report, pictures: dict[str, bytes], made: str, reload_seconds: int | None) -> str:
+def page(report: Report, pictures: dict[str, bytes], out: Path, made: str, reload_seconds: int | None) -> str:
     """The HTML of a report with the PNG of each figure by its name. Jinja escapes every text.
 
-    ``made`` says when the page was made. The page loads itself again every ``reload_seconds`` (None: never).
+    ``out`` is the folder of the page, where its links start. ``made`` says when the page was made. The page loads
+    itself again every ``reload_seconds`` (None: never).
     """
     environment = Environment(
         loader=FileSystemLoader(Path(__file__).parent), autoescape=True, trim_blocks=True, lstrip_blocks=True
@@ -35,6 +38,7 @@ def page(report: Report, pictures: dict[str, bytes], made: str, reload_seconds: 
     return environment.get_template("page.html.jinja").render(
         report=report,
         picture_of=lambda name: _embedded(pictures[name]),
+        address=lambda path: relative_address(path, out),
         grouped=grouped,
         classes_of=classes_of,
         made=made,
@@ -48,6 +52,11 @@ def _embedded(png: bytes) -> dict[str, object]:
     width, height = struct.unpack(">II", png[16:24])  # from the first chunk
     source = f"data:image/png;base64,{base64.b64encode(png).decode('ascii')}"
     return {"source": source, "width": width // 2, "height": height // 2}
+
+
+def relative_address(path: Path, out: Path) -> str:
+    """The address of a file from a page in the folder ``out``."""
+    return quote(Path(os.path.relpath(path, out)).as_posix())
 
 
 def symbols(text: object) -> Markup:

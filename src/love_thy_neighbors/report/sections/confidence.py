@@ -14,7 +14,7 @@ from love_thy_neighbors.calibration.figures import BINS
 from love_thy_neighbors.errors import UserError
 from love_thy_neighbors.report.collected import Result
 from love_thy_neighbors.report.context import Context, or_note, origin
-from love_thy_neighbors.report.document import Block, Cell, Column, Figure, Gap, Note, Origin, Row, Table
+from love_thy_neighbors.report.document import Block, Cell, Column, Figure, Gap, Links, Note, Origin, Row, Table
 from love_thy_neighbors.report.estimates import estimate_of
 from love_thy_neighbors.report.matching import Runs, has_model
 from love_thy_neighbors.report.style import MARKERS, MUTED, SERIES, canvas, horizontal_grid, legend
@@ -99,7 +99,19 @@ def _blocks(runs: dict[str, Runs]) -> list[Block]:
         "of image-label pairs (below). Dashed: right as often as the probability says. Bars: two standard errors.",
         partial(reliability_diagram, bins),
     )
-    return [Table("confidence", caption, columns, tuple(rows)), diagram]
+    return [Table("confidence", caption, columns, tuple(rows)), diagram, pages_of_test_images(runs)]
+
+
+def pages_of_test_images(runs: dict[str, Runs]) -> Links | Note:
+    """Links to the pages that annotate.py has made of test images, or how to make one."""
+    folders = [result.folder for some in runs.values() for result in some.results]
+    pages = [(folder.name, folder / "test" / "index.html") for folder in folders]
+    there = tuple((name, path) for name, path in pages if path.is_file())
+    if there:
+        return Links("Test images with their suggestions and the reasons:", there)
+    return Note(
+        f"To see what a model does: python annotate.py run={folders[0]} images=test makes a page of test images."
+    )
 
 
 def by_split(runs: Runs) -> dict[int, list[Measured]]:
