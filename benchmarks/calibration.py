@@ -1,12 +1,13 @@
 """Which calibration and which thresholds are best on the embedded collection: python benchmarks/calibration.py.
 
 For the paper's model (metadata=tags m=3 M=6) and the visual-only one, on splits 0-4: everything is fitted on validation
-images and measured on test images. Trains the runs that are missing below logs/ (about 20 seconds each), prints three
-tables for each model, mean and standard deviation over splits, and last one line of JSON:
+images and measured on test images. Trains the runs that are missing below logs/ (about 20 seconds each), prints tables
+for each model, mean and standard deviation over splits, and last one line of JSON:
 
     probabilities   expected calibration error and log loss of ways to make probabilities of scores
     thresholds      share of suggestions that are right, where 90 % are asked for, and of right labels that they cover
     precision       the same for other precisions
+    neighbours      the same for images with few and with many neighbours
 
 Exits with status 1 if fewer suggestions are right, on average over splits, than were asked for.
 """
@@ -49,10 +50,11 @@ Probabilities = Callable[[np.ndarray], np.ndarray]
 
 
 class Part(NamedTuple):
-    """Scores [n, L] and labels [n, L] of the validation or the test images."""
+    """Scores [n, L] and labels [n, L] of the validation or the test images, and how many neighbours [n] they have."""
 
     scores: np.ndarray
     labels: np.ndarray
+    neighbors: np.ndarray
 
 
 def settings(model: str, split: int, logs: Path) -> Settings:
@@ -74,9 +76,10 @@ def scored(made: Settings) -> dict[str, Part]:
     with torch.inference_mode():
         for name in ("val", "test"):
             batches = [data.gather(rows) for rows in data.batches[name]]
-            scores = torch.cat([task(batch) for batch in batches])
-            labels = torch.cat([batch.y for batch in batches])
-            parts[name] = Part(scores.numpy().astype(np.float64), labels.numpy() > 0)
+            scores = torch.cat([task(batch) for batch in batches]).double()
+            labels = torch.cat([batch.y for batch in batches]) > 0
+            counts = torch.cat([labels.new_zeros(len(b.y)) if b.mask is None else b.mask.sum(dim=1) for b in batches])
+            parts[name] = Part(scores.numpy(), labels.numpy(), counts.numpy())
     return parts
 
 
@@ -187,6 +190,11 @@ def measured(val: Part, test: Part) -> dict[str, dict[str, dict[str, float]]]:
     for asked in PRECISIONS:
         limits = thresholds(curves, asked)
         tables["precision"][f"{100 * asked:g} % asked for"] = suggested(p, limits, test.labels)
+    limits = thresholds(curves, ASKED)
+    for name, (least, most) in {"0": (0, 0), "1 or 2": (1, 2), "3 or more": (3, np.inf)}.items():
+        some = (test.neighbors >= least) & (test.neighbors <= most)
+        if test.neighbors.any() and some.any():
+            tables["neighbours"][name] = {"images": float(some.sum())} | suggested(p[some], limits, test.labels[some])
     return tables
 
 
@@ -224,8 +232,11 @@ def main() -> int:
             found[model] = [measured(**scored(one)) for one in made]
     for model, splits in found.items():
         ratio = made[0].split.sizes[2] / made[0].split.sizes[0]
-        for title, compared in (("probabilities", "log loss"), ("thresholds", "coverage"), ("precision", "")):
-            Console(width=180).print(shown(model, title, [one[title] for one in splits], ratio, compared))
+        compared = {"probabilities": "log loss", "thresholds": "coverage"}
+        for title in splits[0]:
+            Console(width=180).print(
+                shown(model, title, [one[title] for one in splits], ratio, compared.get(title, ""))
+            )
         for asked in PRECISIONS:
             row = f"{100 * asked:g} % asked for"
             reached &= bool(np.mean([one["precision"][row]["precision"] for one in splits]) >= 100 * asked)

@@ -98,6 +98,7 @@ def _blocks(runs: dict[str, Runs]) -> list[Block]:
         "How often a label is right (above) against its probability, on the test images of all splits, and the number "
         "of image-label pairs (below). Dashed: right as often as the probability says. Bars: two standard errors.",
         partial(reliability_diagram, bins),
+        " ".join(f"{name}, {in_words(some)}." for name, some in bins.items()),
     )
     return [Table("confidence", caption, columns, tuple(rows)), diagram, pages_of_test_images(runs)]
 
@@ -131,6 +132,17 @@ def estimate(splits: dict[int, list[Measured]], title: str) -> Cell:
 def sum_of_bins(splits: dict[int, list[Measured]]) -> np.ndarray:
     """The bins [15, 3] of all runs together."""
     return np.sum([one.bins for some in splits.values() for one in some], axis=0)
+
+
+def in_words(bins: np.ndarray) -> str:
+    """Probability and share of right labels of each bin.
+
+    >>> in_words(np.array([[100, 10, 9], [0, 0, 0], [50, 45, 44]]))
+    'probability 10 %: 9 % right; 90 %: 88 % right'
+    """
+    pairs, expected, right = bins[bins[:, 0] > 0].T
+    shares = zip(100 * expected / pairs, 100 * right / pairs, strict=True)
+    return "probability " + "; ".join(f"{probability:.0f} %: {share:.0f} % right" for probability, share in shares)
 
 
 def reliability_diagram(models: dict[str, np.ndarray]) -> Drawing:
