@@ -160,7 +160,14 @@ def have_run(folder: Path) -> None:
     if run.is_dir():
         return
     made = ("source=folder", "root=photos/", "labels=labels.csv", "out=data/of_photos")
-    short = ("data.dir=data/of_photos", "epochs=1", "h=8", "baseline=null", f"logs={folder}/made", f"cache={folder}/cache")
+    short = (
+        "data.dir=data/of_photos",
+        "epochs=1",
+        "h=8",
+        "baseline=null",
+        f"logs={folder}/made",
+        f"cache={folder}/cache",
+    )
     for program, arguments in (("prepare.py", made), ("train.py", ("data=collection", *short))):
         done = run_program(program, *arguments, cwd=folder)
         assert done.returncode == 0, done.stderr
