@@ -72,9 +72,8 @@ def scored(made: Settings) -> dict[str, Part]:
     run = made.logs / run_name(made)
     finish(made, run, overwrite=False, resume=True, wait=True)
     data = make_data(made)
-    task = make_task(made, model_arguments(made, data))
+    task = make_task(made, model_arguments(made, data)).eval()
     task.model = load_model(run / MODEL)[0]
-    task.eval()
     data.setup("test")
     parts = {}
     with torch.inference_mode():
