@@ -20,6 +20,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from love_thy_neighbors.programs.start import ROOT, let_idle_threads_sleep, plain, register_resolvers
+
+let_idle_threads_sleep()  # as train.py does, before torch is there
+
+# ruff: noqa: E402
 import numpy as np
 import torch
 from hydra import compose, initialize_config_dir
@@ -34,7 +39,6 @@ from love_thy_neighbors.calibration.platt import fit_platt
 from love_thy_neighbors.calibration.thresholds import fit_curves, thresholds
 from love_thy_neighbors.jobs.build import make_data, make_task, model_arguments
 from love_thy_neighbors.jobs.job import finish
-from love_thy_neighbors.programs.start import ROOT, plain, register_resolvers
 from love_thy_neighbors.report.estimates import estimate_of, paired_difference
 from love_thy_neighbors.report.tables_as_text import text_of
 from love_thy_neighbors.runs.checkpoints import load_model
@@ -68,9 +72,8 @@ def scored(made: Settings) -> dict[str, Part]:
     run = made.logs / run_name(made)
     finish(made, run, overwrite=False, resume=True, wait=True)
     data = make_data(made)
-    task = make_task(made, model_arguments(made, data))
+    task = make_task(made, model_arguments(made, data)).eval()
     task.model = load_model(run / MODEL)[0]
-    task.eval()
     data.setup("test")
     parts = {}
     with torch.inference_mode():
@@ -143,21 +146,23 @@ def per_label(values: np.ndarray, labels: np.ndarray, z: float) -> np.ndarray:
     return np.array([lowest(*column, z) for column in zip(values.T, labels.T, strict=True)])
 
 
+def bounded(probabilities: np.ndarray, labels: np.ndarray) -> np.ndarray:
+    """The thresholds [L] that train.py uses."""
+    return thresholds(fit_curves(probabilities, labels), ASKED)
+
+
 def threshold_rules(val: Part) -> dict[str, tuple[Probabilities, np.ndarray]]:
     """For each rule what it looks at, and from which value on it suggests each label, [L]."""
     ours, scaled = shrunk(val), temperature(val)
-    p, L = ours(val.scores), val.scores.shape[1]
+    p, same = ours(val.scores), np.ones(val.scores.shape[1])
     return {
-        "one for all labels, on scores": (lambda s: s, np.full(L, lowest(val.scores.ravel(), val.labels.ravel(), 0))),
-        "one for all labels, on probabilities": (ours, np.full(L, lowest(p.ravel(), val.labels.ravel(), 0))),
+        "one for all labels, on scores": (lambda s: s, same * lowest(val.scores.ravel(), val.labels.ravel(), 0)),
+        "one for all labels, on probabilities": (ours, same * lowest(p.ravel(), val.labels.ravel(), 0)),
         "a label: observed precision": (ours, per_label(p, val.labels, 0)),
         "a label: Wilson, 80 %": (ours, per_label(p, val.labels, 0.8416)),
         "a label: Wilson, 95 %": (ours, per_label(p, val.labels, 1.6449)),
-        "a label: Beta bound, after temperature": (
-            scaled,
-            thresholds(fit_curves(scaled(val.scores), val.labels), ASKED),
-        ),
-        "a label: Beta bound (ours)": (ours, thresholds(fit_curves(p, val.labels), ASKED)),
+        "a label: Beta bound, after temperature": (scaled, bounded(scaled(val.scores), val.labels)),
+        "a label: Beta bound (ours)": (ours, bounded(p, val.labels)),
     }
 
 
@@ -188,8 +193,7 @@ def measured(val: Part, test: Part) -> dict[str, dict[str, dict[str, float]]]:
     ours = shrunk(val)
     curves, p = fit_curves(ours(val.scores), val.labels), ours(test.scores)
     for asked in PRECISIONS:
-        limits = thresholds(curves, asked)
-        tables["precision"][f"{100 * asked:g} % asked for"] = suggested(p, limits, test.labels)
+        tables["precision"][f"{100 * asked:g} % asked for"] = suggested(p, thresholds(curves, asked), test.labels)
     limits = thresholds(curves, ASKED)
     for name, (least, most) in {"0": (0, 0), "1 or 2": (1, 2), "3 or more": (3, np.inf)}.items():
         some = (test.neighbors >= least) & (test.neighbors <= most)
@@ -203,16 +207,13 @@ def shown(model: str, title: str, splits: list[dict[str, dict[str, float]]], rat
     rows = list(splits[0])
     table = Table(title=f"{model}: {title}, test images of {len(splits)} splits", title_justify="left")
     table.add_column(title, no_wrap=True)
-    for figure in splits[0][rows[0]]:
-        table.add_column(figure, justify="right", no_wrap=True)
-    if compared:
-        table.add_column(f"{compared}, to ours", justify="right", no_wrap=True)
+    for heading in (*splits[0][rows[0]], *([f"{compared}, to ours"] if compared else [])):
+        table.add_column(heading, justify="right", no_wrap=True)
     for row in rows:
         cells = [text_of(estimate_of([one[row][figure] for one in splits])) for figure in splits[0][row]]
-        if compared:
+        if compared and row != rows[-1]:
             mine, theirs = ({i: one[name][compared] for i, one in enumerate(splits)} for name in (row, rows[-1]))
-            difference = paired_difference(mine, theirs, ratio)
-            cells.append("" if row == rows[-1] or difference is None else text_of(difference))
+            cells.append(text_of(paired_difference(mine, theirs, ratio) or ""))
         table.add_row(row, *cells)
     return table
 
@@ -225,11 +226,11 @@ def main() -> int:
     options = parser.parse_args()
     register_resolvers()
     found: dict[str, Any] = {}
-    reached = True
     with initialize_config_dir(str(ROOT / "configs"), version_base="1.3"):
         for model in MODELS:
             made = [settings(model, split, options.logs) for split in options.splits]
             found[model] = [measured(**scored(one)) for one in made]
+    reached = True
     for model, splits in found.items():
         ratio = made[0].split.sizes[2] / made[0].split.sizes[0]
         compared = {"probabilities": "log loss", "thresholds": "coverage"}
