@@ -12,6 +12,7 @@ tests make up the truth. All suggestions together reach P. docs/benchmarks.md ha
 Wilson's interval and with one threshold for all labels.
 """
 
+from contextlib import nullcontext
 from dataclasses import dataclass
 
 import numpy as np
@@ -20,10 +21,12 @@ from scipy.special import betaincinv
 
 from love_thy_neighbors.calibration.platt import check_pairs
 from love_thy_neighbors.errors import UserError
+from love_thy_neighbors.progress import progress_bar
 
 PRIOR_PAIRS = 20  # a
 CREDIBILITY = 0.8
 POSSIBLE = 0.05  # most pairs have a lower probability: easy ones, which no threshold for suggestions is near
+LONG = 10_000_000  # image-label pairs from which on the work takes so long that it shows a progress bar
 STEPS = 200  # bounds are rounded down to half percents, so that a curve stays small
 
 
@@ -59,8 +62,13 @@ def fit_curves(probabilities: np.ndarray, labels: np.ndarray) -> tuple[Curve, ..
     check_pairs(probabilities, labels)
     right = labels.astype(bool)
     expected = _shares_of_all_labels(probabilities, right)
-    columns = zip(probabilities.T, right.T, expected.T, strict=True)
-    return tuple(_curve(*column) for column in columns)
+    curves = []
+    bar = progress_bar("thresholds", probabilities.shape[1]) if labels.size > LONG else nullcontext(lambda count: None)
+    with bar as advance:
+        for column in zip(probabilities.T, right.T, expected.T, strict=True):
+            curves.append(_curve(*column))
+            advance(1)
+    return tuple(curves)
 
 
 def _shares_of_all_labels(probabilities: np.ndarray, right: np.ndarray) -> np.ndarray:
