@@ -206,6 +206,11 @@ def notes(plan: Plan, method: Method, lists: np.ndarray) -> list[str]:
             f"images had {known['neighbours']:.1f} and {100 * known['without_neighbours']:.0f} %. So the probabilities "
             "may be too high or too low: check some suggestions of each label before you trust them."
         )
+    if method.description["neighbours"].get("fill") == "random":
+        found.append(
+            "The model was trained and tested with random photos where neighbours were missing (fill=random); here "
+            "photos have real neighbours only, so the scores differ from those of its test."
+        )
     if plan.metadata != fitted_with:
         found.append(
             f"The probabilities were fitted with neighbours by {fitted_with}, but these neighbours are by "

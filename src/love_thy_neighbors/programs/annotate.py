@@ -17,6 +17,11 @@ _PATHS = ("run", "photos", "collection", "archive", "out", "weights", "write", "
 _READING = ("words", "on_error", "weights", "thumbnail", "batch_size", "workers", "device")
 _SUGGESTING = ("photos", "collection", "archive", "neighbours", "metadata", "images", "tau", "precision", "top")
 NAMED = 20  # labels that are never suggested and are printed by name
+# Keys that do nothing in another kind of work.
+_ONLY_WITH = {
+    "run": ("collection", "archive", "neighbours", "metadata", "images", "tau", "format", "weights"),
+    "write": ("decisions", "vocabulary"),
+}
 FORMATS = ("label_studio", "fiftyone")
 
 
@@ -47,6 +52,10 @@ def choices_of(config: DictConfig) -> Choices:
         raise UserError(
             f"run: give one of run= (to suggest), write= and undo=, not {given}; see python annotate.py --help."
         )
+    for work, keys in _ONLY_WITH.items():
+        unused = [key for key in keys if values[key] is not None and work != asked[0]]
+        if unused:
+            raise UserError(f"{unused[0]}: is used with {work}= only, not with {asked[0]}=; leave it out.")
     if not isinstance(values["overwrite"], bool):
         raise UserError(f"overwrite: must be true or false, not {values['overwrite']}.")
     if values["dry_run"] not in (True, False, None):

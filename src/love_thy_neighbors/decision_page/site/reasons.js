@@ -6,10 +6,11 @@ decisionPage.reasons = (() => {
 
   /** @param {string} label @param {Object} values a row of the details @param {Object} detail of the photo */
   function of(label, values, detail) {
-    const withNeighbors = detail.neighbors.length ? percent(values.probability) : "no neighbours";
+    const alone = `Image alone: ${percent(values.imageAlone)}`;
+    const both = detail.neighbors.length ? `, with neighbours: ${percent(values.probability)}.` : ". No neighbours.";
     const reasons = [
       element("h3", {}, label),
-      element("p", {}, `Image alone: ${percent(values.imageAlone)}, with neighbours: ${withNeighbors}.`),
+      element("p", {}, alone + both),
       element("p", { class: "muted" }, limit(values)),
       decisionPage.bars.legend(values.parts),
     ];
