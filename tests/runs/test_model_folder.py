@@ -98,3 +98,10 @@ def test_a_missing_key_is_named(folder: Path, key: str) -> None:
     (folder / CONFIG).write_text(json.dumps(values))
     with pytest.raises(UserError, match=f"'{key}'"):
         read_description(folder)
+
+
+def test_the_card_and_the_results_count_the_same_suggestions(run: Path, folder: Path) -> None:
+    rows = [line.split("|") for line in (folder / CARD).read_text().splitlines() if line.startswith("| label")]
+    suggestions = [int(row[5].replace(",", "")) for row in rows if row[5].strip().replace(",", "").isdigit()]
+    found = json.loads((run / "results.json").read_text())["confidence"]["suggestions"]
+    assert sum(suggestions) == found["suggested"]
