@@ -250,6 +250,25 @@ def test_only_an_annotation_is_replaced(run: Path, new: Path, tmp_path: Path) ->
         annotator.suggest(collection=new, out=tmp_path / "mine", overwrite=True)
 
 
+def test_what_a_person_keeps_in_an_annotation_is_not_deleted(run: Path, new: Path, tmp_path: Path) -> None:
+    annotator, out = Annotator.load(run), tmp_path / "out"
+    annotator.suggest(collection=new, out=out)
+    (out / "decisions.csv").write_text("id,file,label,decision,decided\n")
+    with pytest.raises(UserError, match=r"^out: .*decisions\.csv"):
+        annotator.suggest(collection=new, out=out, overwrite=True)
+    assert (out / "decisions.csv").is_file()
+
+
+@pytest.mark.parametrize("key", ["collection", "archive"])
+def test_what_is_read_is_not_deleted(run: Path, new: Path, tmp_path: Path, key: str) -> None:
+    annotator, out = Annotator.load(run), tmp_path / "out"
+    annotator.suggest(collection=new, out=out)
+    inside = shutil.copytree(new, out / "collection")
+    with pytest.raises(UserError, match=f"^out: {key}={inside} lies inside"):
+        annotator.suggest(**({"collection": new} | {key: inside}), out=out, overwrite=True)
+    assert (inside / "card.json").is_file()
+
+
 def test_few_neighbours_are_noted(run: Path, new: Path, tmp_path: Path) -> None:
     table = pq.read_table(new / "images.parquet").to_pylist()
     for number, row in enumerate(table):

@@ -11,7 +11,7 @@ import pyarrow as pa
 from torch import nn
 
 from love_thy_neighbors.annotation.annotating import Method, annotate, remove_unfinished
-from love_thy_neighbors.annotation.files import read_annotation
+from love_thy_neighbors.annotation.files import ABOUT, PHOTOS, SCORES, SUGGESTIONS, SUGGESTIONS_CSV, read_annotation
 from love_thy_neighbors.annotation.picture_folders import collection_of_pictures, matching_table
 from love_thy_neighbors.annotation.plans import Plan, plan_for_new, plan_for_own
 from love_thy_neighbors.annotation.request import Request
@@ -31,6 +31,15 @@ from love_thy_neighbors.runs.model_folder import (
     read_confidence,
 )
 from love_thy_neighbors.sources.writing import partial_folder
+
+# What annotate.py writes into an annotation folder and can write again; all else is not deleted.
+OWN = frozenset(
+    {
+        *(ABOUT, PHOTOS, SUGGESTIONS, SUGGESTIONS_CSV, SCORES, "index.html", "page", "collection", "photos.json"),
+        *("label_studio.json", "label_studio.xml", "fiftyone", "progress.json", "blocks", "key.json", "neighbours.npy"),
+        *("would-write.csv", "written.csv", "would-undo.csv", "undone.csv", ".journal.lock"),
+    }
+)
 
 
 class Annotator:
@@ -85,6 +94,8 @@ class Annotator:
         Raises `UserError` naming the key or file that does not fit.
         """
         request = Request(photos, **keys)
+        if out is not None:
+            _check_outside(Path(out), request)
         with _place(out, overwrite) as partial:
             annotate(self._plan(request, partial), self._method(request), partial)
             if finish is not None:
@@ -156,8 +167,22 @@ def check_free(out: Path, overwrite: bool) -> None:
         raise UserError(
             f"out: {out} records labels that were written to sidecars; give a new folder, to be able to undo that."
         )
+    others = sorted({entry.name for entry in out.iterdir()} - OWN)
+    if others:
+        raise UserError(
+            f"out: {out} holds {', '.join(others[:5])} besides the suggestions, which would be lost; give a new folder, "
+            "or move that away."
+        )
     if not overwrite:
         raise UserError(f"out: {out} exists; give a new folder, or overwrite=true to replace it.")
+
+
+def _check_outside(out: Path, request: Request) -> None:
+    """Raise `UserError` if what is read lies inside ``out``: it would be deleted when ``out`` is replaced."""
+    for key in ("photos", "collection", "archive"):
+        given = getattr(request, key)
+        if given is not None and Path(given).resolve().is_relative_to(out.resolve()):
+            raise UserError(f"out: {key}={given} lies inside {out}, which is to be replaced; give a new folder.")
 
 
 def _publish(partial: Path, out: Path, overwrite: bool) -> None:
