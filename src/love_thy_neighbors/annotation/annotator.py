@@ -36,7 +36,8 @@ from love_thy_neighbors.sources.writing import partial_folder
 OWN = frozenset(
     {
         *(ABOUT, PHOTOS, SUGGESTIONS, SUGGESTIONS_CSV, SCORES, "index.html", "page", "collection", "photos.json"),
-        *("label_studio.json", "label_studio.xml", "fiftyone", "progress.json", "blocks", "key.json", "neighbours.npy"),
+        *("label_studio.json", "label_studio.xml", "fiftyone.json"),
+        *("progress.json", "blocks", "key.json", "neighbours.npy"),
         *("would-write.csv", "written.csv", "would-undo.csv", "undone.csv", ".journal.lock"),
     }
 )
@@ -170,8 +171,8 @@ def check_free(out: Path, overwrite: bool) -> None:
     others = sorted({entry.name for entry in out.iterdir()} - OWN)
     if others:
         raise UserError(
-            f"out: {out} holds {', '.join(others[:5])} besides the suggestions, which would be lost; give a new folder, "
-            "or move that away."
+            f"out: {out} holds {', '.join(others[:5])} besides the suggestions, and it would be lost; give a new "
+            "folder, or move that away."
         )
     if not overwrite:
         raise UserError(f"out: {out} exists; give a new folder, or overwrite=true to replace it.")

@@ -35,8 +35,8 @@ class Decision:
 def read_decisions(path: Path, annotation: Annotation) -> list[Decision]:
     """The decisions in ``path`` by photo, then in the order of the annotation's labels.
 
-    Raises `UserError`, naming file and line, for an unknown or ambiguous photo, label or decision, a wrong date, and a file that is
-    not such a table.
+    Raises `UserError`, naming file and line, for an unknown photo, label or decision, an id of several photos without
+    a file, a wrong date, and a file that is not such a table.
     """
     if not path.is_file():
         raise UserError(f"decisions: {path} is not a file; give the decisions.csv that the page has exported.")
