@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -248,6 +249,76 @@ def test_only_an_annotation_is_replaced(run: Path, new: Path, tmp_path: Path) ->
     (tmp_path / "mine" / "file").touch()
     with pytest.raises(UserError, match="not an annotation"):
         annotator.suggest(collection=new, out=tmp_path / "mine", overwrite=True)
+
+
+def changed(source: Path, folder: Path, change: Callable[[int, dict[str, Any]], None], *left_out: str) -> Path:
+    """A copy of a collection, with each row changed, and columns left out."""
+    table = pq.read_table(source / "images.parquet").replace_schema_metadata()
+    rows = table.to_pylist()
+    for number, row in enumerate(rows):
+        change(number, row)
+    copy = type(table).from_pylist(rows, schema=table.schema).drop_columns(list(left_out))
+    return write_made_up(folder, copy, np.load(source / "features" / "made_up.npy"))
+
+
+def test_labels_that_the_model_does_not_know_are_kept_and_hide_no_suggestion(
+    run: Path, new: Path, tmp_path: Path
+) -> None:
+    foreign = changed(new, tmp_path / "foreign", lambda number, row: row.update(labels=["foreign"] * (number % 2)))
+    annotator = Annotator.load(run)
+    found = annotator.suggest(collection=foreign, precision=0.6, out=tmp_path / "out")
+    expected = annotator.suggest(collection=new, precision=0.6)
+    assert any(expected["suggested"].to_pylist())
+    assert found["suggested"].equals(expected["suggested"])
+    assert found["given"].null_count == len(found)
+    labels = read_annotation(tmp_path / "out").photos["labels"].to_pylist()
+    assert labels == [["foreign"] if number % 2 else None for number in range(60)]
+
+
+def test_photos_with_labels_get_suggestions_of_those_that_their_collection_does_not_use(
+    run: Path, new: Path, tmp_path: Path
+) -> None:
+    annotator = Annotator.load(run)
+    known = annotator.labels[0]
+    partly = changed(new, tmp_path / "partly", lambda number, row: row.update(labels=[known]))
+    found = annotator.suggest(collection=partly, precision=0.6).to_pylist()
+    for row in found:
+        assert row["given"] == (True if row["label"] == known else None)
+    expected = annotator.suggest(collection=new, precision=0.6).to_pylist()
+    pairs = [{(row["id"], row["label"]) for row in rows if row["suggested"]} for rows in (found, expected)]
+    assert pairs[0] == {pair for pair in pairs[1] if pair[1] != known}
+
+
+@pytest.mark.parametrize("metadata", ["tags", "union"])
+def test_photos_without_any_metadata_are_scored_by_the_image_alone(
+    run: Path, new: Path, tmp_path: Path, metadata: str
+) -> None:
+    bare = changed(new, tmp_path / "bare", lambda number, row: None, "tags", "sets", "groups")
+    found = Annotator.load(run).suggest(collection=bare, metadata=metadata)
+    assert found["probability"].equals(found["image_alone"])
+
+
+def test_union_counts_as_many_tags_as_in_training(run: Path, new: Path) -> None:
+    annotator = Annotator.load(run)
+    annotator.about["neighbours"]["test_metadata"] = annotator.about["neighbours"]["metadata"] = {
+        "type": "tags",
+        "tau": 2,
+    }
+    table = annotator.suggest(collection=new, metadata="union", precision=0.6)
+    assert table.equals(annotator.suggest(collection=new, metadata="union", tau=2, precision=0.6))
+    assert not table.equals(annotator.suggest(collection=new, metadata="union", tau=50, precision=0.6))
+
+
+def test_an_interrupted_annotation_does_not_continue_with_another_tau(
+    run: Path, new: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(annotating, "BLOCK", 16)
+    with monkeypatch.context() as patch:
+        patch.setattr("love_thy_neighbors.annotation.annotator.Scorer", StopAfter)
+        with pytest.raises(KeyboardInterrupt):
+            Annotator.load(run).suggest(collection=new, out=tmp_path / "out")
+    continued = Annotator.load(run).suggest(collection=new, tau=2, out=tmp_path / "out")
+    assert continued.equals(Annotator.load(run).suggest(collection=new, tau=2))
 
 
 def test_what_a_person_keeps_in_an_annotation_is_not_deleted(run: Path, new: Path, tmp_path: Path) -> None:

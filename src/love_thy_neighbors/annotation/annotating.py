@@ -62,8 +62,8 @@ class Method:
 
 def annotate(plan: Plan, method: Method, partial: Path) -> None:
     """Write photos.parquet, suggestions.parquet and .csv, scores.npy and annotation.json into ``partial``."""
-    settings = [*plan.fingerprints, plan.neighbours, plan.metadata, method.key, method.precision, method.top, BLOCK]
-    digest = hashlib.sha256(json.dumps(settings).encode())
+    settings = [*plan.fingerprints, plan.neighbours, plan.metadata, plan.tau, method.key, method.precision, method.top]
+    digest = hashlib.sha256(json.dumps([*settings, BLOCK]).encode())
     digest.update(np.ascontiguousarray(plan.photos.targets).tobytes())
     _start_again_unless(digest.hexdigest(), partial)
     lists = _neighbour_lists(plan, method.M, partial)
