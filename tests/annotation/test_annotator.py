@@ -10,6 +10,7 @@ import numpy as np
 import pyarrow.csv
 import pyarrow.parquet as pq
 import pytest
+from safetensors.numpy import load_file, save_file
 
 from conftest import checked, made_up_table, settings, write_made_up
 from love_thy_neighbors import Annotator
@@ -162,10 +163,10 @@ def test_an_interrupted_annotation_continues(
         with pytest.raises(KeyboardInterrupt):
             Annotator.load(run).suggest(collection=new, out=tmp_path / "out")
     assert not (tmp_path / "out").exists()
-    calls = []
+    calls, annotator = [], Annotator.load(run)
     score = Scorer.score
     monkeypatch.setattr(Scorer, "score", lambda self, *rest: calls.append(1) or score(self, *rest))
-    assert Annotator.load(run).suggest(collection=new, out=tmp_path / "out").equals(whole)
+    assert annotator.suggest(collection=new, out=tmp_path / "out").equals(whole)
     assert len(calls) == 2
     assert {path.name for path in (tmp_path / "out").iterdir()} == {
         path.name for path in (tmp_path / "whole").iterdir()
@@ -319,6 +320,61 @@ def test_an_interrupted_annotation_does_not_continue_with_another_tau(
             Annotator.load(run).suggest(collection=new, out=tmp_path / "out")
     continued = Annotator.load(run).suggest(collection=new, tau=2, out=tmp_path / "out")
     assert continued.equals(Annotator.load(run).suggest(collection=new, tau=2))
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "named"),
+    [
+        ("neighbours.m", None, "neighbours.m"),
+        ("neighbours.m", "3", "neighbours.m"),
+        ("neighbours.m", 7, "neighbours.m and M"),
+        ("neighbours.M", 10**9, "neighbours.m and M"),
+        ("neighbours.test_metadata", {"type": 5}, "neighbours.test_metadata.type"),
+        ("neighbours", None, "neighbours"),
+        ("backbone.dim", 7, "backbone.dim"),
+        ("backbone", {}, "backbone.name"),
+        ("trained_on", {}, "trained_on.run"),
+        ("validation", {"split": 3}, "validation.split"),
+        ("labels", ["same"] * 5, "labels"),
+    ],
+)
+def test_a_wrong_description_of_a_model_is_named(run: Path, tmp_path: Path, key: str, value: Any, named: str) -> None:
+    folder = Path(shutil.copytree(run / "model", tmp_path / "model"))
+    about = json.loads((folder / "config.json").read_text())
+    *above, last = key.split(".")
+    part = about
+    for name in above:
+        part = part[name]
+    part[last] = value
+    (folder / "config.json").write_text(json.dumps(about))
+    with pytest.raises(UserError, match=rf"config\.json: .*{named}"):
+        Annotator.load(folder)
+
+
+def test_a_model_whose_parts_do_not_fit_is_refused(run: Path, tmp_path: Path) -> None:
+    def copy(name: str) -> Path:
+        return Path(shutil.copytree(run / "model", tmp_path / name))
+
+    folder = copy("labels")
+    for name in ("config.json", "confidence.json"):
+        content = json.loads((folder / name).read_text())
+        parts = content["conditions"].values() if name == "confidence.json" else [content]
+        for part in parts:
+            part.update({key: part[key][:1] for key in ("labels", "slopes", "intercepts", "curves") if key in part})
+        (folder / name).write_text(json.dumps(content))
+    with pytest.raises(UserError, match="other labels"):
+        Annotator.load(folder)
+    folder = copy("diverged")
+    weights = load_file(folder / "model.safetensors")
+    save_file({name: value * np.nan for name, value in weights.items()}, folder / "model.safetensors")
+    with pytest.raises(UserError, match="diverged"):
+        Annotator.load(folder)
+    folder = copy("condition")
+    content = json.loads((folder / "confidence.json").read_text())
+    del content["conditions"]["all"]
+    (folder / "confidence.json").write_text(json.dumps(content))
+    with pytest.raises(UserError, match="'all'"):
+        Annotator.load(folder)
 
 
 def test_what_a_person_keeps_in_an_annotation_is_not_deleted(run: Path, new: Path, tmp_path: Path) -> None:

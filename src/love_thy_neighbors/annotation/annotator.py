@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 from torch import nn
 
@@ -22,9 +23,11 @@ from love_thy_neighbors.collection.loading import Collection, load_collection
 from love_thy_neighbors.errors import UserError
 from love_thy_neighbors.runs.identity import fingerprint
 from love_thy_neighbors.runs.model_folder import (
+    ALL,
     CONFIDENCE,
     CONFIG,
     NONE,
+    SPLIT,
     WEIGHTS,
     load_model,
     model_folder,
@@ -69,7 +72,11 @@ class Annotator:
                 f"{folder / CONFIDENCE}: the model {about['model']['name']} needs more than features and neighbours, "
                 "so it cannot score new photos; give the run of another model, such as model=neighborhood."
             )
-        return cls(folder, model, about, confidence)
+        if about["neighbours"] is not None and not {SPLIT, ALL} <= confidence.keys():
+            raise UserError(f"{folder / CONFIDENCE}: lacks '{SPLIT}' or '{ALL}'; copy the folder again.")
+        annotator = cls(folder, model, about, confidence)
+        annotator._try()
+        return annotator
 
     @property
     def labels(self) -> list[str]:
@@ -135,13 +142,35 @@ class Annotator:
     def _collection(self, folder: Path, key: str) -> Collection:
         return load_collection(folder, matching_table(folder, self.about["backbone"], key))
 
+    def _try(self) -> None:
+        """Score a made-up photo; raises `UserError` if the parts of the model folder do not fit each other."""
+        scorer = self._scorer()
+        photo, none = np.zeros((1, scorer.dim), dtype=np.float32), np.zeros((1, 1), dtype=bool)
+        try:
+            total = scorer.score(photo, photo, np.zeros((1, 1), dtype=np.int64), none).total
+        except (RuntimeError, TypeError, AttributeError) as error:
+            raise UserError(
+                f"{self.folder / CONFIG}: backbone.dim or neighbours do not fit the model "
+                f"({str(error).splitlines()[0]}); copy the folder again."
+            ) from None
+        if total.shape != (1, len(self.about["labels"])):
+            raise UserError(f"{self.folder / CONFIG}: has other labels than the model; copy the folder again.")
+        if not np.isfinite(total).all():
+            raise UserError(
+                f"{self.folder / WEIGHTS}: its scores are not numbers: the training has diverged, or the file is "
+                "damaged; train again, or copy the folder again."
+            )
+
+    def _scorer(self) -> Scorer:
+        neighbours = self.about["neighbours"]
+        return Scorer(self.model, None if neighbours is None else neighbours["m"], self.about["backbone"]["dim"])
+
     def _method(self, request: Request) -> Method:
         neighbours = self.about["neighbours"]
-        m, M = (None, 0) if neighbours is None else (neighbours["m"], neighbours["M"])
-        scorer = Scorer(self.model, m, self.about["backbone"]["dim"])
+        M = 0 if neighbours is None else neighbours["M"]
         key = "".join(sha256(self.folder / name) for name in (WEIGHTS, CONFIG, CONFIDENCE))
         top = min(request.top, len(self.about["labels"]))
-        return Method(scorer, self.about, key, M, self.confidence, request.precision, top)
+        return Method(self._scorer(), self.about, key, M, self.confidence, request.precision, top)
 
 
 @contextmanager

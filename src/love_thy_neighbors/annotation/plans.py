@@ -124,15 +124,18 @@ def plan_for_own(
 
 def own_split(about: dict[str, Any], collection: Collection) -> Split:
     """The split that the model was trained on."""
-    config = about["config"]
-    data = config["data"]
-    settings = SplitSettings(
-        config["split"],
-        data["split_sizes"],
-        config["split_by"],
-        config["keep_unlabelled"],
-        data["discard_without_metadata"],
-    )
+    try:
+        config = about["config"]
+        data = config["data"]
+        settings = SplitSettings(
+            config["split"],
+            data["split_sizes"],
+            config["split_by"],
+            config["keep_unlabelled"],
+            data["discard_without_metadata"],
+        )
+    except (KeyError, TypeError) as error:
+        raise UserError(f"config.json: config does not say how the photos were split ({error}); train again.") from None
     return split_collection(collection, settings)
 
 
