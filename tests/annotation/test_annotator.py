@@ -377,6 +377,16 @@ def test_a_model_whose_parts_do_not_fit_is_refused(run: Path, tmp_path: Path) ->
         Annotator.load(folder)
 
 
+def test_the_table_of_the_card_adds_up_to_the_figures_of_the_run(made_up: Path, tmp_path: Path) -> None:
+    alone = changed(made_up, tmp_path / "alone", lambda number, row: row.update(tags=row["tags"] if number % 3 else []))
+    run = train(alone, tmp_path, "precision=0.5")
+    found = json.loads((run / "results.json").read_text())["confidence"]["suggestions"]["suggested"]
+    table = (run / "model" / "README.md").read_text().split("## Labels")[1].splitlines()
+    cells = [line.split("|") for line in table if line.startswith("| label")]
+    assert found > 0
+    assert sum(int(row[5]) for row in cells if row[1].strip() != "label") == found
+
+
 def test_what_a_person_keeps_in_an_annotation_is_not_deleted(run: Path, new: Path, tmp_path: Path) -> None:
     annotator, out = Annotator.load(run), tmp_path / "out"
     annotator.suggest(collection=new, out=out)

@@ -50,7 +50,7 @@ def keep_model(
     figures = confidence_figures(*judged, names, settings.precision, fitted[own], alone)
     arguments, weights = model
     description = _description(folder, settings, data, arguments)
-    rows = _label_figures(data, fitted[own], scored["test"], settings.precision)
+    rows = _label_figures(data, fitted[own], scored["test"], settings.precision, alone)
     licence = str(data.collection.card.get("licence", "not stated"))
     card = model_card(description, test, figures, rows, licence)
     write_model_folder(folder / MODEL, description, weights, {key: one.to_dict() for key, one in fitted.items()}, card)
@@ -141,12 +141,15 @@ def _neighbours_in_validation(settings: Settings, data: NeighborhoodData) -> dic
 
 
 def _label_figures(
-    data: NeighborhoodData, confidence: Confidence, tested: Scored, precision: float
+    data: NeighborhoodData, confidence: Confidence, tested: Scored, precision: float, alone: Alone | None
 ) -> list[LabelFigures]:
     scores, labels = tested[0], tested[1].numpy().astype(bool)
     ap = average_precision_per_label(scores, tested[1]).numpy()
     thresholds = confidence.thresholds(precision)
     suggested = confidence.probabilities(scores.numpy()) >= thresholds
+    if alone is not None:  # as in `confidence_figures`, so that the table adds up to the figures above it
+        by_image = alone.confidence.probabilities(scores.numpy()) >= alone.confidence.thresholds(precision)
+        suggested = np.where(alone.test[:, None], by_image, suggested)
     images = np.asarray(data.collection.labels[data.split.rows["train"]].sum(axis=0)).ravel()
     right, positives = (suggested & labels).sum(axis=0), labels.sum(axis=0)
     return [
