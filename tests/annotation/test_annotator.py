@@ -387,6 +387,12 @@ def test_the_table_of_the_card_adds_up_to_the_figures_of_the_run(made_up: Path, 
     assert sum(int(row[5]) for row in cells if row[1].strip() != "label") == found
 
 
+def test_a_model_that_saw_random_neighbours_has_a_note(made_up: Path, new: Path, tmp_path: Path) -> None:
+    run = train(made_up, tmp_path, "neighborhoods.fill=random")
+    Annotator.load(run).suggest(collection=new, out=tmp_path / "out")
+    assert any("fill=random" in note for note in read_annotation(tmp_path / "out").about.notes)
+
+
 def test_what_a_person_keeps_in_an_annotation_is_not_deleted(run: Path, new: Path, tmp_path: Path) -> None:
     annotator, out = Annotator.load(run), tmp_path / "out"
     annotator.suggest(collection=new, out=out)

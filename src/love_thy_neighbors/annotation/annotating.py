@@ -206,6 +206,11 @@ def notes(plan: Plan, method: Method, lists: np.ndarray) -> list[str]:
             f"images had {known['neighbours']:.1f} and {100 * known['without_neighbours']:.0f} %. So the probabilities "
             "may be too high or too low: check some suggestions of each label before you trust them."
         )
+    if method.description["neighbours"].get("fill") == "random":
+        found.append(
+            "The model saw random images in place of missing neighbours (neighborhoods.fill=random), which is not done "
+            "here: check some suggestions of each label before you trust the probabilities."
+        )
     if plan.metadata != fitted_with:
         found.append(
             f"The probabilities were fitted with neighbours by {fitted_with}, but these neighbours are by "
