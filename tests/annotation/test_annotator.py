@@ -393,6 +393,16 @@ def test_a_model_that_saw_random_neighbours_has_a_note(made_up: Path, new: Path,
     assert any("fill=random" in note for note in read_annotation(tmp_path / "out").about.notes)
 
 
+def test_the_own_collection_is_known_though_its_card_has_changed(made_up: Path, run: Path, tmp_path: Path) -> None:
+    copy = Path(shutil.copytree(made_up, tmp_path / "copy"))
+    card = json.loads((copy / "card.json").read_text())
+    (copy / "card.json").write_text(json.dumps(card | {"licence": "another"}))
+    annotator = Annotator.load(run)
+    table = annotator.suggest(collection=copy)
+    assert table.num_rows
+    assert table.equals(annotator.suggest(collection=made_up))
+
+
 def test_what_a_person_keeps_in_an_annotation_is_not_deleted(run: Path, new: Path, tmp_path: Path) -> None:
     annotator, out = Annotator.load(run), tmp_path / "out"
     annotator.suggest(collection=new, out=out)

@@ -136,8 +136,10 @@ class Annotator:
         return plan_for_new(self.about, new, archive, request.neighbours, request.metadata, request.tau, pictures)
 
     def is_own(self, collection: Collection) -> bool:
-        """Whether the model was trained on this collection."""
-        return fingerprint(collection.folder / "card.json") == self.about["trained_on"]["fingerprint"]
+        """Whether the model was trained on these photos; their collection may have got other features since."""
+        trained, photos = self.about["trained_on"], collection.card.get("images_sha256")
+        same_photos = photos is not None and photos == trained.get("images_sha256")
+        return same_photos or fingerprint(collection.folder / "card.json") == trained["fingerprint"]
 
     def _collection(self, folder: Path, key: str) -> Collection:
         return load_collection(folder, matching_table(folder, self.about["backbone"], key))
