@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,7 @@ import numpy as np
 import pyarrow.csv
 import pyarrow.parquet as pq
 import pytest
+from safetensors.numpy import load_file, save_file
 
 from conftest import checked, made_up_table, settings, write_made_up
 from love_thy_neighbors import Annotator
@@ -161,10 +163,10 @@ def test_an_interrupted_annotation_continues(
         with pytest.raises(KeyboardInterrupt):
             Annotator.load(run).suggest(collection=new, out=tmp_path / "out")
     assert not (tmp_path / "out").exists()
-    calls = []
+    calls, annotator = [], Annotator.load(run)
     score = Scorer.score
     monkeypatch.setattr(Scorer, "score", lambda self, *rest: calls.append(1) or score(self, *rest))
-    assert Annotator.load(run).suggest(collection=new, out=tmp_path / "out").equals(whole)
+    assert annotator.suggest(collection=new, out=tmp_path / "out").equals(whole)
     assert len(calls) == 2
     assert {path.name for path in (tmp_path / "out").iterdir()} == {
         path.name for path in (tmp_path / "whole").iterdir()
@@ -248,6 +250,176 @@ def test_only_an_annotation_is_replaced(run: Path, new: Path, tmp_path: Path) ->
     (tmp_path / "mine" / "file").touch()
     with pytest.raises(UserError, match="not an annotation"):
         annotator.suggest(collection=new, out=tmp_path / "mine", overwrite=True)
+
+
+def changed(source: Path, folder: Path, change: Callable[[int, dict[str, Any]], None], *left_out: str) -> Path:
+    """A copy of a collection, with each row changed, and columns left out."""
+    table = pq.read_table(source / "images.parquet").replace_schema_metadata()
+    rows = table.to_pylist()
+    for number, row in enumerate(rows):
+        change(number, row)
+    copy = type(table).from_pylist(rows, schema=table.schema).drop_columns(list(left_out))
+    return write_made_up(folder, copy, np.load(source / "features" / "made_up.npy"))
+
+
+def test_labels_that_the_model_does_not_know_are_kept_and_hide_no_suggestion(
+    run: Path, new: Path, tmp_path: Path
+) -> None:
+    foreign = changed(new, tmp_path / "foreign", lambda number, row: row.update(labels=["foreign"] * (number % 2)))
+    annotator = Annotator.load(run)
+    found = annotator.suggest(collection=foreign, precision=0.6, out=tmp_path / "out")
+    expected = annotator.suggest(collection=new, precision=0.6)
+    assert any(expected["suggested"].to_pylist())
+    assert found["suggested"].equals(expected["suggested"])
+    assert found["given"].null_count == len(found)
+    labels = read_annotation(tmp_path / "out").photos["labels"].to_pylist()
+    assert labels == [["foreign"] if number % 2 else None for number in range(60)]
+
+
+def test_photos_with_labels_get_suggestions_of_those_that_their_collection_does_not_use(
+    run: Path, new: Path, tmp_path: Path
+) -> None:
+    annotator = Annotator.load(run)
+    known = annotator.labels[0]
+    partly = changed(new, tmp_path / "partly", lambda number, row: row.update(labels=[known]))
+    found = annotator.suggest(collection=partly, precision=0.6).to_pylist()
+    for row in found:
+        assert row["given"] == (True if row["label"] == known else None)
+    expected = annotator.suggest(collection=new, precision=0.6).to_pylist()
+    pairs = [{(row["id"], row["label"]) for row in rows if row["suggested"]} for rows in (found, expected)]
+    assert pairs[0] == {pair for pair in pairs[1] if pair[1] != known}
+
+
+@pytest.mark.parametrize("metadata", ["tags", "union"])
+def test_photos_without_any_metadata_are_scored_by_the_image_alone(
+    run: Path, new: Path, tmp_path: Path, metadata: str
+) -> None:
+    bare = changed(new, tmp_path / "bare", lambda number, row: None, "tags", "sets", "groups")
+    found = Annotator.load(run).suggest(collection=bare, metadata=metadata)
+    assert found["probability"].equals(found["image_alone"])
+
+
+def test_union_counts_as_many_tags_as_in_training(run: Path, new: Path) -> None:
+    annotator = Annotator.load(run)
+    annotator.about["neighbours"]["test_metadata"] = annotator.about["neighbours"]["metadata"] = {
+        "type": "tags",
+        "tau": 2,
+    }
+    table = annotator.suggest(collection=new, metadata="union", precision=0.6)
+    assert table.equals(annotator.suggest(collection=new, metadata="union", tau=2, precision=0.6))
+    assert not table.equals(annotator.suggest(collection=new, metadata="union", tau=50, precision=0.6))
+
+
+def test_an_interrupted_annotation_does_not_continue_with_another_tau(
+    run: Path, new: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(annotating, "BLOCK", 16)
+    with monkeypatch.context() as patch:
+        patch.setattr("love_thy_neighbors.annotation.annotator.Scorer", StopAfter)
+        with pytest.raises(KeyboardInterrupt):
+            Annotator.load(run).suggest(collection=new, out=tmp_path / "out")
+    continued = Annotator.load(run).suggest(collection=new, tau=2, out=tmp_path / "out")
+    assert continued.equals(Annotator.load(run).suggest(collection=new, tau=2))
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "named"),
+    [
+        ("neighbours.m", None, "neighbours.m"),
+        ("neighbours.m", "3", "neighbours.m"),
+        ("neighbours.m", 7, "neighbours.m and M"),
+        ("neighbours.M", 10**9, "neighbours.m and M"),
+        ("neighbours.test_metadata", {"type": 5}, "neighbours.test_metadata.type"),
+        ("neighbours", None, "neighbours"),
+        ("backbone.dim", 7, "backbone.dim"),
+        ("backbone", {}, "backbone.name"),
+        ("trained_on", {}, "trained_on.run"),
+        ("validation", {"split": 3}, "validation.split"),
+        ("labels", ["same"] * 5, "labels"),
+    ],
+)
+def test_a_wrong_description_of_a_model_is_named(run: Path, tmp_path: Path, key: str, value: Any, named: str) -> None:
+    folder = Path(shutil.copytree(run / "model", tmp_path / "model"))
+    about = json.loads((folder / "config.json").read_text())
+    *above, last = key.split(".")
+    part = about
+    for name in above:
+        part = part[name]
+    part[last] = value
+    (folder / "config.json").write_text(json.dumps(about))
+    with pytest.raises(UserError, match=rf"config\.json: .*{named}"):
+        Annotator.load(folder)
+
+
+def test_a_model_whose_parts_do_not_fit_is_refused(run: Path, tmp_path: Path) -> None:
+    def copy(name: str) -> Path:
+        return Path(shutil.copytree(run / "model", tmp_path / name))
+
+    folder = copy("labels")
+    for name in ("config.json", "confidence.json"):
+        content = json.loads((folder / name).read_text())
+        parts = content["conditions"].values() if name == "confidence.json" else [content]
+        for part in parts:
+            part.update({key: part[key][:1] for key in ("labels", "slopes", "intercepts", "curves") if key in part})
+        (folder / name).write_text(json.dumps(content))
+    with pytest.raises(UserError, match="other labels"):
+        Annotator.load(folder)
+    folder = copy("diverged")
+    weights = load_file(folder / "model.safetensors")
+    save_file({name: value * np.nan for name, value in weights.items()}, folder / "model.safetensors")
+    with pytest.raises(UserError, match="diverged"):
+        Annotator.load(folder)
+    folder = copy("condition")
+    content = json.loads((folder / "confidence.json").read_text())
+    del content["conditions"]["all"]
+    (folder / "confidence.json").write_text(json.dumps(content))
+    with pytest.raises(UserError, match="'all'"):
+        Annotator.load(folder)
+
+
+def test_the_table_of_the_card_adds_up_to_the_figures_of_the_run(made_up: Path, tmp_path: Path) -> None:
+    alone = changed(made_up, tmp_path / "alone", lambda number, row: row.update(tags=row["tags"] if number % 3 else []))
+    run = train(alone, tmp_path, "precision=0.5")
+    found = json.loads((run / "results.json").read_text())["confidence"]["suggestions"]["suggested"]
+    table = (run / "model" / "README.md").read_text().split("## Labels")[1].splitlines()
+    cells = [line.split("|") for line in table if line.startswith("| label")]
+    assert found > 0
+    assert sum(int(row[5]) for row in cells if row[1].strip() != "label") == found
+
+
+def test_a_model_that_saw_random_neighbours_has_a_note(made_up: Path, new: Path, tmp_path: Path) -> None:
+    run = train(made_up, tmp_path, "neighborhoods.fill=random")
+    Annotator.load(run).suggest(collection=new, out=tmp_path / "out")
+    assert any("fill=random" in note for note in read_annotation(tmp_path / "out").about.notes)
+
+
+def test_the_own_collection_is_known_though_its_card_has_changed(made_up: Path, run: Path, tmp_path: Path) -> None:
+    copy = Path(shutil.copytree(made_up, tmp_path / "copy"))
+    card = json.loads((copy / "card.json").read_text())
+    (copy / "card.json").write_text(json.dumps(card | {"licence": "another"}))
+    annotator = Annotator.load(run)
+    table = annotator.suggest(collection=copy)
+    assert table.num_rows
+    assert table.equals(annotator.suggest(collection=made_up))
+
+
+def test_what_a_person_keeps_in_an_annotation_is_not_deleted(run: Path, new: Path, tmp_path: Path) -> None:
+    annotator, out = Annotator.load(run), tmp_path / "out"
+    annotator.suggest(collection=new, out=out)
+    (out / "decisions.csv").write_text("id,file,label,decision,decided\n")
+    with pytest.raises(UserError, match=r"^out: .*decisions\.csv"):
+        annotator.suggest(collection=new, out=out, overwrite=True)
+    assert (out / "decisions.csv").is_file()
+
+
+@pytest.mark.parametrize("key", ["collection", "archive"])
+def test_what_is_read_is_not_deleted(run: Path, new: Path, tmp_path: Path, key: str) -> None:
+    annotator, out = Annotator.load(run), tmp_path / "out"
+    annotator.suggest(collection=new, out=out)
+    inside = shutil.copytree(new, out / "collection")
+    with pytest.raises(UserError, match=f"^out: {key}={inside} lies inside"):
+        annotator.suggest(**({"collection": new} | {key: inside}), out=out, overwrite=True)
+    assert (inside / "card.json").is_file()
 
 
 def test_few_neighbours_are_noted(run: Path, new: Path, tmp_path: Path) -> None:

@@ -6,10 +6,13 @@ import re
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from playwright.sync_api import expect
 
 from annotation_page import opened, shown, visit
+from love_thy_neighbors.annotation.files import PHOTOS
 from love_thy_neighbors.decision_page.page import write_page
 from made_up_annotation import write_made_up_annotation
 
@@ -141,6 +144,21 @@ def test_decisions_are_there_after_a_reload_and_only_for_this_annotation(chromiu
         page.wait_for_selector("html[data-ready]", state="attached")
         assert exported(page) == before
         assert exported(visit(page, other)) == []
+
+
+def test_photos_with_one_id_are_told_apart_when_decisions_are_loaded(chromium: Any, tmp_path: Path) -> None:
+    folder = write_made_up_annotation(tmp_path / "same", photos=20)
+    photos = pq.read_table(folder / PHOTOS)
+    ids = pa.array(["the same"] * len(photos), pa.string())
+    pq.write_table(photos.set_column(photos.schema.get_field_index("id"), "id", ids), folder / PHOTOS)
+    write_page(folder)
+    with opened(chromium, folder) as page:
+        for key in ("y", "n", "y", "l"):
+            page.keyboard.press(key)
+        before = exported(page)
+    with opened(chromium, folder) as page:
+        load(page, "all.csv", before)
+        assert exported(page) == before
 
 
 def test_two_windows_of_a_page_know_of_each_other(chromium: Any, folder: Path) -> None:

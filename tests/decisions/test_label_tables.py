@@ -8,6 +8,7 @@ import pytest
 from fixtures.decided import Decided, write_decided
 from love_thy_neighbors.annotation.files import read_annotation
 from love_thy_neighbors.decisions.writing import write_decisions
+from love_thy_neighbors.errors import UserError
 from love_thy_neighbors.features.settings import Extraction
 from love_thy_neighbors.sources import folder, jsonl
 
@@ -35,6 +36,18 @@ def test_a_dry_run_counts(decided: Decided, kind: str, capsys: pytest.CaptureFix
     assert listing.counts == {"write": 3, "there": 1, "given, but no": 1}
     assert not (decided.folder / f"labels.{kind}").exists()
     assert "3 photos with labels" in capsys.readouterr().out
+
+
+def test_a_file_that_is_there_is_not_replaced_unasked(decided: Decided) -> None:
+    before = decided.table.read_bytes()
+    for dry_run in (True, False):
+        with pytest.raises(UserError, match="^out: .*overwrite=true"):
+            write_decisions(decided.folder, decided.table, "csv", dry_run=dry_run, out=decided.table)
+    assert decided.table.read_bytes() == before
+    with pytest.raises(UserError, match="^out: .*name of a file"):
+        write_decisions(decided.folder, decided.table, "csv", dry_run=False, out=decided.folder, overwrite=True)
+    write_decisions(decided.folder, decided.table, "csv", dry_run=False, out=decided.table, overwrite=True)
+    assert decided.table.read_text().startswith("file,label")
 
 
 def test_the_table_of_labels_is_read_by_the_source_folder(decided: Decided, tmp_path: Path) -> None:

@@ -1,7 +1,9 @@
 """decisions/reading.py."""
 
+from dataclasses import replace
 from pathlib import Path
 
+import pyarrow as pa
 import pytest
 
 from love_thy_neighbors.annotation.files import Annotation, read_annotation
@@ -47,6 +49,30 @@ def test_tables_of_the_page_and_of_excel(
     lines = [delimiter.join(f'"{cell}"' for cell in row) for row in ROWS]
     content = mark + end.join([HEADER.replace(",", delimiter), "", *lines, ""])
     assert read(annotation, tmp_path, content) == EXPECTED
+
+
+def with_columns(annotation: Annotation, **columns: list[str | None]) -> Annotation:
+    """The first photos of ``annotation`` with other ids or files."""
+    photos = annotation.photos.slice(0, len(next(iter(columns.values()))))
+    for name, values in columns.items():
+        photos = photos.set_column(photos.schema.get_field_index(name), name, pa.array(values, pa.string()))
+    return replace(annotation, photos=photos)
+
+
+def test_photos_with_one_id_are_told_apart_by_their_files(annotation: Annotation, tmp_path: Path) -> None:
+    same = with_columns(annotation, id=["7", "7", "8"], file=["a.jpg", "b.jpg", "c.jpg"])
+    found = read(same, tmp_path, f"{HEADER}\n7,a.jpg,sea,yes,\n7,b.jpg,sea,no,\n")
+    assert [(one.photo, one.decision) for one in found] == [(0, "yes"), (1, "no")]
+    with pytest.raises(UserError, match="line 2: 2 photos have the id '7'"):
+        read(same, tmp_path, f"{HEADER}\n7,,sea,yes,\n")
+    with pytest.raises(UserError, match="not the same photo"):
+        read(same, tmp_path, f"{HEADER}\n7,c.jpg,sea,yes,\n")
+
+
+def test_photos_with_one_file_are_told_apart_by_their_ids(annotation: Annotation, tmp_path: Path) -> None:
+    same = with_columns(annotation, id=["1", "2", "3", "3"], file=["a.jpg", "a.jpg", "b.jpg", "b.jpg"])
+    found = read(same, tmp_path, f"{HEADER}\n1,a.jpg,sea,yes,\n3,b.jpg,sea,no,\n")
+    assert [(one.photo, one.decision) for one in found] == [(0, "yes"), (2, "no"), (3, "no")]
 
 
 def test_other_columns_are_ignored_and_the_order_is_free(annotation: Annotation, tmp_path: Path) -> None:

@@ -16,9 +16,10 @@ from conftest import ROOT, run_program
 from love_thy_neighbors.annotation.files import read_annotation
 from love_thy_neighbors.errors import UserError
 from love_thy_neighbors.features.settings import Extraction
-from love_thy_neighbors.programs.annotate import annotate, choices_of
+from love_thy_neighbors.programs.annotate import annotate, choices_of, print_annotation
 from love_thy_neighbors.programs.start import register_resolvers
 from love_thy_neighbors.sources import folder as source
+from made_up_annotation import write_made_up_annotation
 
 EMBEDDED = ROOT / "data" / "openclipart"
 
@@ -66,6 +67,11 @@ def photos(annotation: Path, tmp_path: Path) -> Path:
         path.parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(EMBEDDED / "thumbnails" / f"{photo['row']}.webp", path)
     return tmp_path / "photos"
+
+
+COUNTS = dict.fromkeys(
+    ("suggestions", "photos_with_suggestions", "photos", "doubtful_labels", "photos_without_neighbours"), 1
+)
 
 
 def content(folder: Path) -> dict[str, bytes]:
@@ -151,6 +157,7 @@ def test_a_folder_of_photos_with_the_archive_for_label_studio(run: Path, tmp_pat
         (("run={run}", "photos=."), "out"),
         (("run={run}", "photos=nowhere", "out=x"), "photos: nowhere"),
         (("run={run}", "photos=.", "out=../x"), "photos|root"),
+        (("run={run}", "images=5"), "images"),
         (("run={run}", "format=excel"), "format"),
         (("run={run}", "dry_run=perhaps"), "dry_run"),
         (("run={run}", "precision=90"), "precision"),
@@ -166,6 +173,14 @@ def test_a_mistake_is_one_sentence(
     with pytest.raises(UserError) as caught:
         annotate(choices_of(config))
     assert re.search(named, str(caught.value))
+
+
+def test_names_of_labels_are_printed_as_they_are(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    labels = ["[red]", "[/b]", ":smile:", "c", "d"]
+    print_annotation(write_made_up_annotation(tmp_path / "[a]", labels=labels, thresholds=[None] * 5, counts=COUNTS))
+    printed = capsys.readouterr().out
+    assert "[red], [/b], :smile:, c, d." in printed
+    assert f"Written to {tmp_path / '[a]'}:" in printed
 
 
 @pytest.mark.parametrize("arguments", [(), ("run=nowhere", "photos=.", "out=x"), ("no_such_key=1",)])

@@ -62,8 +62,8 @@ class Method:
 
 def annotate(plan: Plan, method: Method, partial: Path) -> None:
     """Write photos.parquet, suggestions.parquet and .csv, scores.npy and annotation.json into ``partial``."""
-    settings = [*plan.fingerprints, plan.neighbours, plan.metadata, method.key, method.precision, method.top, BLOCK]
-    digest = hashlib.sha256(json.dumps(settings).encode())
+    settings = [*plan.fingerprints, plan.neighbours, plan.metadata, plan.tau, method.key, method.precision, method.top]
+    digest = hashlib.sha256(json.dumps([*settings, BLOCK]).encode())
     digest.update(np.ascontiguousarray(plan.photos.targets).tobytes())
     _start_again_unless(digest.hexdigest(), partial)
     lists = _neighbour_lists(plan, method.M, partial)
@@ -208,8 +208,8 @@ def notes(plan: Plan, method: Method, lists: np.ndarray) -> list[str]:
         )
     if method.description["neighbours"].get("fill") == "random":
         found.append(
-            "The model was trained and tested with random photos where neighbours were missing (fill=random); here "
-            "photos have real neighbours only, so the scores differ from those of its test."
+            "The model saw random images in place of missing neighbours (neighborhoods.fill=random), which is not done "
+            "here: check some suggestions of each label before you trust the probabilities."
         )
     if plan.metadata != fitted_with:
         found.append(

@@ -7,11 +7,12 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 from torch import nn
 
 from love_thy_neighbors.annotation.annotating import Method, annotate, remove_unfinished
-from love_thy_neighbors.annotation.files import read_annotation
+from love_thy_neighbors.annotation.files import ABOUT, PHOTOS, SCORES, SUGGESTIONS, SUGGESTIONS_CSV, read_annotation
 from love_thy_neighbors.annotation.picture_folders import collection_of_pictures, matching_table
 from love_thy_neighbors.annotation.plans import Plan, plan_for_new, plan_for_own
 from love_thy_neighbors.annotation.request import Request
@@ -22,15 +23,27 @@ from love_thy_neighbors.collection.loading import Collection, load_collection
 from love_thy_neighbors.errors import UserError
 from love_thy_neighbors.runs.identity import fingerprint
 from love_thy_neighbors.runs.model_folder import (
+    ALL,
     CONFIDENCE,
     CONFIG,
     NONE,
+    SPLIT,
     WEIGHTS,
     load_model,
     model_folder,
     read_confidence,
 )
 from love_thy_neighbors.sources.writing import partial_folder
+
+# What annotate.py writes into an annotation folder and can write again; all else is not deleted.
+OWN = frozenset(
+    {
+        *(ABOUT, PHOTOS, SUGGESTIONS, SUGGESTIONS_CSV, SCORES, "index.html", "page", "collection", "photos.json"),
+        *("label_studio.json", "label_studio.xml", "fiftyone.json"),
+        *("progress.json", "blocks", "key.json", "neighbours.npy"),
+        *("would-write.csv", "written.csv", "would-undo.csv", "undone.csv", ".journal.lock"),
+    }
+)
 
 
 class Annotator:
@@ -59,7 +72,11 @@ class Annotator:
                 f"{folder / CONFIDENCE}: the model {about['model']['name']} needs more than features and neighbours, "
                 "so it cannot score new photos; give the run of another model, such as model=neighborhood."
             )
-        return cls(folder, model, about, confidence)
+        if about["neighbours"] is not None and not {SPLIT, ALL} <= confidence.keys():
+            raise UserError(f"{folder / CONFIDENCE}: lacks '{SPLIT}' or '{ALL}'; copy the folder again.")
+        annotator = cls(folder, model, about, confidence)
+        annotator._try()
+        return annotator
 
     @property
     def labels(self) -> list[str]:
@@ -85,6 +102,8 @@ class Annotator:
         Raises `UserError` naming the key or file that does not fit.
         """
         request = Request(photos, **keys)
+        if out is not None:
+            _check_outside(Path(out), request)
         with _place(out, overwrite) as partial:
             annotate(self._plan(request, partial), self._method(request), partial)
             if finish is not None:
@@ -117,19 +136,43 @@ class Annotator:
         return plan_for_new(self.about, new, archive, request.neighbours, request.metadata, request.tau, pictures)
 
     def is_own(self, collection: Collection) -> bool:
-        """Whether the model was trained on this collection."""
-        return fingerprint(collection.folder / "card.json") == self.about["trained_on"]["fingerprint"]
+        """Whether the model was trained on these photos; their collection may have got other features since."""
+        trained, photos = self.about["trained_on"], collection.card.get("images_sha256")
+        same_photos = photos is not None and photos == trained.get("images_sha256")
+        return same_photos or fingerprint(collection.folder / "card.json") == trained["fingerprint"]
 
     def _collection(self, folder: Path, key: str) -> Collection:
         return load_collection(folder, matching_table(folder, self.about["backbone"], key))
 
+    def _try(self) -> None:
+        """Score a made-up photo; raises `UserError` if the parts of the model folder do not fit each other."""
+        scorer = self._scorer()
+        photo, none = np.zeros((1, scorer.dim), dtype=np.float32), np.zeros((1, 1), dtype=bool)
+        try:
+            total = scorer.score(photo, photo, np.zeros((1, 1), dtype=np.int64), none).total
+        except (RuntimeError, TypeError, AttributeError) as error:
+            raise UserError(
+                f"{self.folder / CONFIG}: backbone.dim or neighbours do not fit the model "
+                f"({str(error).splitlines()[0]}); copy the folder again."
+            ) from None
+        if total.shape != (1, len(self.about["labels"])):
+            raise UserError(f"{self.folder / CONFIG}: has other labels than the model; copy the folder again.")
+        if not np.isfinite(total).all():
+            raise UserError(
+                f"{self.folder / WEIGHTS}: its scores are not numbers: the training has diverged, or the file is "
+                "damaged; train again, or copy the folder again."
+            )
+
+    def _scorer(self) -> Scorer:
+        neighbours = self.about["neighbours"]
+        return Scorer(self.model, None if neighbours is None else neighbours["m"], self.about["backbone"]["dim"])
+
     def _method(self, request: Request) -> Method:
         neighbours = self.about["neighbours"]
-        m, M = (None, 0) if neighbours is None else (neighbours["m"], neighbours["M"])
-        scorer = Scorer(self.model, m, self.about["backbone"]["dim"])
+        M = 0 if neighbours is None else neighbours["M"]
         key = "".join(sha256(self.folder / name) for name in (WEIGHTS, CONFIG, CONFIDENCE))
         top = min(request.top, len(self.about["labels"]))
-        return Method(scorer, self.about, key, M, self.confidence, request.precision, top)
+        return Method(self._scorer(), self.about, key, M, self.confidence, request.precision, top)
 
 
 @contextmanager
@@ -156,8 +199,22 @@ def check_free(out: Path, overwrite: bool) -> None:
         raise UserError(
             f"out: {out} records labels that were written to sidecars; give a new folder, to be able to undo that."
         )
+    others = sorted({entry.name for entry in out.iterdir()} - OWN)
+    if others:
+        raise UserError(
+            f"out: {out} holds {', '.join(others[:5])} besides the suggestions, and it would be lost; give a new "
+            "folder, or move that away."
+        )
     if not overwrite:
         raise UserError(f"out: {out} exists; give a new folder, or overwrite=true to replace it.")
+
+
+def _check_outside(out: Path, request: Request) -> None:
+    """Raise `UserError` if what is read lies inside ``out``: it would be deleted when ``out`` is replaced."""
+    for key in ("photos", "collection", "archive"):
+        given = getattr(request, key)
+        if given is not None and Path(given).resolve().is_relative_to(out.resolve()):
+            raise UserError(f"out: {key}={given} lies inside {out}, which is to be replaced; give a new folder.")
 
 
 def _publish(partial: Path, out: Path, overwrite: bool) -> None:

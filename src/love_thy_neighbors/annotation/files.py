@@ -87,7 +87,8 @@ class Annotation:
 def photos_schema(types: list[str]) -> pa.Schema:
     """Columns of photos.parquet.
 
-    row: the photo's row in the collection 'new'. labels: the labels that people gave, null for a photo without labels.
+    row: the photo's row in the collection 'new'. labels: the labels that people gave, those that the model
+    does not know included; null for a photo without labels.
     neighbours: nearest first, with the metadata values that they share with the photo.
     """
     return pa.schema(
@@ -106,8 +107,9 @@ def suggestions_schema(kinds: list[str]) -> pa.Schema:
     """Columns of suggestions.parquet.
 
     photo: row in photos.parquet. probability, image_alone: with neighbours, and of the image tower without neighbours.
-    threshold: null for a label that is never suggested. suggested: probability >= threshold, and the label is not
-    given. given: whether people gave the label; null for a photo without labels. doubtful: a given label of
+    threshold: null for a label that is never suggested. suggested: probability >= threshold, and
+    ``given`` is null or test images are looked at. given: whether people gave the label; null for a photo without
+    labels, and for a label that its collection does not use. doubtful: a given label of
     probability below 0.05, or a missing one above 0.95, on a photo with labels that the model was not trained on.
     neighbours: those with the largest parts in the score, largest first.
     """

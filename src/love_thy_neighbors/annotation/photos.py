@@ -91,6 +91,8 @@ def common_matrix(collections: Sequence[Collection], kind: str, tau: int | None)
     if kind == "union":
         types = list(dict.fromkeys(name for collection in collections for name in collection.metadata))
         found = [common_matrix(collections, name, tau if name == "tags" else None) for name in types]
+        if not found:
+            return sparse.csr_matrix((sum(map(len, collections)), 0), dtype=np.uint8), []
         values = [value for _, names in found for value in names]
         return sparse.hstack([matrix for matrix, _ in found], format="csr"), values
     names = sorted({value for collection in collections for value in collection.values.get(kind, [])})

@@ -47,7 +47,7 @@ def collection_of_pictures(root: Path, backbone: dict[str, Any], partial: Path, 
     how = extraction(backbone, reading)
     if partial.resolve().is_relative_to(root.resolve()):
         raise UserError(f"out: lies inside photos={root}, among the photos; give a folder elsewhere.")
-    out, listing = partial / _COLLECTION, _listing(root, reading)
+    out, listing = partial / _COLLECTION, _listing(root, reading, backbone)
     if out.is_dir() and _read(partial / _LISTING) == listing:
         return out
     shutil.rmtree(out, ignore_errors=True)
@@ -120,10 +120,12 @@ def _cpu() -> Any:
     return torch.device("cpu")
 
 
-def _listing(root: Path, reading: PictureFolder) -> str:
-    """A hash of the names, sizes and times of change of all pictures, and of the settings that count."""
+def _listing(root: Path, reading: PictureFolder, backbone: dict[str, Any]) -> str:
+    """A hash of the names, sizes and times of change of all pictures, and of the network and settings that count."""
     paths, _ = find_pictures(root, skip_unreadable=True)
-    digest = hashlib.sha256(f"{root.resolve()} {reading.words} {reading.thumbnail}".encode("utf-8", "surrogateescape"))
+    network = json.dumps(backbone, sort_keys=True)
+    settings = f"{root.resolve()} {reading.words} {reading.on_error} {reading.thumbnail} {network}"
+    digest = hashlib.sha256(settings.encode("utf-8", "surrogateescape"))
     for path in paths:
         try:
             found = (root / path).stat()

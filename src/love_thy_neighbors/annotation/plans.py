@@ -36,7 +36,7 @@ class Plan:
 
     neighbours: 'new', 'archive', 'both' or 'none'. metadata: the type that chooses them, or None. condition: the key
     of confidence.json whose probabilities hold for photos with neighbours. photos_folder: where the pictures are, or
-    None.
+    None. tau: how many values of ``metadata`` count, None for all.
     """
 
     photos: Photos
@@ -45,6 +45,7 @@ class Plan:
     metadata: str | None
     condition: str
     photos_folder: Path | None = None
+    tau: int | None = None
 
     @property
     def fingerprints(self) -> list[str]:
@@ -72,10 +73,11 @@ def plan_for_new(
         for collection in (new, archive):
             if collection is not None and not (collection is new and not new.metadata):
                 check_type(collection, kind)
-    photos = new_photos(new, archive, neighbours, kind, tau if most_frequent is None else most_frequent)
+    tau = tau if most_frequent is None else most_frequent
+    photos = new_photos(new, archive, neighbours, kind, tau)
     labels = _labels(about["labels"], new, np.zeros(0, dtype=np.int64))
     condition = {NEW: SPLIT, NOBODY: NONE}.get(neighbours, ALL)
-    return Plan(photos, labels, neighbours, kind, condition, photos_folder)
+    return Plan(photos, labels, neighbours, kind, condition, photos_folder, tau)
 
 
 def plan_for_own(
@@ -122,15 +124,18 @@ def plan_for_own(
 
 def own_split(about: dict[str, Any], collection: Collection) -> Split:
     """The split that the model was trained on."""
-    config = about["config"]
-    data = config["data"]
-    settings = SplitSettings(
-        config["split"],
-        data["split_sizes"],
-        config["split_by"],
-        config["keep_unlabelled"],
-        data["discard_without_metadata"],
-    )
+    try:
+        config = about["config"]
+        data = config["data"]
+        settings = SplitSettings(
+            config["split"],
+            data["split_sizes"],
+            config["split_by"],
+            config["keep_unlabelled"],
+            data["discard_without_metadata"],
+        )
+    except (KeyError, TypeError) as error:
+        raise UserError(f"config.json: config does not say how the photos were split ({error}); train again.") from None
     return split_collection(collection, settings)
 
 
@@ -153,7 +158,7 @@ def _neighbours(
             "metadata=visual: neighbours by features are a comparison of the paper (Table 3), not a way to annotate; "
             "give metadata=tags or another type."
         )
-    tau = trained["tau"] if kind == trained["type"] else own["metadata"]["tau"] if kind == "tags" else None
+    tau = trained["tau"] if kind == trained["type"] else own["metadata"]["tau"] if kind in ("tags", "union") else None
     return neighbours or (BOTH if has_archive else NEW), kind, tau
 
 

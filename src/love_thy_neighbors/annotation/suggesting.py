@@ -32,6 +32,10 @@ class Labels:
     judged: np.ndarray
     suggest_all: bool = False
 
+    def decided(self, numbers: np.ndarray) -> np.ndarray:
+        """Whether people gave or withheld each label [B, L]: they could not, where the collection does not use it."""
+        return self.labelled[numbers][:, None] & self.known
+
 
 @dataclass(frozen=True)
 class Probabilities:
@@ -53,7 +57,7 @@ def chosen_pairs(
     p, given = found.with_neighbours, labels.given[numbers].toarray().astype(bool)
     suggested = p >= found.thresholds
     if not labels.suggest_all:
-        suggested &= ~labels.labelled[numbers][:, None]
+        suggested &= ~labels.decided(numbers)
     doubtful = np.where(given, p < DOUBTFUL, p > 1 - DOUBTFUL) & labels.judged[numbers][:, None] & labels.known
     worth = suggested | doubtful
     if top:
@@ -92,7 +96,8 @@ def photos_table(
     """The rows of photos.parquet of a block."""
     collection = photos.collections[0]
     types, rows = list(collection.metadata), photos.place_of(numbers)[1]
-    given = _values(labels.given[numbers], pa.array(list(labels.names), pa.string()), labels.labelled[numbers])
+    names = pa.array(list(collection.label_names), pa.string())
+    given = _values(collection.labels[rows], names, labels.labelled[numbers])
     columns = [
         pa.array(photos.texts("ids", numbers), pa.string()),
         pa.array(photos.texts("files", numbers), pa.string()),
@@ -134,7 +139,7 @@ def suggestions_table(
         "probability": found.with_neighbours[place, column],
         "threshold": pa.array(threshold, pa.float32(), mask=~np.isfinite(threshold)),
         "suggested": suggested,
-        "given": pa.array(given, pa.bool_(), mask=~labels.labelled[numbers[place]]),
+        "given": pa.array(given, pa.bool_(), mask=~labels.decided(numbers)[place, column]),
         "doubtful": doubtful,
         "image_alone": found.alone[place, column],
         "score": scores.total[place, column],

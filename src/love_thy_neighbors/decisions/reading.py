@@ -35,8 +35,8 @@ class Decision:
 def read_decisions(path: Path, annotation: Annotation) -> list[Decision]:
     """The decisions in ``path`` by photo, then in the order of the annotation's labels.
 
-    Raises `UserError`, naming file and line, for an unknown photo, label or decision, a wrong date, and a file that is
-    not such a table.
+    Raises `UserError`, naming file and line, for an unknown photo, label or decision, an id of several photos without
+    a file, a wrong date, and a file that is not such a table.
     """
     if not path.is_file():
         raise UserError(f"decisions: {path} is not a file; give the decisions.csv that the page has exported.")
@@ -47,31 +47,47 @@ def read_decisions(path: Path, annotation: Annotation) -> list[Decision]:
     found: dict[tuple[int, int], Decision] = {}
     for line, row in _rows(path):
         where = f"{path}, line {line}"
-        photo = _photo(where, row, by_id, by_file)
+        photos = _photos(where, row, by_id, by_file)
         if row["label"] not in labels:
             raise UserError(f"{where}: the label '{row['label']}' is not one of this annotation; correct or delete it.")
         decision = row["decision"].strip().lower()
         if decision not in DECISIONS:
             raise UserError(f"{where}: the decision '{row['decision']}' is not known; use {', '.join(DECISIONS)}.")
-        found[photo, labels[row["label"]]] = Decision(photo, row["label"], decision, _date(where, row["decided"]))
+        date = _date(where, row["decided"])
+        for photo in photos:
+            found[photo, labels[row["label"]]] = Decision(photo, row["label"], decision, date)
     return [found[key] for key in sorted(found)]
 
 
-def _rows_of(annotation: Annotation, column: str) -> dict[str, int]:
-    return {value: row for row, value in enumerate(annotation.photos[column].to_pylist()) if value is not None}
+def _rows_of(annotation: Annotation, column: str) -> dict[str, list[int]]:
+    found: dict[str, list[int]] = {}
+    for row, value in enumerate(annotation.photos[column].to_pylist()):
+        if value is not None:
+            found.setdefault(value, []).append(row)
+    return found
 
 
-def _photo(where: str, row: dict[str, str], by_id: dict[str, int], by_file: dict[str, int]) -> int:
-    """The row of a photo by its id, or by its file, as Excel turns an id such as 0012 into 12."""
-    photo, other = by_id.get(row["id"]), by_file.get(row["file"])
-    if photo is None and other is None:
+def _photos(where: str, row: dict[str, str], by_id: dict[str, list[int]], by_file: dict[str, list[int]]) -> list[int]:
+    """The photo with this id and this file; by its file alone where the id is unknown, as Excel turns 0012 into 12.
+
+    Ids need not be unique. Several photos are found where one file has several rows: the decision is on all of them.
+    """
+    ids, files = by_id.get(row["id"], []), by_file.get(row["file"], [])
+    if not ids and not files:
         raise UserError(
             f"{where}: the photo '{row['id'] or row['file']}' is not in this annotation; give the annotation that the "
             "decisions were made on."
         )
-    if photo is not None and row["file"] and photo != other:
+    if not ids:
+        return files
+    if not row["file"]:
+        if len(ids) > 1:
+            raise UserError(f"{where}: {len(ids)} photos have the id '{row['id']}'; add the file in the column 'file'.")
+        return ids
+    both = sorted({*ids} & {*files})
+    if not both:
         raise UserError(f"{where}: id '{row['id']}' and file '{row['file']}' are not the same photo; correct one.")
-    return photo if photo is not None else other  # type: ignore[return-value]  # one of the two is there
+    return both
 
 
 def _date(where: str, text: str) -> str:

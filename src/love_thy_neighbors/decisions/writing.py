@@ -32,16 +32,21 @@ def write_decisions(
     naming: str = "append",
     vocabulary: Path | None = None,
     out: Path | None = None,
+    overwrite: bool = False,
 ) -> Listing:
     """Write what people decided about the annotation in ``folder``; prints what.
 
     to: 'xmp' writes the labels of a yes into sidecars below ``photos`` (default: the folder that the annotation names),
     which `undo` takes back; 'csv' and 'jsonl' write a table for the next training to ``out`` (default: labels.csv,
-    labels.jsonl in ``folder``). naming: see sidecars.py; vocabulary: see vocabulary.py; both are of 'xmp'.
+    labels.jsonl in ``folder``). overwrite: replace the file ``out``. naming: see sidecars.py; vocabulary: see
+    vocabulary.py; both are of 'xmp'.
 
     Raises `UserError` for wrong keys and files; a sidecar that cannot be changed is skipped and listed.
     """
     _check_keys(to, {"out": out} if to == "xmp" else {"vocabulary": vocabulary, "photos": photos})
+    if out is not None and (out.is_dir() or (out.exists() and not overwrite)):
+        cure = "give the name of a file" if out.is_dir() else "give a new file, or overwrite=true to replace it"
+        raise UserError(f"out: {out} exists; {cure}.")
     annotation = read_annotation(folder)
     decisions = read_decisions(decisions_csv, annotation)
     listing = Listing(folder / LISTS[dry_run], dry_run)

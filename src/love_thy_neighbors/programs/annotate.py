@@ -80,7 +80,7 @@ def annotate(choices: Choices) -> None:
         raise UserError("decisions: give the decisions.csv that the page exported (decisions=decisions.csv).")
     from love_thy_neighbors.decisions.writing import write_decisions
 
-    keys = {key: choices[key] for key in ("photos", "naming", "vocabulary", "out")}
+    keys = {key: choices[key] for key in ("photos", "naming", "vocabulary", "out", "overwrite")}
     dry_run = choices["dry_run"] is not False
     write_decisions(folder, choices["decisions"], choices["to"], dry_run=dry_run, **keys)
 
@@ -128,14 +128,14 @@ def _of_the_run(choices: Choices) -> dict[str, Any]:
         )
     collection = Path(read_results(run)["collection_dir"])
     images = images or (UNLABELLED if has_unlabelled(collection) else TEST)
-    return {"collection": collection, "images": images, "out": choices["out"] or run / images}
+    return {"collection": collection, "images": images, "out": choices["out"] or run / str(images)}
 
 
 def print_annotation(folder: Path) -> None:
     """Print what an annotation holds, and what to do with it."""
     from love_thy_neighbors.annotation.files import read_about
 
-    about, console = read_about(folder), Console(highlight=False, soft_wrap=True)
+    about, console = read_about(folder), Console(highlight=False, soft_wrap=True, markup=False, emoji=False)
     counts, asked = about.counts, f"{100 * about.precision:g} %"
     console.print(
         f"{counts['suggestions']:,} suggestions for {counts['photos_with_suggestions']:,} of {counts['photos']:,} "

@@ -40,6 +40,15 @@ _KEYS: dict[str, type | tuple[type, ...]] = {
     "config": dict,
 }
 
+# What the values of these keys must have, unless they are null.
+_PARTS: dict[str, dict[str, type | tuple[type, ...]]] = {
+    "model": {"name": str, "arguments": dict},
+    "neighbours": {"m": int, "M": int, "pool": str, "metadata": dict, "test_metadata": dict},
+    "backbone": {"name": str, "dim": int},
+    "trained_on": {"run": str, "collection": str, "fingerprint": str},
+}
+MOST_NEIGHBOURS = 10_000  # a wrong M would fill the memory
+
 
 def write_model_folder(
     folder: Path,
@@ -116,9 +125,34 @@ def read_description(folder: Path) -> dict[str, Any]:
     for key, type_ in _KEYS.items():
         if key not in values or not isinstance(values[key], type_):
             raise UserError(f"{path}: key '{key}' is missing or of a wrong type; copy the folder again.")
-    if not all(isinstance(label, str) for label in values["labels"]):
-        raise UserError(f"{path}: labels must be a list of strings; copy the folder again.")
+    labels = values["labels"]
+    if not all(isinstance(label, str) for label in labels) or len(set(labels)) != len(labels):
+        raise UserError(f"{path}: labels must be a list of different strings; copy the folder again.")
+    for key, parts in _PARTS.items():
+        for name, type_ in parts.items() if values[key] is not None else ():
+            _check_part(path, f"{key}.{name}", values[key].get(name), type_)
+    if values["neighbours"] is not None:
+        _check_neighbours(path, values["neighbours"])
+    for condition, numbers in values["validation"].items():
+        for name in ("neighbours", "without_neighbours"):
+            found = numbers.get(name) if isinstance(numbers, dict) else None
+            _check_part(path, f"validation.{condition}.{name}", found, (int, float))
     return values
+
+
+def _check_part(path: Path, key: str, value: object, type_: type | tuple[type, ...]) -> None:
+    if not isinstance(value, type_) or isinstance(value, bool):
+        raise UserError(f"{path}: key '{key}' is missing or of a wrong type; copy the folder again.")
+
+
+def _check_neighbours(path: Path, neighbours: dict[str, Any]) -> None:
+    for key in ("metadata", "test_metadata"):
+        _check_part(path, f"neighbours.{key}.type", neighbours[key].get("type"), str)
+        _check_part(path, f"neighbours.{key}.tau", neighbours[key].get("tau"), (int, type(None)))
+    if not 1 <= neighbours["m"] <= neighbours["M"] <= MOST_NEIGHBOURS:
+        raise UserError(
+            f"{path}: neighbours.m and M must be from 1 to {MOST_NEIGHBOURS}, m not above M; copy the folder again."
+        )
 
 
 def read_confidence(folder: Path) -> dict[str, dict[str, Any]]:

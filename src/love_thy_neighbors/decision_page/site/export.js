@@ -79,8 +79,8 @@ decisionPage.export = (() => {
     const { NAMES, secondsOf } = decisionPage.decisions;
     const found = new Map();
     let unknown = 0;
-    for (const [id, , label, decision, decided] of lines) {
-      const row = rowOf(id, label);
+    for (const [id, file, label, decision, decided] of lines) {
+      const row = rowOf(id, file, label);
       const state = NAMES.indexOf(decision);
       const time = Math.floor(Date.parse(decided) / 1000);
       if (row === undefined || state < 1 || !(time >= 0 && time < 2 ** 32)) {
@@ -95,16 +95,19 @@ decisionPage.export = (() => {
     say(`${counted(found.size, "decision")} loaded from ${name}.${left}`);
   }
 
-  /** Finds the row of an id and a label. */
+  /** Finds the row of a photo and a label. Several photos may have one id; then the file tells which is meant. */
   function finder() {
     const { index } = decisionPage.columns;
+    const { idOf, fileOf } = decisionPage.search;
     const photos = new Map();
+    const exact = new Map();
     for (let photo = 0; photo < index.photos; photo += 1) {
-      photos.set(decisionPage.search.idOf(photo), photo);
+      photos.set(idOf(photo), photos.has(idOf(photo)) ? undefined : photo);
+      exact.set(JSON.stringify([idOf(photo), fileOf(photo)]), photo);
     }
     const labels = new Map(index.about.labels.map((name, label) => [name, label]));
-    return (id, name) => {
-      const photo = photos.get(id);
+    return (id, file, name) => {
+      const photo = exact.get(JSON.stringify([id, file])) ?? photos.get(id);
       const label = labels.get(name);
       for (let row = index.starts[photo]; row < index.starts[photo + 1]; row += 1) {
         if (index.label[row] === label) {
