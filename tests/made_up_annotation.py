@@ -50,6 +50,7 @@ def write_made_up_annotation(folder: Path, photos: int = 60, seed: int = 0, **ab
         "precision": 0.9,
         "labels": LABELS,
         "thresholds": [0.6, None, 0.5, 0.7, 0.55],
+        "never_suggested": ["dog"],
         "neighbours": "both",
         "metadata": "tags",
         "kinds": KINDS,

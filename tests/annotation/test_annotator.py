@@ -70,7 +70,8 @@ def test_test_images_get_the_scores_of_the_run(
 def test_neighbours_are_found_by_the_text_of_the_values(
     made_up: Path, run: Path, new: Path, tmp_path: Path, neighbours: str | None, kinds: list[str]
 ) -> None:
-    table = Annotator.load(run).suggest(collection=new, archive=made_up, neighbours=neighbours, out=tmp_path / "out")
+    archive = None if neighbours == "new" else made_up
+    table = Annotator.load(run).suggest(collection=new, archive=archive, neighbours=neighbours, out=tmp_path / "out")
     ours, theirs = (
         pq.read_table(new / "images.parquet").to_pylist(),
         pq.read_table(made_up / "images.parquet").to_pylist(),
@@ -229,9 +230,14 @@ def test_features_of_another_network_are_refused(run: Path, other_features: Path
         ({"precision": "high"}, "precision"),
         ({"top": -1}, "top"),
         ({"tau": 0}, "tau"),
+        ({"neighbours": "none", "metadata": "tags"}, "^metadata"),
+        ({"neighbours": "none", "tau": 5}, "^tau"),
+        ({"neighbours": "new", "archive": "{made_up}"}, "^archive"),
+        ({"neighbours": "none", "archive": "{made_up}"}, "^archive"),
     ],
 )
-def test_the_wrong_key_is_named(run: Path, new: Path, keys: dict[str, Any], named: str) -> None:
+def test_the_wrong_key_is_named(run: Path, new: Path, made_up: Path, keys: dict[str, Any], named: str) -> None:
+    keys = {key: str(made_up) if value == "{made_up}" else value for key, value in keys.items()}
     collection = {} if not keys or {"photos", "collection"} & keys.keys() else {"collection": new}
     with pytest.raises(UserError, match=named):
         Annotator.load(run).suggest(**(collection | keys))

@@ -177,7 +177,7 @@ def test_a_mistake_is_one_sentence(
 
 def test_names_of_labels_are_printed_as_they_are(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     labels = ["[red]", "[/b]", ":smile:", "c", "d"]
-    print_annotation(write_made_up_annotation(tmp_path / "[a]", labels=labels, thresholds=[None] * 5, counts=COUNTS))
+    print_annotation(write_made_up_annotation(tmp_path / "[a]", labels=labels, never_suggested=labels, counts=COUNTS))
     printed = capsys.readouterr().out
     assert "[red], [/b], :smile:, c, d." in printed
     assert f"Written to {tmp_path / '[a]'}:" in printed

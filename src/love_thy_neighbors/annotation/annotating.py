@@ -5,6 +5,7 @@ The work is done in a partial folder. Each finished block has a file there, so a
 
 import hashlib
 import json
+import os
 import shutil
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -32,6 +33,7 @@ from love_thy_neighbors.annotation.suggesting import (
 from love_thy_neighbors.atomic import write_json
 from love_thy_neighbors.calibration.confidence import Confidence
 from love_thy_neighbors.cluster.engine import LOCAL
+from love_thy_neighbors.errors import UserError
 from love_thy_neighbors.neighbors.jaccard import jaccard_search
 from love_thy_neighbors.neighbors.list_files import BLOCK as LISTS_BLOCK
 from love_thy_neighbors.neighbors.list_files import is_complete, write_lists
@@ -125,7 +127,17 @@ def _open_scores(path: Path, shape: tuple[int, int]) -> np.memmap:
             return scores
     except (OSError, ValueError):
         pass  # none yet
-    return np.lib.format.open_memmap(path, mode="w+", dtype=np.float32, shape=shape)
+    scores = np.lib.format.open_memmap(path, mode="w+", dtype=np.float32, shape=shape)
+    if hasattr(os, "posix_fallocate"):  # else a full disk would kill the process in the middle of the work
+        with path.open("r+b") as file:
+            try:
+                os.posix_fallocate(file.fileno(), 0, path.stat().st_size)
+            except OSError as error:
+                raise UserError(
+                    f"out: {path.stat().st_size:,} bytes for {SCORES} do not fit into {path.parent} "
+                    f"({error.strerror}); free some space, or give a folder elsewhere."
+                ) from None
+    return scores
 
 
 def _is_done(partial: Path, start: int) -> bool:
@@ -181,6 +193,7 @@ def _about(plan: Plan, method: Method, counts: dict[str, int], lists: np.ndarray
         created=datetime.now(UTC).isoformat(timespec="seconds"),
         precision=method.precision,
         labels=list(plan.labels.names),
+        never_suggested=_never_suggested(plan, method, lists),
         thresholds=[float(value) if np.isfinite(value) else None for value in thresholds],
         neighbours=plan.neighbours,
         metadata=plan.metadata,
@@ -191,6 +204,15 @@ def _about(plan: Plan, method: Method, counts: dict[str, int], lists: np.ndarray
         counts=counts,
         notes=notes(plan, method, lists),
     )
+
+
+def _never_suggested(plan: Plan, method: Method, lists: np.ndarray) -> list[str]:
+    """The labels that none of these photos can get: photos without neighbours have thresholds of their own."""
+    without = lists[:, 0] < 0
+    conditions = [NONE] * bool(without.any()) + [plan.condition] * bool(not without.all())
+    thresholds = [method.confidence[condition].thresholds(method.precision) for condition in conditions]
+    hidden = np.isinf(np.array(thresholds)).all(axis=0)
+    return [name for name, never in zip(plan.labels.names, hidden, strict=True) if never]
 
 
 def notes(plan: Plan, method: Method, lists: np.ndarray) -> list[str]:

@@ -193,6 +193,8 @@ def check_free(out: Path, overwrite: bool) -> None:
     """Raise `UserError` if ``out`` exists and may not be replaced."""
     if not out.exists() and not out.is_symlink():
         return
+    if out.is_symlink():
+        raise UserError(f"out: {out} is a link; give the folder itself, or a new one.")
     if not out.is_dir() or (any(out.iterdir()) and not (out / "annotation.json").is_file()):
         raise UserError(f"out: {out} exists and is not an annotation, so it is not replaced; give a new folder.")
     if (out / "journal.jsonl").is_file():

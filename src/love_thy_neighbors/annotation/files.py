@@ -44,7 +44,8 @@ class About:
     model, run, collection: names of the model, of its run and of the collection that it was trained on.
     created: ISO 8601 date and time in UTC.
     labels: names, in the order of the columns of scores.npy. thresholds: probability from which each label is
-        suggested, None for a label that is never suggested, because no threshold reaches ``precision``.
+        suggested, for photos with neighbours; None where none reaches ``precision``. never_suggested: labels that no
+        photo can get, not even one without neighbours, which has thresholds of its own.
     neighbours: 'new', 'archive', 'both' or 'none'. metadata: the type whose values choose the neighbours, or None.
     kinds: the kinds of neighbours whose parts the scores have: suggestions.parquet has a column part_<kind> for each.
     photos_folder: the folder that ``file`` is relative to; None if it is not known.
@@ -63,6 +64,7 @@ class About:
     precision: float
     labels: list[str]
     thresholds: list[float | None]
+    never_suggested: list[str]
     neighbours: str
     metadata: str | None
     kinds: list[str]

@@ -121,17 +121,19 @@ def _cpu() -> Any:
 
 
 def _listing(root: Path, reading: PictureFolder, backbone: dict[str, Any]) -> str:
-    """A hash of the names, sizes and times of change of all pictures, and of the network and settings that count."""
+    """A hash of the names, sizes and times of change of pictures and sidecars, and of the settings that count."""
     paths, _ = find_pictures(root, skip_unreadable=True)
     network = json.dumps(backbone, sort_keys=True)
     settings = f"{root.resolve()} {reading.words} {reading.on_error} {reading.thumbnail} {network}"
     digest = hashlib.sha256(settings.encode("utf-8", "surrogateescape"))
     for path in paths:
-        try:
-            found = (root / path).stat()
-            digest.update(f"{path}\0{found.st_size}\0{found.st_mtime_ns}\n".encode("utf-8", "surrogateescape"))
-        except OSError:
-            digest.update(f"{path}\0missing\n".encode("utf-8", "surrogateescape"))
+        for file in (path, f"{path}.xmp", f"{path.rpartition('.')[0]}.xmp"):
+            try:
+                found = (root / file).stat()
+                line = f"{file}\0{found.st_size}\0{found.st_mtime_ns}\n"
+            except OSError:
+                line = f"{file}\0missing\n"
+            digest.update(line.encode("utf-8", "surrogateescape"))
     return digest.hexdigest()
 
 

@@ -68,12 +68,12 @@ def plan_for_new(
     metadata: None for the type that the model was tested with. most_frequent: how many of its values count; None for
     as many as in training. Raises `UserError` naming the key that does not fit.
     """
-    neighbours, kind, tau = _neighbours(about, neighbours, metadata, archive is not None)
+    has_archive = archive is not None
+    neighbours, kind, tau = _neighbours(about, neighbours, metadata, has_archive, archive, most_frequent)
     if kind is not None:
         for collection in (new, archive):
             if collection is not None and not (collection is new and not new.metadata):
                 check_type(collection, kind)
-    tau = tau if most_frequent is None else most_frequent
     photos = new_photos(new, archive, neighbours, kind, tau)
     labels = _labels(about["labels"], new, np.zeros(0, dtype=np.int64))
     condition = {NEW: SPLIT, NOBODY: NONE}.get(neighbours, ALL)
@@ -140,15 +140,28 @@ def own_split(about: dict[str, Any], collection: Collection) -> Split:
 
 
 def _neighbours(
-    about: dict[str, Any], neighbours: str | None, metadata: str | None, has_archive: bool
+    about: dict[str, Any],
+    neighbours: str | None,
+    metadata: str | None,
+    has_archive: bool,
+    archive: Collection | None = None,
+    tau: int | None = None,
 ) -> tuple[str, str | None, int | None]:
-    """Whose neighbours, by which metadata type, and how many of its values count; raises `UserError`."""
+    """Whose neighbours, by which metadata type, and how many of its values count; raises `UserError`.
+
+    archive, tau: what the user gave. has_archive: also true for photos of the model's own collection.
+    """
     own = about["neighbours"]
     if own is None or neighbours == NOBODY:
-        if own is None and (metadata is not None or neighbours not in (None, NOBODY)):
-            key = "metadata" if metadata is not None else "neighbours"
-            raise UserError(f"{key}: the model {about['model']['name']} sees no neighbours; leave this key out.")
+        given = {"metadata": metadata, "tau": tau, "archive": archive}
+        unused = [key for key, value in given.items() if value is not None]
+        unused += ["neighbours"] if own is None and neighbours not in (None, NOBODY) else []
+        if unused:
+            why = f"the model {about['model']['name']} sees no neighbours" if own is None else "neighbours=none"
+            raise UserError(f"{unused[0]}: is not used, because of {why}; leave this key out.")
         return NOBODY, None, None
+    if neighbours == NEW and archive is not None:
+        raise UserError("archive: is not used with neighbours=new; leave one of them out.")
     if neighbours in (ARCHIVE, BOTH) and not has_archive:
         raise UserError(f"neighbours={neighbours}: needs an archive; give archive=COLLECTION.")
     trained = own["test_metadata"]
@@ -158,7 +171,9 @@ def _neighbours(
             "metadata=visual: neighbours by features are a comparison of the paper (Table 3), not a way to annotate; "
             "give metadata=tags or another type."
         )
-    tau = trained["tau"] if kind == trained["type"] else own["metadata"]["tau"] if kind in ("tags", "union") else None
+    if tau is None:
+        tau = trained["tau"] if kind == trained["type"] else None
+        tau = own["metadata"]["tau"] if kind != trained["type"] and kind in ("tags", "union") else tau
     return neighbours or (BOTH if has_archive else NEW), kind, tau
 
 

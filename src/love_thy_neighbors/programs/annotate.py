@@ -147,7 +147,7 @@ def print_annotation(folder: Path) -> None:
         console.print(
             f"{counts['photos_without_neighbours']:,} photos without neighbours, scored by the picture alone."
         )
-    never = [label for label, threshold in zip(about.labels, about.thresholds, strict=True) if threshold is None]
+    never = about.never_suggested
     if never:
         more = f" and {len(never) - NAMED:,} more (thresholds in annotation.json)" if len(never) > NAMED else ""
         console.print(f"Never suggested, because {asked} cannot be reached: {', '.join(never[:NAMED])}{more}.")
