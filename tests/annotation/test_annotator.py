@@ -20,6 +20,7 @@ from love_thy_neighbors.annotation.scoring import Scorer
 from love_thy_neighbors.errors import UserError
 from love_thy_neighbors.jobs.job import finish
 
+pytestmark = pytest.mark.xdist_group("annotator")  # one process trains the run of these tests
 QUICK = ("epochs=8", "h=8", "baseline=null", "lr=0.01")
 
 

@@ -82,7 +82,13 @@ def test_every_command_is_of_a_known_kind() -> None:
     assert [command for command in made if command.split()[1] not in targets] == []
 
 
-@pytest.mark.parametrize("command", PROGRAMS)
+# One process trains the run that the commands of annotate.py need.
+ANNOTATE = [
+    pytest.param(one, marks=pytest.mark.xdist_group("annotate commands")) for one in PROGRAMS if "annotate.py" in one
+]
+
+
+@pytest.mark.parametrize("command", [*(one for one in PROGRAMS if "annotate.py" not in one), *ANNOTATE])
 def test_every_command_runs(command: str, folder: Path) -> None:
     for real, stand_in in STAND_INS.items():
         command = command.replace(real, stand_in)

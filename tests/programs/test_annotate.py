@@ -21,6 +21,7 @@ from love_thy_neighbors.programs.start import register_resolvers
 from love_thy_neighbors.sources import folder as source
 from made_up_annotation import write_made_up_annotation
 
+pytestmark = pytest.mark.xdist_group("annotate")  # one process trains the model of these tests
 EMBEDDED = ROOT / "data" / "openclipart"
 
 

@@ -25,6 +25,7 @@ from love_thy_neighbors.runs.model_folder import (
     read_description,
 )
 
+pytestmark = pytest.mark.xdist_group("model folder")  # one process trains the run of these tests
 QUICK = ("epochs=3", "h=8", "baseline=null", "logger=csv")
 
 
