@@ -159,9 +159,9 @@ BROKEN_COLLECTIONS: dict[str, tuple[Callable[[Path], None], str]] = {
     ),
     "features are float64": (
         change_features(lambda table: table.astype(np.float64)),
-        "float64 [240, 16], not a float16 or int8 table [N, d]",
+        "float64 [240, 16], not a float16, float32 or int8 table [N, d]",
     ),
-    "features are flat": (change_features(np.ravel), "float16 [3840], not a float16 or int8 table [N, d]"),
+    "features are flat": (change_features(np.ravel), "float16 [3840], not a float16, float32 or int8 table [N, d]"),
     "a feature row is missing": (change_features(lambda table: table[1:]), "made_up.npy: 239 rows, but images.parquet has 240"),
     "a feature is NaN": (change_features(lambda table: put(table, 17, np.nan)), "made_up.npy: row 17 holds NaN or infinity"),
     "labels were changed": (

@@ -206,7 +206,7 @@ def test_a_given_table(mine: Mine, tmp_path: Path) -> None:
             np.full((5, 2), np.nan),
             "a.npy: row 0 holds NaN or infinity",
         ),
-        (np.full((5, 2), 1e6), "a.npy: row 0 holds a value beyond the range of float16"),
+        (np.full((5, 2), 1e39), "a.npy: row 0 holds a value beyond the range of float32"),
         (None, "a.npy is missing; give the path of a .npy file, or run prepare.py again."),
     ],
 )
@@ -245,9 +245,9 @@ def test_a_picture_that_is_truncated(mine: Mine) -> None:
     assert mine.error().startswith("mine/images.parquet: row 3 has the file '3.png', which cannot be decoded (")
 
 
-def test_features_beyond_float16(mine: Mine, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_features_that_are_not_finite(mine: Mine, monkeypatch: pytest.MonkeyPatch) -> None:
     def load(name: str, device: torch.device, weights: Path | None) -> Backbone:
-        return Backbone(name, 3, "0" * 64, lambda pixels: pixels.mean(dim=(2, 3)) * 1e3)
+        return Backbone(name, 3, "0" * 64, lambda pixels: pixels.mean(dim=(2, 3)) * 1e39)
 
     monkeypatch.setattr(features, "load_backbone", load)
     assert mine.error().startswith("mine/images.parquet: row 0 has the file '0.png', whose feature vector ")

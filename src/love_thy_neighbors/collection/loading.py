@@ -3,7 +3,7 @@
 On disk a collection is a folder:
 
     images.parquet            one row per image: id, file, owner (strings); labels and metadata (lists of strings)
-    features/<backbone>.npy   [N, d] float16, or int8 to be multiplied by the scale in the card; memory-mapped
+    features/<backbone>.npy   [N, d] float16 or float32, or int8 to be multiplied by the scale in the card
     thumbnails/<row>.webp     optional small pictures for figures
     splits.npy                optional int8 [S, N], the part of each image in S splits that the release itself defines
     card.json                 origin, licence, counts, label names, feature scale, how labels were made
@@ -36,7 +36,7 @@ _LISTS = (pa.list_(pa.string()), pa.large_list(pa.string()))
 class Features:
     """A memory-mapped table of image features, phi(x) = scale * table[x].
 
-    Shapes: ``table`` [N, d], float16 (scale 1) or int8.
+    Shapes: ``table`` [N, d], float16 or float32 (scale 1), or int8.
     """
 
     backbone: str
@@ -233,9 +233,9 @@ def _load_features(folder: Path, card: dict[str, Any], backbone: str | None, row
         raise UserError(f"{key} is not a plain name; run prepare.py again.")
     path = folder / "features" / f"{backbone}.npy"
     table = open_npy(path)
-    if table.ndim != 2 or table.dtype not in (np.float16, np.int8):
+    if table.ndim != 2 or table.dtype not in (np.float16, np.float32, np.int8):
         found = f"{table.dtype} {list(table.shape)}"
-        raise UserError(f"{path}: {found}, not a float16 or int8 table [N, d]; run prepare.py again.")
+        raise UserError(f"{path}: {found}, not a float16, float32 or int8 table [N, d]; run prepare.py again.")
     if len(table) != rows:
         raise UserError(f"{path}: {len(table)} rows, but images.parquet has {rows}; run prepare.py again.")
     declared = cards[backbone] if isinstance(cards[backbone], dict) else {}

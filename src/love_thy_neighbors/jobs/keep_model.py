@@ -101,7 +101,7 @@ def _own_condition(settings: Settings, data: NeighborhoodData) -> str:
 def _description(folder: Path, settings: Settings, data: NeighborhoodData, arguments: dict[str, Any]) -> dict[str, Any]:
     features, kept = data.collection.features, identity(settings)
     card = data.collection.card["features"][features.backbone]
-    made = {key: value for key, value in card.items() if key not in ("scale", "dtype", "sha256", "dim")}
+    made = {key: value for key, value in card.items() if key not in ("scale", "dtype", "stored", "sha256", "dim")}
     neighbours = None
     if settings.model.neighbors:
         keys = ("m", "M", "pool", "overlap", "metadata", "test_metadata")

@@ -16,7 +16,7 @@ from rich.progress import track
 
 from love_thy_neighbors.atomic import folder_written_whole, write_json, written_whole
 from love_thy_neighbors.collection.card import read_card, sha256
-from love_thy_neighbors.collection.feature_tables import to_float16
+from love_thy_neighbors.collection.feature_tables import store
 from love_thy_neighbors.collection.loading import load_collection, open_npy, read_images_table
 from love_thy_neighbors.collection.writing import table_entry
 from love_thy_neighbors.errors import UserError
@@ -82,7 +82,7 @@ def add_features(options: Options, how: Extraction) -> None:
         card = read_card(root)
         if name in card["features"] and not options.overwrite:
             raise UserError(f"features: {options.root} already has '{name}'; overwrite=true replaces the whole table.")
-        path = partial / "float16.npy"
+        path = partial / "stored.npy"
         if options.given:
             about, thumbnails = _given(options, how, card["images"], path), None
         else:
@@ -99,7 +99,7 @@ def add_features(options: Options, how: Extraction) -> None:
 
 
 def _given(options: Options, how: Extraction, images: int, target: Path) -> dict[str, Any]:
-    """Write the table in features= to ``target`` as float16 [N, d]; its entry in the card."""
+    """Write the table in features= to ``target``; its entry in the card."""
     path = Path(str(options.features))
     if how.weights is not None:
         raise UserError("weights: features=FILE.npy needs no network; leave weights= out.")
@@ -109,16 +109,17 @@ def _given(options: Options, how: Extraction, images: int, target: Path) -> dict
     if len(given) != images:
         raise UserError(f"{path}: {len(given)} rows, but {options.root} has {images} images; give one row per image.")
     target.parent.mkdir(exist_ok=True)
-    _, bad = to_float16(given, range(len(given)), target)
-    if bad:
-        row, reason = min(bad.items())
+    stored = store(given, range(len(given)), target, str(path))
+    if stored.bad:
+        row, reason = min(stored.bad.items())
         raise UserError(f"{path}: row {row} {reason}; every image needs its features, so correct the row.")
-    return {"source": path.name, "dtype_given": str(given.dtype), "sha256_of_source": sha256(path)}
+    about = {"source": path.name, "dtype_given": str(given.dtype), "sha256_of_source": sha256(path)}
+    return about | stored.about
 
 
 def _extracted(options: Options, how: Extraction, images: int, target: Path) -> tuple[dict[str, Any], Path | None]:
-    """Write the features of the collection's pictures to ``target`` as float16 [N, d]; their entry in the card, and the
-    folder of thumbnails if the collection has none."""
+    """Write the features of the collection's pictures to ``target``; their entry in the card, and the folder of
+    thumbnails if the collection has none."""
     from love_thy_neighbors.features.extraction import chosen_backbone, extract_features  # torch: late
 
     assert options.root is not None
@@ -142,11 +143,11 @@ def _extracted(options: Options, how: Extraction, images: int, target: Path) -> 
         return stop(row, f"has the file {names[row]!r}, which {reason}")
 
     found = extract_features(files, how, target.parent, unusable, backbone)
-    _, bad = to_float16(found.table, range(len(files)), target)
-    if bad:
-        row, reason = min(bad.items())
+    stored = store(found.table, range(len(files)), target, backbone.name)
+    if stored.bad:
+        row, reason = min(stored.bad.items())
         raise stop(row, f"has the file {names[row]!r}, whose feature vector {reason}")
-    return found.card, found.thumbnails
+    return found.card | stored.about, found.thumbnails
 
 
 def _names(path: Path, images: int) -> list[str]:

@@ -52,7 +52,7 @@ class GivenTable:
 
 @dataclass(frozen=True)
 class FinishedTable:
-    """Features from the source itself: a ``.npy`` float16 [N, d] in the order of the release's rows.
+    """Features from the source itself: a ``.npy`` float16 or float32 [N, d] in the order of the release's rows.
 
     The file is moved into the collection. ``about`` is its entry in the card.
     """

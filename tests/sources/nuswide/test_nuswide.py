@@ -319,7 +319,7 @@ MISTAKES: list[tuple[Callable[[Path], None], dict[str, Any], str]] = [
     (
         edit(CH, 5, b"0 " * 63 + b"nan\n"),
         WIDE,
-        f"{CH}, line 5: holds NaN, infinity or a value beyond float16 (65504); {AGAIN}",
+        f"{CH}, line 5: holds NaN, infinity or a value beyond float32 (3.4e+38); {AGAIN}",
     ),
     (edit(CH, 5, None), WIDE, f"{CH}: 119 lines, but Imagelist.txt has 120; {AGAIN}"),
     (
