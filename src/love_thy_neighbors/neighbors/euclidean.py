@@ -72,7 +72,8 @@ def nearest_by_euclidean(
     Shapes: ``table`` [N, d], float16, float32 or int8, may be memory-mapped; ``queries`` [Q] and ``pool`` [P] row
     numbers in any order, duplicates in the pool count once; returns int32 [Q, depth] row numbers of ``table``, -1 where
     the pool is too small. ``progress`` is called with the number of queries finished since the last call. Memory beyond
-    the result does not grow with N. ``candidates`` replaces the choice of candidates on the processor (`euclidean_gpu`).
+    the result does not grow with N. ``candidates`` replaces the choice of candidates on the processor
+    (`euclidean_gpu`).
 
     Raises `ValueError` if depth is below 1, or a row number is not one of the table.
 

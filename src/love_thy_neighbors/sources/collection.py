@@ -11,7 +11,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from rich.console import Console
 from rich.progress import track
 
 from love_thy_neighbors.atomic import folder_written_whole, write_json, written_whole
@@ -25,6 +24,7 @@ from love_thy_neighbors.features.settings import Extraction
 from love_thy_neighbors.sources.pictures import checked_picture
 from love_thy_neighbors.sources.rejects import RowError
 from love_thy_neighbors.sources.writing import partial_folder
+from love_thy_neighbors.terminal import terminal
 
 
 @dataclass(frozen=True)
@@ -95,7 +95,7 @@ def add_features(options: Options, how: Extraction) -> None:
         _put(root, card, name, path, about)
     rows, dim = load_collection(root, name).features.table.shape
     path = options.root / "features" / f"{name}.npy"
-    Console().print(f"{rows:,} x {dim:,} features in {path}", highlight=False, soft_wrap=True)
+    terminal().print(f"{rows:,} x {dim:,} features in {path}", highlight=False, soft_wrap=True)
 
 
 def _given(options: Options, how: Extraction, images: int, target: Path) -> dict[str, Any]:

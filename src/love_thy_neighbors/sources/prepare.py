@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import numpy as np
-from rich.console import Console
 
 from love_thy_neighbors.collection.feature_tables import Stored, is_enough_int8, quantise, store
 from love_thy_neighbors.collection.loading import open_npy
@@ -17,6 +16,7 @@ from love_thy_neighbors.features.settings import Extraction
 from love_thy_neighbors.sources.release import FinishedTable, GivenTable, Release
 from love_thy_neighbors.sources.tables import drop_rare_labels, statistics
 from love_thy_neighbors.sources.writing import check_out, kept_thumbnails, partial_folder, show, show_published
+from love_thy_neighbors.terminal import terminal
 
 GIVEN = "given"  # the name of the user's feature table
 
@@ -145,4 +145,4 @@ def _show_remarks(release: Release, out: Path, dropped: int, features: dict[str,
         command = f"python prepare.py source=collection root={out} features=efficientnet_lite0 images=DIR"
         lines.append(f"no features yet: {command}")
     for line in lines:
-        Console().print(line, soft_wrap=True, highlight=False)
+        terminal().print(line, soft_wrap=True, highlight=False)
