@@ -128,10 +128,6 @@ BROKEN_COLLECTIONS: dict[str, tuple[Callable[[Path], None], str]] = {
         change_card(lambda card: card["features"]["made_up"].update(scale=0)),
         "features.made_up.scale must be a positive number, not 0",
     ),
-    "two feature tables": (
-        change_card(lambda card: card["features"].update(other={})),
-        "lists 2 feature tables (made_up, other); set data.backbone",
-    ),
     "feature table outside the folder": (
         change_card(lambda card: card.update(features={"../x": {}})),
         "features.../x is not a plain name",

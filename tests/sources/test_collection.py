@@ -14,6 +14,7 @@ import torch
 from filelock import FileLock
 from PIL import Image
 
+from love_thy_neighbors.collection.card import collection_fingerprint
 from love_thy_neighbors.collection.loading import load_collection
 from love_thy_neighbors.collection.writing import write_collection
 from love_thy_neighbors.errors import UserError
@@ -181,6 +182,26 @@ def test_an_interruption_at_any_step_leaves_a_readable_collection(
     assert "alexnet" not in mine.card()["features"]
     mine.add(how=replace(HOW, fit="pad"))
     assert load_collection(mine.root, "alexnet").features.dim == 3
+
+
+def test_the_first_table_stays_the_default(mine: Mine, capsys: pytest.CaptureFixture[str]) -> None:
+    before = collection_fingerprint(mine.root, None)
+    mine.add()
+    assert (mine.root / "thumbnails").is_dir()
+    assert load_collection(mine.root).features.backbone == "old"
+    assert "data.backbone=alexnet" in capsys.readouterr().out
+    assert collection_fingerprint(mine.root, None) == collection_fingerprint(mine.root, "old") == before
+    assert collection_fingerprint(mine.root, "alexnet") != before
+
+
+def test_a_first_table_that_is_replaced_stays_first(mine: Mine, tmp_path: Path) -> None:
+    mine.add()
+    np.save(tmp_path / "old.npy", np.full((5, 2), 3.0))
+    before = collection_fingerprint(mine.root, None)
+    mine.add(f"{tmp_path}/old.npy", overwrite=True)
+    assert list(mine.card()["features"]) == ["old", "alexnet"]
+    assert load_collection(mine.root).features.dim == 2
+    assert collection_fingerprint(mine.root, None) != before
 
 
 def test_a_given_table(mine: Mine, tmp_path: Path) -> None:

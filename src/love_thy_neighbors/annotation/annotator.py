@@ -17,10 +17,9 @@ from love_thy_neighbors.annotation.plans import Plan, plan_for_new, plan_for_own
 from love_thy_neighbors.annotation.request import Request
 from love_thy_neighbors.annotation.scoring import Scorer
 from love_thy_neighbors.calibration.confidence import Confidence
-from love_thy_neighbors.collection.card import sha256
+from love_thy_neighbors.collection.card import collection_fingerprint, sha256
 from love_thy_neighbors.collection.loading import Collection, load_collection
 from love_thy_neighbors.errors import UserError
-from love_thy_neighbors.runs.identity import fingerprint
 from love_thy_neighbors.runs.model_folder import (
     CONFIDENCE,
     CONFIG,
@@ -118,7 +117,8 @@ class Annotator:
 
     def is_own(self, collection: Collection) -> bool:
         """Whether the model was trained on this collection."""
-        return fingerprint(collection.folder / "card.json") == self.about["trained_on"]["fingerprint"]
+        found = collection_fingerprint(collection.folder, collection.features.backbone)
+        return bool(found == self.about["trained_on"]["fingerprint"])
 
     def _collection(self, folder: Path, key: str) -> Collection:
         return load_collection(folder, matching_table(folder, self.about["backbone"], key))

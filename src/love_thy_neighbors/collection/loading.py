@@ -85,8 +85,8 @@ class Collection:
 def load_collection(folder: Path, backbone: str | None = None) -> Collection:
     """Read and check the collection in ``folder``; raises `UserError` naming the file, the row or key, and the cure.
 
-    ``backbone`` names the feature table; None takes the only one. Features stay memory-mapped: they are checked for NaN
-    and infinity block by block, and nothing of size N x d is copied.
+    ``backbone`` names the feature table; None takes the first in the card. Features stay memory-mapped: they are
+    checked for NaN and infinity block by block, and nothing of size N x d is copied.
     """
     card = read_card(folder)
     path = folder / "images.parquet"
@@ -221,10 +221,7 @@ def _load_features(folder: Path, card: dict[str, Any], backbone: str | None, row
             f"{card_path}: the collection has no features yet; add them with python prepare.py source=collection "
             f"root={folder} features=efficientnet_lite0 images=DIR."
         )
-    if backbone is None:
-        if len(cards) != 1:
-            listed = ", ".join(cards)
-            raise UserError(f"{card_path}: lists {len(cards)} feature tables ({listed}); set data.backbone.")
+    if backbone is None:  # the first, so that a table that is added does not change what a command does
         backbone = next(iter(cards))
     if backbone not in cards:
         raise UserError(f"data.backbone: '{backbone}' is not in {card_path}; it has {', '.join(cards)}.")

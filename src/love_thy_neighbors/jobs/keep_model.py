@@ -10,7 +10,7 @@ from torch import Tensor
 
 from love_thy_neighbors.calibration.confidence import Alone, Confidence, confidence_figures, fit_confidence
 from love_thy_neighbors.metrics import average_precision_per_label
-from love_thy_neighbors.runs.identity import fingerprint, identity
+from love_thy_neighbors.runs.identity import identity
 from love_thy_neighbors.runs.model_card import LabelFigures, model_card
 from love_thy_neighbors.runs.model_folder import ALL, NONE, OTHER, SPLIT, write_model_folder
 from love_thy_neighbors.runs.results import MODEL
@@ -114,7 +114,7 @@ def _description(folder: Path, settings: Settings, data: NeighborhoodData, argum
         "trained_on": {
             "run": folder.name,
             "collection": settings.collection.name,
-            "fingerprint": fingerprint(settings.collection.folder / "card.json"),
+            "fingerprint": kept["data"]["fingerprint"],
             "images_sha256": data.collection.card.get("images_sha256"),
             "split": settings.split.number,
             "date": datetime.now(UTC).isoformat(timespec="seconds"),

@@ -91,11 +91,23 @@ def add_features(options: Options, how: Extraction) -> None:
         if thumbnails is not None:
             with folder_written_whole(root / "thumbnails") as folder:
                 shutil.copytree(thumbnails, folder, dirs_exist_ok=True)
-            card["thumbnails"] = f"WebP, longer side at most {how.thumbnail} pixels, transparency on white"
+            if not card["features"]:  # else the collection counts as the same one: see `collection_fingerprint`
+                card["thumbnails"] = f"WebP, longer side at most {how.thumbnail} pixels, transparency on white"
         _put(root, card, name, path, about)
-    rows, dim = load_collection(root, name).features.table.shape
-    path = options.root / "features" / f"{name}.npy"
-    terminal().print(f"{rows:,} x {dim:,} features in {path}", highlight=False, soft_wrap=True)
+    _show(options.root, name, about)
+
+
+def _show(root: Path, name: str, about: dict[str, Any]) -> None:
+    """Print the table's size, and how to choose it."""
+    collection = load_collection(root, name)
+    rows, dim = collection.features.table.shape
+    lines = [f"{rows:,} x {dim:,} features in {root / 'features' / f'{name}.npy'}"]
+    if "stored" in about:
+        lines.append(f"features {name} are stored {about['stored']}")
+    if (first := next(iter(collection.card["features"]))) != name:
+        lines.append(f"data.backbone={name} trains with them; without this key, '{first}' is used as before")
+    for line in lines:
+        terminal().print(line, highlight=False, soft_wrap=True)
 
 
 def _given(options: Options, how: Extraction, images: int, target: Path) -> dict[str, Any]:
@@ -165,11 +177,16 @@ def _names(path: Path, images: int) -> list[str]:
 
 
 def _put(root: Path, card: dict[str, Any], name: str, path: Path, about: dict[str, Any]) -> None:
-    """Copy the table ``path`` into the collection; after a crash, too, the card lists only complete tables."""
+    """Copy the table ``path`` into the collection; after a crash, too, the card lists only complete tables.
+
+    A table that is replaced keeps its place, as the first one is used by default.
+    """
+    order = [*card["features"], name]
     if card["features"].pop(name, None) is not None:
         write_json(root / "card.json", card)  # remove the old entry before the old file
     target = root / "features" / f"{name}.npy"
     with written_whole(target) as temporary:
         shutil.copyfile(path, temporary)
     card["features"][name] = table_entry(target, about)
+    card["features"] = dict(sorted(card["features"].items(), key=lambda entry: order.index(entry[0])))
     write_json(root / "card.json", card)
