@@ -266,14 +266,18 @@ def _refuse_another_file(path: Path, card: Path, key: str, declared: str | None)
         raise UserError(f"{path}: has been changed, its hash is not {key} of {card}; run prepare.py again.")
 
 
-def open_npy(path: Path) -> np.ndarray:
-    """Memory-map a ``.npy`` file without pickle; raises `UserError` if it is missing, truncated or no ``.npy`` file."""
+def open_npy(path: Path, shown: Path | None = None) -> np.ndarray:
+    """Memory-map a ``.npy`` file without pickle; raises `UserError` if it is missing, truncated or no ``.npy`` file.
+
+    ``shown`` is the file that an error names, if it is another.
+    """
     if not path.is_file():
         raise UserError(f"{path} is missing; give the path of a .npy file, or run prepare.py again.")
     try:
         # Copy-on-write: nothing is written, but torch accepts only writable arrays.
-        return np.load(path, mmap_mode="c", allow_pickle=False)
+        # Not numpy.load, which advises people to unpickle files of other kinds.
+        return np.lib.format.open_memmap(path, mode="c")
     except (ValueError, OSError, EOFError) as error:
         raise UserError(
-            f"{path}: truncated or not a plain .npy array ({error}); write it again with numpy.save."
+            f"{shown or path}: truncated or not a plain .npy array ({error}); write it again with numpy.save."
         ) from None

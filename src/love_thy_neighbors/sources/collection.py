@@ -16,11 +16,12 @@ from rich.progress import track
 from love_thy_neighbors.atomic import folder_written_whole, write_json, written_whole
 from love_thy_neighbors.collection.card import read_card, sha256
 from love_thy_neighbors.collection.feature_tables import store
-from love_thy_neighbors.collection.loading import load_collection, open_npy, read_images_table
+from love_thy_neighbors.collection.loading import load_collection, read_images_table
 from love_thy_neighbors.collection.writing import table_entry
 from love_thy_neighbors.errors import UserError
 from love_thy_neighbors.features.backbones import check_name, table_name
 from love_thy_neighbors.features.settings import Extraction
+from love_thy_neighbors.sources.given_features import is_file_name, open_given
 from love_thy_neighbors.sources.pictures import checked_picture
 from love_thy_neighbors.sources.rejects import RowError
 from love_thy_neighbors.sources.writing import partial_folder
@@ -31,7 +32,7 @@ from love_thy_neighbors.terminal import terminal
 class Options:
     """The keys of configs/source/collection.yaml; raises `UserError` for wrong values.
 
-    ``features`` is the name of a backbone, or a ``.npy`` file with one row per image.
+    ``features`` is the name of a backbone, or a file with one row per image (`given_features`).
     """
 
     root: Path | None
@@ -66,7 +67,7 @@ class Options:
     @property
     def given(self) -> bool:
         """Whether the features come from a file."""
-        return self.features is not None and self.features.endswith(".npy")
+        return self.features is not None and is_file_name(self.features)
 
 
 def add_features(options: Options, how: Extraction) -> None:
@@ -115,9 +116,7 @@ def _given(options: Options, how: Extraction, images: int, target: Path) -> dict
     path = Path(str(options.features))
     if how.weights is not None:
         raise UserError("weights: features=FILE.npy needs no network; leave weights= out.")
-    given = open_npy(path)
-    if given.ndim != 2 or given.dtype.kind != "f" or given.shape[1] == 0:
-        raise UserError(f"{path}: {given.dtype} {list(given.shape)}, not a table [N, d] of floats.")
+    given = open_given(path, target.parent)
     if len(given) != images:
         raise UserError(f"{path}: {len(given)} rows, but {options.root} has {images} images; give one row per image.")
     target.parent.mkdir(exist_ok=True)

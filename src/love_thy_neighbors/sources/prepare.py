@@ -8,11 +8,11 @@ from typing import Any, TypeVar
 import numpy as np
 
 from love_thy_neighbors.collection.feature_tables import Stored, is_enough_int8, quantise, store
-from love_thy_neighbors.collection.loading import open_npy
 from love_thy_neighbors.collection.writing import write_collection
 from love_thy_neighbors.errors import UserError
 from love_thy_neighbors.features.backbones import BUNDLED, Backbone
 from love_thy_neighbors.features.settings import Extraction
+from love_thy_neighbors.sources.given_features import open_given
 from love_thy_neighbors.sources.release import FinishedTable, GivenTable, Release
 from love_thy_neighbors.sources.tables import drop_rare_labels, statistics
 from love_thy_neighbors.sources.writing import check_out, kept_thumbnails, partial_folder, show, show_published
@@ -90,9 +90,7 @@ def _extracted(release: Release, how: Extraction, partial: Path, backbone: Backb
 
 def _given(release: Release, given: GivenTable, partial: Path) -> _Features:
     """The rows of ``features=`` for the entries that are kept."""
-    table = open_npy(given.path)
-    if table.ndim != 2 or table.dtype.kind != "f" or table.shape[1] == 0:
-        raise UserError(f"{given.path}: {table.dtype} {list(table.shape)}, not a table [N, d] of floats.")
+    table = open_given(given.path, partial)
     word = release.rejects.word
     if len(table) != given.entries:
         raise UserError(

@@ -40,7 +40,7 @@ class SourceOptions:
 
 @dataclass(frozen=True)
 class GivenTable:
-    """The user's features: a ``.npy`` [entries, d] of floats, row k - 1 for entry number k of the source.
+    """The user's features: a file (`given_features`) of floats [entries, d], row k - 1 for entry number k.
 
     ``entries`` is the number of entries of the source, ``what`` the source's name in an error.
     """
