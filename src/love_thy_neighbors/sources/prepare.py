@@ -13,7 +13,8 @@ from love_thy_neighbors.errors import UserError
 from love_thy_neighbors.features.backbones import BUNDLED, Backbone
 from love_thy_neighbors.features.settings import Extraction
 from love_thy_neighbors.sources.given_features import open_given
-from love_thy_neighbors.sources.release import FinishedTable, GivenTable, Release
+from love_thy_neighbors.sources.release import FinishedTable, GivenTable, Release, SourceOptions
+from love_thy_neighbors.sources.same_pictures import LISTED, leave_out_same_pictures
 from love_thy_neighbors.sources.tables import drop_rare_labels, statistics
 from love_thy_neighbors.sources.writing import check_out, kept_thumbnails, partial_folder, show, show_published
 from love_thy_neighbors.terminal import terminal
@@ -39,6 +40,8 @@ def make(read: Read[Options], options: Options, out: Path, overwrite: bool, how:
         release = read(options, how, partial)
         if not release.table.num_rows:
             raise release.rejects.empty()
+        if isinstance(options, SourceOptions) and release.files is not None:
+            leave_out_same_pictures(release, options.same_picture_share)
         features, about, thumbnails = _features(release, release.how or how, partial, backbone)
         table, names, dropped = drop_rare_labels(release.table, release.min_positives)
         card = _card(release, names, dropped) | {"features": about, "statistics": statistics(table)}
@@ -134,6 +137,8 @@ def _show_remarks(release: Release, out: Path, dropped: int, features: dict[str,
         for name, count in release.counts.items()
         if isinstance(count, int) and count
     ]
+    if LISTED in release.texts:
+        lines.append(f"pictures that are the same under several ids: see {out / LISTED}")
     if dropped:
         lines.append(f"labels with fewer than {release.min_positives} images, dropped: {dropped}")
     if rejected := len(release.rejects.reasons):

@@ -27,6 +27,7 @@ class SourceOptions:
     images: Path | None = None
     features: Path | None = None
     min_positives: int = 1
+    same_picture_share: float = 0.001
     on_error: str = "stop"
 
     def __post_init__(self) -> None:
@@ -36,6 +37,9 @@ class SourceOptions:
             raise UserError(f"images: {self.images} is not a folder; give the one that 'file' is relative to.")
         check_on_error(self.on_error)
         require_whole("min_positives", self.min_positives, 1)
+        share = self.same_picture_share
+        if isinstance(share, bool) or not isinstance(share, int | float) or not 0 <= share <= 1:
+            raise UserError(f"same_picture_share: must be a number from 0 to 1, not {share}.")
 
 
 @dataclass(frozen=True)
