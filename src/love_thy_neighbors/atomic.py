@@ -60,9 +60,14 @@ def folder_written_whole(folder: Path) -> Iterator[Path]:
 
 def write_json(path: Path, value: Any) -> None:
     """Write ``value`` atomically as indented UTF-8 JSON with a final newline."""
-    text = json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+    text = as_json(value)
     with written_whole(path) as temporary:
         temporary.write_text(text, encoding="utf-8")
+
+
+def as_json(value: Any) -> str:
+    """The text that `write_json` writes."""
+    return json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
 
 
 def write_npy(path: Path, array: np.ndarray) -> None:

@@ -1,6 +1,7 @@
 """The paper's model: two towers, one for the image and one for its neighborhood (section 3.2, Figure 2)."""
 
 from collections.abc import Callable
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -25,6 +26,8 @@ class NeighborhoodModel(nn.Module):
         v_z     = max_i relu(W_z phi(z_i) + b_z)                (Eq. 5)
         f(x, z) = W_y [v_x ; v_z] + b_y                         (Eq. 6)
 
+    `torch.jit.script` and `torch.onnx.export` work on it; what they write pools with `max_pool`.
+
     Dropout acts on v_x and on the pooled v_z; weights start as in He et al. and biases at zero (section 3.4).
 
     Args:
@@ -42,13 +45,21 @@ class NeighborhoodModel(nn.Module):
         self.dropout = nn.Dropout(dropout)
         he_initialization(self)
 
-    def forward(self, x: Tensor, z: Tensor, mask: Tensor, pool: Pool = max_pool) -> Tensor:
-        """f(x, z), or its average over many neighborhoods when ``pool`` averages (W_y is linear, Eq. 1).
+    # TorchScript has no type for a function, so ``pool``, a `Pool` or None, is Any.
+    def forward(self, x: Tensor, z: Tensor, mask: Tensor, pool: Any = None) -> Tensor:
+        """f(x, z) with `max_pool`, or its average over neighborhoods when ``pool`` averages (W_y is linear, Eq. 1).
 
         Shapes: x [B, d], z [B, m, d], mask [B, m] boolean (True where there is a neighbour) -> scores [B, |Y|].
         """
-        v_x = torch.relu(self.W_x(x))
-        v_z = pool(torch.relu(self.W_z(z)), mask)
+        return self.scores(x, z, mask, pool)
+
+    def scores(self, x: Tensor, z: Tensor, mask: Tensor, pool: Any = None) -> Tensor:
+        """`forward`, for a subclass that adds a term: TorchScript does not know ``super()``."""
+        v_x, v_z = torch.relu(self.W_x(x)), torch.relu(self.W_z(z))
+        if torch.jit.is_scripting():
+            v_z = max_pool(v_z, mask)
+        else:
+            v_z = max_pool(v_z, mask) if pool is None else pool(v_z, mask)
         return self.W_y(torch.cat([self.dropout(v_x), self.dropout(v_z)], dim=1))
 
 

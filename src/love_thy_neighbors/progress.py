@@ -3,9 +3,10 @@
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColumn, Task, TextColumn, TimeRemainingColumn
 from rich.text import Text
+
+from love_thy_neighbors.terminal import terminal
 
 
 class _Rate(ProgressColumn):
@@ -21,8 +22,14 @@ def progress_bar(description: str, total: int, done: int = 0) -> Iterator[Callab
 
     ``done`` is the number of items that an earlier, interrupted run has finished.
     """
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), _Rate(), TimeRemainingColumn())
-    with Progress(*columns, console=Console(stderr=True)) as progress:
+    columns = (
+        TextColumn("{task.description}", markup=False),
+        BarColumn(),
+        MofNCompleteColumn(),
+        _Rate(),
+        TimeRemainingColumn(),
+    )
+    with Progress(*columns, console=terminal(stderr=True)) as progress:
         task = progress.add_task(description, total=total, completed=done)
         yield lambda count: progress.advance(task, count)
         progress.update(task, completed=total)  # steps may be larger than the rest, as for a file read in blocks

@@ -30,8 +30,12 @@ def searches(draw: st.DrawFn) -> tuple[np.ndarray, np.ndarray, np.ndarray, int]:
     images, d = draw(st.integers(1, 12)), draw(st.integers(1, 4))
     # Small whole numbers, for ties; as float16 with a large common part, which float32 products cancel.
     table = draw(arrays(np.int8, (images, d), elements=st.integers(-3, 3)))
-    if draw(st.booleans()):
-        table = (table.astype(np.float16) / 4) + np.float16(draw(st.sampled_from([0, 100, 500])))
+    match draw(st.sampled_from([np.int8, np.float16, np.float32])):
+        case np.float16:
+            table = (table.astype(np.float16) / 4) + np.float16(draw(st.sampled_from([0, 100, 500])))
+        case np.float32:
+            factor, offset = draw(st.sampled_from([(0.25, 0), (0.25, 1e6), (2.0**-100, 0), (2.0**110, 0)]))
+            table = table.astype(np.float32) * np.float32(factor) + np.float32(offset)
     rows = st.lists(st.integers(0, images - 1), max_size=15).map(lambda rows: np.array(rows, dtype=np.int64))
     return table, draw(rows), draw(rows), draw(st.integers(1, 14))
 
@@ -49,7 +53,7 @@ def test_lists_are_those_of_brute_force(spare: int, search: tuple[np.ndarray, np
     np.testing.assert_array_equal(found, brute_force(table, queries, pool, depth))
 
 
-@pytest.mark.parametrize("dtype", [np.int8, np.float16])
+@pytest.mark.parametrize("dtype", [np.int8, np.float16, np.float32])
 def test_lists_of_a_memory_mapped_table_are_those_of_float64(dtype: type, tmp_path, monkeypatch) -> None:
     rng = np.random.default_rng(0)
     features = np.maximum(rng.normal(size=(700, 64)) * 30, 0).astype(dtype)
@@ -65,6 +69,25 @@ def test_lists_of_a_memory_mapped_table_are_those_of_float64(dtype: type, tmp_pa
         distance = ((wide[pool] - wide[query]) ** 2).sum(axis=1)
         distance[pool == query] = np.inf
         np.testing.assert_array_equal(neighbours, pool[np.argsort(distance, kind="stable")[:10]])
+
+
+@pytest.mark.parametrize(("factor", "offset"), [(1, 1e4), (1e-30, 0), (1e30, 0), (1, 0)])
+def test_float32_needs_no_search_of_the_whole_pool(
+    factor: float, offset: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    table = (np.random.default_rng(0).normal(size=(400, 16)) * factor + offset).astype(np.float32)
+    ranked: list[int] = []
+
+    def count(table: np.ndarray, queries: np.ndarray, candidates: np.ndarray, depth: int) -> tuple:
+        ranked.append(candidates.shape[1])
+        return rank(table, queries, candidates, depth)
+
+    rank = euclidean._rank_exactly
+    monkeypatch.setattr(euclidean, "_rank_exactly", count)
+    everyone = np.arange(400)
+    found = nearest_by_euclidean(table, everyone[:50], everyone, 5)
+    np.testing.assert_array_equal(found, brute_force(table, everyone[:50], everyone, 5))
+    assert max(ranked) < 400
 
 
 def test_distances_that_are_equal_in_float32_products_are_ranked() -> None:

@@ -50,7 +50,7 @@ def test_lists_are_those_of_brute_force(
     np.testing.assert_array_equal(found, brute_force(table, queries, pool, depth))
 
 
-@pytest.mark.parametrize("dtype", [np.int8, np.float16])
+@pytest.mark.parametrize("dtype", [np.int8, np.float16, np.float32])
 @pytest.mark.parametrize("free", [0, 1 << 30])
 def test_lists_are_those_of_the_processor(
     table: np.ndarray, dtype: type, free: int, monkeypatch: pytest.MonkeyPatch

@@ -128,10 +128,6 @@ BROKEN_COLLECTIONS: dict[str, tuple[Callable[[Path], None], str]] = {
         change_card(lambda card: card["features"]["made_up"].update(scale=0)),
         "features.made_up.scale must be a positive number, not 0",
     ),
-    "two feature tables": (
-        change_card(lambda card: card["features"].update(other={})),
-        "lists 2 feature tables (made_up, other); set data.backbone",
-    ),
     "feature table outside the folder": (
         change_card(lambda card: card.update(features={"../x": {}})),
         "features.../x is not a plain name",
@@ -159,9 +155,9 @@ BROKEN_COLLECTIONS: dict[str, tuple[Callable[[Path], None], str]] = {
     ),
     "features are float64": (
         change_features(lambda table: table.astype(np.float64)),
-        "float64 [240, 16], not a float16 or int8 table [N, d]",
+        "float64 [240, 16], not a float16, float32 or int8 table [N, d]",
     ),
-    "features are flat": (change_features(np.ravel), "float16 [3840], not a float16 or int8 table [N, d]"),
+    "features are flat": (change_features(np.ravel), "float16 [3840], not a float16, float32 or int8 table [N, d]"),
     "a feature row is missing": (change_features(lambda table: table[1:]), "made_up.npy: 239 rows, but images.parquet has 240"),
     "a feature is NaN": (change_features(lambda table: put(table, 17, np.nan)), "made_up.npy: row 17 holds NaN or infinity"),
     "labels were changed": (

@@ -14,6 +14,7 @@ import torch
 from filelock import FileLock
 from PIL import Image
 
+from love_thy_neighbors.collection.card import collection_fingerprint
 from love_thy_neighbors.collection.loading import load_collection
 from love_thy_neighbors.collection.writing import write_collection
 from love_thy_neighbors.errors import UserError
@@ -183,6 +184,26 @@ def test_an_interruption_at_any_step_leaves_a_readable_collection(
     assert load_collection(mine.root, "alexnet").features.dim == 3
 
 
+def test_the_first_table_stays_the_default(mine: Mine, capsys: pytest.CaptureFixture[str]) -> None:
+    before = collection_fingerprint(mine.root, None)
+    mine.add()
+    assert (mine.root / "thumbnails").is_dir()
+    assert load_collection(mine.root).features.backbone == "old"
+    assert "data.backbone=alexnet" in capsys.readouterr().out
+    assert collection_fingerprint(mine.root, None) == collection_fingerprint(mine.root, "old") == before
+    assert collection_fingerprint(mine.root, "alexnet") != before
+
+
+def test_a_first_table_that_is_replaced_stays_first(mine: Mine, tmp_path: Path) -> None:
+    mine.add()
+    np.save(tmp_path / "old.npy", np.full((5, 2), 3.0))
+    before = collection_fingerprint(mine.root, None)
+    mine.add(f"{tmp_path}/old.npy", overwrite=True)
+    assert list(mine.card()["features"]) == ["old", "alexnet"]
+    assert load_collection(mine.root).features.dim == 2
+    assert collection_fingerprint(mine.root, None) != before
+
+
 def test_a_given_table(mine: Mine, tmp_path: Path) -> None:
     table = np.arange(10, dtype=np.float64).reshape(5, 2)
     np.save(tmp_path / "bow.npy", table)
@@ -206,7 +227,7 @@ def test_a_given_table(mine: Mine, tmp_path: Path) -> None:
             np.full((5, 2), np.nan),
             "a.npy: row 0 holds NaN or infinity",
         ),
-        (np.full((5, 2), 1e6), "a.npy: row 0 holds a value beyond the range of float16"),
+        (np.full((5, 2), 1e39), "a.npy: row 0 holds a value beyond the range of float32"),
         (None, "a.npy is missing; give the path of a .npy file, or run prepare.py again."),
     ],
 )
@@ -245,9 +266,9 @@ def test_a_picture_that_is_truncated(mine: Mine) -> None:
     assert mine.error().startswith("mine/images.parquet: row 3 has the file '3.png', which cannot be decoded (")
 
 
-def test_features_beyond_float16(mine: Mine, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_features_that_are_not_finite(mine: Mine, monkeypatch: pytest.MonkeyPatch) -> None:
     def load(name: str, device: torch.device, weights: Path | None) -> Backbone:
-        return Backbone(name, 3, "0" * 64, lambda pixels: pixels.mean(dim=(2, 3)) * 1e3)
+        return Backbone(name, 3, "0" * 64, lambda pixels: pixels.mean(dim=(2, 3)) * 1e39)
 
     monkeypatch.setattr(features, "load_backbone", load)
     assert mine.error().startswith("mine/images.parquet: row 0 has the file '0.png', whose feature vector ")

@@ -222,8 +222,8 @@ BAD_TABLES: list[tuple[Callable[[np.ndarray], np.ndarray], str]] = [
         "photos.jsonl, line 3: has the feature row 2 of feats.npy, which holds NaN or infinity",
     ),
     (
-        lambda t: np.where(t == 0, 1e6, t),
-        "photos.jsonl, line 1: has the feature row 0 of feats.npy, which holds a value beyond the range of float16",
+        lambda t: np.where(t == 0, 1e39, t.astype(np.float64)),
+        "photos.jsonl, line 1: has the feature row 0 of feats.npy, which holds a value beyond the range of float32",
     ),
 ]
 

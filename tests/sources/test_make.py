@@ -7,14 +7,18 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 import pytest
+import torch
 
 from conftest import made_up_table, train_on
+from love_thy_neighbors.annotation.photos import new_photos
 from love_thy_neighbors.collection.loading import load_collection
 from love_thy_neighbors.errors import UserError
 from love_thy_neighbors.features.settings import Extraction
+from love_thy_neighbors.neighbors.euclidean import nearest_by_euclidean
 from love_thy_neighbors.sources.prepare import make
 from love_thy_neighbors.sources.rejects import Rejects
 from love_thy_neighbors.sources.release import FinishedTable, GivenTable, Release
+from love_thy_neighbors.training.data import FeatureTable
 
 HOW = Extraction(device="cpu")
 TABLE, FEATURES = made_up_table()
@@ -50,6 +54,29 @@ def test_a_finished_table_is_moved_in(tmp_path: Path) -> None:
     np.testing.assert_array_equal(collection.features.table, FEATURES)
     assert collection.card["features"]["net"]["network"] == "none"
     assert not (tmp_path / "table.npy").exists()
+
+
+@pytest.mark.parametrize(("offset", "scale"), [(1000, 0.01), (0, 1e-9)])
+def test_features_that_need_float32_are_stored_so_and_read_everywhere(
+    offset: float, scale: float, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    given = (np.random.default_rng(0).normal(size=(len(FEATURES), 4)) * scale + offset).astype(np.float32)
+    np.save(tmp_path / "given.npy", given)
+    out = made(release(features=GivenTable(tmp_path / "given.npy", len(given), "made-up.txt")), tmp_path / "mine")
+    collection = load_collection(out)
+    np.testing.assert_array_equal(collection.features.table, given)
+    assert "float32" in collection.card["features"]["given"]["stored"]
+    assert "float32" in capsys.readouterr().out
+    rows = np.array([3, 8, 1])
+    found = FeatureTable(collection).gather(torch.from_numpy(rows), torch.device("cpu"))
+    np.testing.assert_array_equal(found.numpy(), given[rows])
+    photos = new_photos(collection, None, "new", None, None)
+    np.testing.assert_array_equal(photos.features(rows), given[rows])
+    everyone = np.arange(len(given))
+    nearest = nearest_by_euclidean(collection.features.table, everyone, everyone, 1)[:, 0]
+    exact = ((given.astype(np.float64)[:, None] - given) ** 2).sum(axis=2)
+    np.fill_diagonal(exact, np.inf)
+    np.testing.assert_array_equal(nearest, exact.argmin(axis=1))
 
 
 def test_given_features_follow_the_entries_that_are_kept(tmp_path: Path) -> None:

@@ -18,10 +18,9 @@ from love_thy_neighbors.annotation.plans import Plan, plan_for_new, plan_for_own
 from love_thy_neighbors.annotation.request import Request
 from love_thy_neighbors.annotation.scoring import Scorer
 from love_thy_neighbors.calibration.confidence import Confidence
-from love_thy_neighbors.collection.card import sha256
+from love_thy_neighbors.collection.card import collection_fingerprint, sha256
 from love_thy_neighbors.collection.loading import Collection, load_collection
 from love_thy_neighbors.errors import UserError
-from love_thy_neighbors.runs.identity import fingerprint
 from love_thy_neighbors.runs.model_folder import (
     ALL,
     CONFIDENCE,
@@ -139,7 +138,8 @@ class Annotator:
         """Whether the model was trained on these photos; their collection may have got other features since."""
         trained, photos = self.about["trained_on"], collection.card.get("images_sha256")
         same_photos = photos is not None and photos == trained.get("images_sha256")
-        return same_photos or fingerprint(collection.folder / "card.json") == trained["fingerprint"]
+        found = collection_fingerprint(collection.folder, collection.features.backbone)
+        return same_photos or bool(found == trained["fingerprint"])
 
     def _collection(self, folder: Path, key: str) -> Collection:
         return load_collection(folder, matching_table(folder, self.about["backbone"], key))

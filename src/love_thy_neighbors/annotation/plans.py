@@ -9,6 +9,7 @@ from scipy import sparse
 
 from love_thy_neighbors.annotation.photos import ARCHIVE, NEW, Photos, check_type, new_photos
 from love_thy_neighbors.annotation.suggesting import Labels
+from love_thy_neighbors.collection.card import collection_fingerprint
 from love_thy_neighbors.collection.loading import Collection
 from love_thy_neighbors.errors import UserError
 from love_thy_neighbors.neighbors.lists import (
@@ -19,7 +20,6 @@ from love_thy_neighbors.neighbors.lists import (
     neighbor_pool,
 )
 from love_thy_neighbors.runs.chosen_split import split_collection
-from love_thy_neighbors.runs.identity import fingerprint
 from love_thy_neighbors.runs.model_folder import ALL, NONE, SPLIT
 from love_thy_neighbors.runs.settings import SplitSettings
 from love_thy_neighbors.splits import Split
@@ -50,7 +50,7 @@ class Plan:
     @property
     def fingerprints(self) -> list[str]:
         """What the result depends on, besides the model and the keys of the command."""
-        return [fingerprint(collection.folder / "card.json") for collection in self.photos.collections]
+        return [collection_fingerprint(one.folder, one.features.backbone) for one in self.photos.collections]
 
 
 def plan_for_new(

@@ -4,14 +4,14 @@ A batch of sparse vectors is a `Bag`: the columns that are 1, one image after th
 begins. No dense array of size images x values is made.
 """
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 from scipy import sparse
 from torch import Tensor, nn
 
-from love_thy_neighbors.model import NeighborhoodModel, Pool, max_pool
+from love_thy_neighbors.model import NeighborhoodModel
 
 
 class Bag(NamedTuple):
@@ -72,10 +72,10 @@ class NeighborhoodTagVector(NeighborhoodModel):
         super().__init__(dim, labels, hidden, dropout)
         self.W_t = sum_of_columns(values, labels)
 
-    def forward(  # type: ignore[override]
-        self, x: Tensor, z: Tensor, mask: Tensor, pool: Pool = max_pool, *, bag: Bag
-    ) -> Tensor:
-        return super().forward(x, z, mask, pool) + self.W_t(bag.columns, bag.offsets)
+    # ``bag`` is always given, but TorchScript allows no argument without a default after one with a default.
+    def forward(self, x: Tensor, z: Tensor, mask: Tensor, pool: Any = None, bag: Bag | None = None) -> Tensor:
+        assert bag is not None
+        return self.scores(x, z, mask, pool) + self.W_t(bag.columns, bag.offsets)
 
 
 def sum_of_columns(values: int, labels: int) -> nn.EmbeddingBag:

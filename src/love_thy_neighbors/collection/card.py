@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+from love_thy_neighbors.atomic import as_json
 from love_thy_neighbors.errors import UserError
 
 TEXT_COLUMNS = ("id", "file", "owner")
@@ -55,6 +56,27 @@ def metadata_columns(columns: Iterable[str]) -> tuple[str, ...]:
     """The metadata types among the columns of ``images.parquet``: first the paper's, then the others by name."""
     found = set(columns) - {*TEXT_COLUMNS, "labels"}
     return (*(kind for kind in METADATA_TYPES if kind in found), *sorted(found - {*METADATA_TYPES}))
+
+
+def collection_fingerprint(folder: Path, table: str | None) -> str:
+    """16 hexadecimal digits for the content of a collection with one of its feature tables; 'missing' without a card.
+
+    It is the SHA-256 of the card, which holds the hashes of the other files, without the entries of the other tables:
+    a table that is added changes no result. None is the first table.
+    """
+    path = folder / "card.json"
+    if not path.is_file():
+        return "missing"
+    content = path.read_bytes()
+    try:
+        card = json.loads(content)
+        tables = card["features"]
+        chosen = next(iter(tables)) if table is None else table
+        if len(tables) > 1 and chosen in tables:
+            content = as_json({**card, "features": {chosen: tables[chosen]}}).encode("utf-8")
+    except (ValueError, KeyError, TypeError, StopIteration):
+        pass  # `read_card` says what is wrong with the card
+    return hashlib.sha256(content).hexdigest()[:16]
 
 
 def is_type_name(name: str) -> bool:

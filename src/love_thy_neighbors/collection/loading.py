@@ -3,7 +3,7 @@
 On disk a collection is a folder:
 
     images.parquet            one row per image: id, file, owner (strings); labels and metadata (lists of strings)
-    features/<backbone>.npy   [N, d] float16, or int8 to be multiplied by the scale in the card; memory-mapped
+    features/<backbone>.npy   [N, d] float16 or float32, or int8 to be multiplied by the scale in the card
     thumbnails/<row>.webp     optional small pictures for figures
     splits.npy                optional int8 [S, N], the part of each image in S splits that the release itself defines
     card.json                 origin, licence, counts, label names, feature scale, how labels were made
@@ -36,7 +36,7 @@ _LISTS = (pa.list_(pa.string()), pa.large_list(pa.string()))
 class Features:
     """A memory-mapped table of image features, phi(x) = scale * table[x].
 
-    Shapes: ``table`` [N, d], float16 (scale 1) or int8.
+    Shapes: ``table`` [N, d], float16 or float32 (scale 1), or int8.
     """
 
     backbone: str
@@ -85,8 +85,8 @@ class Collection:
 def load_collection(folder: Path, backbone: str | None = None) -> Collection:
     """Read and check the collection in ``folder``; raises `UserError` naming the file, the row or key, and the cure.
 
-    ``backbone`` names the feature table; None takes the only one. Features stay memory-mapped: they are checked for NaN
-    and infinity block by block, and nothing of size N x d is copied.
+    ``backbone`` names the feature table; None takes the first in the card. Features stay memory-mapped: they are
+    checked for NaN and infinity block by block, and nothing of size N x d is copied.
     """
     card = read_card(folder)
     path = folder / "images.parquet"
@@ -221,10 +221,7 @@ def _load_features(folder: Path, card: dict[str, Any], backbone: str | None, row
             f"{card_path}: the collection has no features yet; add them with python prepare.py source=collection "
             f"root={folder} features=efficientnet_lite0 images=DIR."
         )
-    if backbone is None:
-        if len(cards) != 1:
-            listed = ", ".join(cards)
-            raise UserError(f"{card_path}: lists {len(cards)} feature tables ({listed}); set data.backbone.")
+    if backbone is None:  # the first, so that a table that is added does not change what a command does
         backbone = next(iter(cards))
     if backbone not in cards:
         raise UserError(f"data.backbone: '{backbone}' is not in {card_path}; it has {', '.join(cards)}.")
@@ -233,9 +230,9 @@ def _load_features(folder: Path, card: dict[str, Any], backbone: str | None, row
         raise UserError(f"{key} is not a plain name; run prepare.py again.")
     path = folder / "features" / f"{backbone}.npy"
     table = open_npy(path)
-    if table.ndim != 2 or table.dtype not in (np.float16, np.int8):
+    if table.ndim != 2 or table.dtype not in (np.float16, np.float32, np.int8):
         found = f"{table.dtype} {list(table.shape)}"
-        raise UserError(f"{path}: {found}, not a float16 or int8 table [N, d]; run prepare.py again.")
+        raise UserError(f"{path}: {found}, not a float16, float32 or int8 table [N, d]; run prepare.py again.")
     if len(table) != rows:
         raise UserError(f"{path}: {len(table)} rows, but images.parquet has {rows}; run prepare.py again.")
     declared = cards[backbone] if isinstance(cards[backbone], dict) else {}
@@ -269,14 +266,18 @@ def _refuse_another_file(path: Path, card: Path, key: str, declared: str | None)
         raise UserError(f"{path}: has been changed, its hash is not {key} of {card}; run prepare.py again.")
 
 
-def open_npy(path: Path) -> np.ndarray:
-    """Memory-map a ``.npy`` file without pickle; raises `UserError` if it is missing, truncated or no ``.npy`` file."""
+def open_npy(path: Path, shown: Path | None = None) -> np.ndarray:
+    """Memory-map a ``.npy`` file without pickle; raises `UserError` if it is missing, truncated or no ``.npy`` file.
+
+    ``shown`` is the file that an error names, if it is another.
+    """
     if not path.is_file():
         raise UserError(f"{path} is missing; give the path of a .npy file, or run prepare.py again.")
     try:
         # Copy-on-write: nothing is written, but torch accepts only writable arrays.
-        return np.load(path, mmap_mode="c", allow_pickle=False)
+        # Not numpy.load, which advises people to unpickle files of other kinds.
+        return np.lib.format.open_memmap(path, mode="c")
     except (ValueError, OSError, EOFError) as error:
         raise UserError(
-            f"{path}: truncated or not a plain .npy array ({error}); write it again with numpy.save."
+            f"{shown or path}: truncated or not a plain .npy array ({error}); write it again with numpy.save."
         ) from None

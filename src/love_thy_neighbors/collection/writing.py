@@ -27,8 +27,8 @@ def write_collection(
 ) -> None:
     """Write a collection completely or not at all; at the end it replaces an existing folder of that name.
 
-    ``table`` has the columns of ``images.parquet``. ``features[backbone]`` is a feature table, float16 or int8, or the
-    path of a finished ``.npy`` file, which is moved into the folder. ``card`` needs ``labels.names``, and
+    ``table`` has the columns of ``images.parquet``. ``features[backbone]`` is a feature table, float16, float32 or
+    int8, or the path of a finished ``.npy`` file, which is moved into the folder. ``card`` needs ``labels.names``, and
     ``features.<backbone>.scale`` for int8; counts, shapes and hashes are added here. ``thumbnails`` is a folder, which
     is moved too; ``texts`` are further files beside the card; ``splits`` int8 [S, N], see `splits.given_split`.
     """

@@ -15,7 +15,7 @@ from love_thy_neighbors.calibration.confidence import (
     probabilities_and_limits,
 )
 from love_thy_neighbors.metrics import average_precision_per_label
-from love_thy_neighbors.runs.identity import fingerprint, identity
+from love_thy_neighbors.runs.identity import identity
 from love_thy_neighbors.runs.model_card import LabelFigures, model_card
 from love_thy_neighbors.runs.model_folder import ALL, NONE, OTHER, SPLIT, write_model_folder
 from love_thy_neighbors.runs.results import MODEL
@@ -108,7 +108,7 @@ def _own_condition(settings: Settings, data: NeighborhoodData) -> str:
 def _description(folder: Path, settings: Settings, data: NeighborhoodData, arguments: dict[str, Any]) -> dict[str, Any]:
     features, kept = data.collection.features, identity(settings)
     card = data.collection.card["features"][features.backbone]
-    made = {key: value for key, value in card.items() if key not in ("scale", "dtype", "sha256", "dim")}
+    made = {key: value for key, value in card.items() if key not in ("scale", "dtype", "stored", "sha256", "dim")}
     neighbours = None
     if settings.model.neighbors:
         keys = ("m", "M", "pool", "overlap", "metadata", "test_metadata")
@@ -121,7 +121,7 @@ def _description(folder: Path, settings: Settings, data: NeighborhoodData, argum
         "trained_on": {
             "run": folder.name,
             "collection": settings.collection.name,
-            "fingerprint": fingerprint(settings.collection.folder / "card.json"),
+            "fingerprint": kept["data"]["fingerprint"],
             "images_sha256": data.collection.card.get("images_sha256"),
             "split": settings.split.number,
             "date": datetime.now(UTC).isoformat(timespec="seconds"),

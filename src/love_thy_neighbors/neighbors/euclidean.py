@@ -17,13 +17,24 @@ _EXACT_BYTES = 64 << 20  # memory of one block of exact distances
 
 
 class EuclideanSearch(NamedTuple):
-    """``table`` [N, d], row numbers ``queries`` [Q] and ``pool`` [P], ascending, the pool's squared ``lengths`` [P]."""
+    """``table`` [N, d], row numbers ``queries`` [Q] and ``pool`` [P], ascending, the pool's squared ``lengths`` [P].
+
+    A float32 table is moved and scaled for the products, ``(table - centre) * factor``, as a common part of its values
+    would hide the differences, and squares of very large or small values are beyond float32. Lengths are those of the
+    moved and scaled rows.
+    """
 
     table: np.ndarray
     queries: np.ndarray
     pool: np.ndarray
     lengths: np.ndarray
     depth: int
+    centre: np.ndarray | None = None
+    factor: float = 1.0
+
+    def rows(self, rows: np.ndarray) -> np.ndarray:
+        """What the products are computed with: features of ``rows`` [n], float32 [n, d] (exact for other tables)."""
+        return _moved(self.table, rows, self.centre, self.factor)
 
     def lists(self, start: int, stop: int, candidates: "Candidates | None" = None) -> np.ndarray:
         """The lists int32 [stop - start, depth] of ``queries[start:stop]``; ``candidates`` replaces `_candidates`."""
@@ -41,7 +52,8 @@ def euclidean_search(table: np.ndarray, queries: np.ndarray, pool: np.ndarray, d
     if depth < 1:
         raise ValueError(f"depth = {depth}: a list must have room for at least one neighbour.")
     queries, pool = _rows(queries, table, "queries"), np.unique(_rows(pool, table, "pool"))
-    return EuclideanSearch(table, queries, pool, _squared_lengths(table, pool), depth)
+    centre, factor = (None, 1.0) if table.dtype != np.float32 else _centre(table, pool, queries)
+    return EuclideanSearch(table, queries, pool, _squared_lengths(table, pool, centre, factor), depth, centre, factor)
 
 
 def nearest_by_euclidean(
@@ -57,10 +69,11 @@ def nearest_by_euclidean(
     The image itself is never its own neighbour; ties go to the lower row number. phi(x) = scale * table[x], but the
     scale does not change the order.
 
-    Shapes: ``table`` [N, d], float16 or int8, may be memory-mapped; ``queries`` [Q] and ``pool`` [P] row numbers in any
-    order, duplicates in the pool count once; returns int32 [Q, depth] row numbers of ``table``, -1 where the pool is
-    too small. ``progress`` is called with the number of queries finished since the last call. Memory beyond the result
-    does not grow with N. ``candidates`` replaces the choice of candidates on the processor (`euclidean_gpu`).
+    Shapes: ``table`` [N, d], float16, float32 or int8, may be memory-mapped; ``queries`` [Q] and ``pool`` [P] row
+    numbers in any order, duplicates in the pool count once; returns int32 [Q, depth] row numbers of ``table``, -1 where
+    the pool is too small. ``progress`` is called with the number of queries finished since the last call. Memory beyond
+    the result does not grow with N. ``candidates`` replaces the choice of candidates on the processor
+    (`euclidean_gpu`).
 
     Raises `ValueError` if depth is below 1, or a row number is not one of the table.
 
@@ -85,11 +98,33 @@ def _rows(rows: np.ndarray, table: np.ndarray, name: str) -> np.ndarray:
     return rows
 
 
-def _squared_lengths(table: np.ndarray, rows: np.ndarray) -> np.ndarray:
-    """|x|^2 of each row, float64."""
+def _centre(table: np.ndarray, pool: np.ndarray, queries: np.ndarray) -> tuple[np.ndarray, float]:
+    """The mean of the pool, and a power of two that brings the largest deviation from it near 1."""
+    centre, largest = np.zeros(table.shape[1]), 0.0
+    for start in range(0, len(pool), POOL_BLOCK):
+        centre += table[pool[start : start + POOL_BLOCK]].sum(axis=0, dtype=np.float64) / len(pool)
+    centre = centre.astype(np.float32)
+    for rows in (pool, queries):
+        for start in range(0, len(rows), POOL_BLOCK):
+            far = np.abs(table[rows[start : start + POOL_BLOCK]].astype(np.float64) - centre)
+            largest = max(largest, float(far.max(initial=0)))
+    return centre, 2.0 ** -np.ceil(np.log2(largest)) if largest else 1.0
+
+
+def _moved(table: np.ndarray, rows: np.ndarray, centre: np.ndarray | None, factor: float) -> np.ndarray:
+    features = table[rows]
+    if centre is None:
+        return np.asarray(features, dtype=np.float32)
+    return np.asarray((features.astype(np.float64) - centre) * factor, dtype=np.float32)
+
+
+def _squared_lengths(
+    table: np.ndarray, rows: np.ndarray, centre: np.ndarray | None = None, factor: float = 1.0
+) -> np.ndarray:
+    """|x|^2 of each row, moved and scaled, float64."""
     lengths = np.empty(len(rows))
     for start in range(0, len(rows), POOL_BLOCK):
-        features = table[rows[start : start + POOL_BLOCK]].astype(np.float32)
+        features = _moved(table, rows[start : start + POOL_BLOCK], centre, factor)
         lengths[start : start + POOL_BLOCK] = np.einsum("nd,nd->n", features, features, dtype=np.float64)
     return lengths
 
@@ -119,13 +154,12 @@ def _candidates(search: EuclideanSearch, queries: np.ndarray, count: int) -> tup
     Returns rows [B, min(count, P)], and the squared distance [B] that all other pool images have at least, infinite if
     there are no others.
     """
-    table, pool = search.table, search.pool
-    x = table[queries].astype(np.float32)
+    pool, x = search.pool, search.rows(queries)
     near: np.ndarray = np.empty((len(queries), 0), dtype=np.float32)
     rows: np.ndarray = np.empty((len(queries), 0), dtype=np.int64)
     for start in range(0, len(pool), POOL_BLOCK):
         block = pool[start : start + POOL_BLOCK]
-        distance = x @ table[block].astype(np.float32).T
+        distance = x @ search.rows(block).T
         distance *= -2
         distance += search.lengths[start : start + POOL_BLOCK].astype(np.float32)
         chosen = _smallest(distance, count)
@@ -145,10 +179,12 @@ def bound(search: EuclideanSearch, queries: np.ndarray, near: np.ndarray, count:
         return np.full(len(queries), np.inf)
     # A float32 dot product of d terms, summed in any order, is off by at most d * eps * |x| |y| with eps = 2^-24, and
     # the three operations around it by a few eps more (Higham, Accuracy and Stability, section 3.1).
-    squared = _squared_lengths(search.table, queries)
+    squared = _squared_lengths(search.table, queries, search.centre, search.factor)
     longest = np.sqrt(search.lengths.max())
     rounding = 1.01 * (search.table.shape[1] + 8) * 2.0**-24 * (2 * np.sqrt(squared) * longest + longest**2)
-    return np.asarray(squared + near.max(axis=1) - rounding)
+    if search.centre is not None:  # x and y have been rounded: |x - y| is off by at most eps (|x| + |y|)
+        rounding += 2.02 * 2.0**-24 * (np.sqrt(squared) + longest) ** 2
+    return np.asarray(squared + near.max(axis=1) - rounding) / search.factor**2
 
 
 def _smallest(distance: np.ndarray, count: int) -> np.ndarray:

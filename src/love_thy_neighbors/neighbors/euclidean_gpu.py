@@ -74,13 +74,13 @@ class CandidatesOn:
             self.features = torch.empty((len(pool), table.shape[1]), dtype=_type(table), device=self.device)
             for start in range(0, len(pool), euclidean.POOL_BLOCK):
                 block = pool[start : start + euclidean.POOL_BLOCK]
-                self.features[start : start + len(block)] = torch.from_numpy(table[block])
-        x = self._sent(table[queries]).float()
+                self.features[start : start + len(block)] = torch.from_numpy(_rows(search, block))
+        x = self._sent(_rows(search, queries)).float()
         near = x.new_empty((len(queries), 0))
         places = torch.empty((len(queries), 0), dtype=torch.int64, device=self.device)
         for start in range(0, len(pool), euclidean.POOL_BLOCK):
             stop = min(start + euclidean.POOL_BLOCK, len(pool))
-            y = self._sent(table[pool[start:stop]]) if self.features is None else self.features[start:stop]
+            y = self._sent(_rows(search, pool[start:stop])) if self.features is None else self.features[start:stop]
             distance = x @ y.float().t()  # the operations and their order that `bound` assumes
             distance *= -2
             distance += self._sent(search.lengths[start:stop].astype(np.float32))
@@ -97,6 +97,11 @@ class CandidatesOn:
         if self.free_bytes is not None:
             return self.free_bytes
         return int(torch.cuda.mem_get_info(self.device)[0]) if self.device.type == "cuda" else 0
+
+
+def _rows(search: EuclideanSearch, rows: np.ndarray) -> np.ndarray:
+    """Features of ``rows`` in the type of the table, which takes less time to send than float32."""
+    return search.table[rows] if search.centre is None else search.rows(rows)
 
 
 def _type(table: np.ndarray) -> torch.dtype:

@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
-from rich.console import Console
 
 from love_thy_neighbors.errors import UserError
 from love_thy_neighbors.programs.start import as_text
+from love_thy_neighbors.terminal import terminal
 
 _PATHS = ("run", "photos", "collection", "archive", "out", "weights", "write", "decisions", "vocabulary", "undo")
 _READING = ("words", "on_error", "weights", "thumbnail", "batch_size", "workers", "device")
@@ -135,7 +135,7 @@ def print_annotation(folder: Path) -> None:
     """Print what an annotation holds, and what to do with it."""
     from love_thy_neighbors.annotation.files import read_about
 
-    about, console = read_about(folder), Console(highlight=False, soft_wrap=True, markup=False, emoji=False)
+    about, console = read_about(folder), terminal(highlight=False, soft_wrap=True)
     counts, asked = about.counts, f"{100 * about.precision:g} %"
     console.print(
         f"{counts['suggestions']:,} suggestions for {counts['photos_with_suggestions']:,} of {counts['photos']:,} "

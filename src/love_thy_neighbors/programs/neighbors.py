@@ -4,7 +4,6 @@ import time
 from dataclasses import replace
 
 import numpy as np
-from rich.console import Console
 from rich.table import Table
 
 from love_thy_neighbors.cluster.engine import Engine
@@ -12,6 +11,7 @@ from love_thy_neighbors.collection.loading import load_collection
 from love_thy_neighbors.neighbors.lists import list_file
 from love_thy_neighbors.runs.chosen_split import split_collection
 from love_thy_neighbors.runs.settings import CollectionSettings, NeighborSettings, SplitSettings
+from love_thy_neighbors.terminal import terminal
 from love_thy_neighbors.training.data import neighbor_queries
 
 
@@ -42,7 +42,7 @@ def make_lists(
         lists = np.load(path, mmap_mode="r")
         missing = [np.count_nonzero(lists[:, rank] < 0) for rank in (0, neighbors.M - 1)]
         shown.add_row(part, asked.kind, *(f"{n:,}" for n in (len(lists), *missing)), f"{seconds:.1f}", path.name)
-    console = Console()
+    console = terminal()
     console.print(shown)
     console.print(
         f"in {neighbors.cache}; seconds are near 0 for lists that were there", soft_wrap=True, highlight=False

@@ -10,6 +10,7 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
+from love_thy_neighbors.collection.card import collection_fingerprint
 from love_thy_neighbors.runs.settings import NeighborSettings, Settings, TrainingSettings
 
 # Arguments of the Trainer that show or time the work and change no number.
@@ -22,7 +23,7 @@ CONTINUABLE = ("epochs", "lr", "l2", "rmsprop_decay", "batch_size", "trainer", "
 def identity(settings: Settings) -> dict[str, Any]:
     """What the result of a run depends on, as plain types: the ``config`` of results.json and of the model folder.
 
-    A collection counts by the hash of its card, not by its place.
+    A collection counts by the hash of its card, not by its place (`collection.card.collection_fingerprint`).
     """
     split, collection = settings.split, settings.collection
     kept: dict[str, Any] = {
@@ -32,7 +33,7 @@ def identity(settings: Settings) -> dict[str, Any]:
             "backbone": collection.backbone,
             "split_sizes": list(split.sizes),
             "discard_without_metadata": split.discard_without_metadata,
-            "fingerprint": fingerprint(collection.folder / "card.json"),
+            "fingerprint": collection_fingerprint(collection.folder, collection.backbone),
         },
         "keep_unlabelled": split.keep_unlabelled,
     }
@@ -74,10 +75,7 @@ def _training(training: TrainingSettings) -> dict[str, Any]:
 
 
 def fingerprint(path: Path) -> str:
-    """16 hexadecimal digits of a file's SHA-256; 'missing' if there is no such file.
-
-    Of a collection it is taken from the card, which holds the hashes of the other files.
-    """
+    """16 hexadecimal digits of a file's SHA-256; 'missing' if there is no such file."""
     if not path.is_file():
         return "missing"
     with path.open("rb") as file:

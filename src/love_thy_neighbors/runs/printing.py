@@ -5,13 +5,13 @@ from typing import Any
 
 from omegaconf import OmegaConf
 from rich import box
-from rich.console import Console
 from rich.panel import Panel
 from rich.syntax import Syntax
 from rich.table import Table
 
 from love_thy_neighbors.runs.model_folder import NONE, read_confidence
 from love_thy_neighbors.runs.results import MODEL
+from love_thy_neighbors.terminal import terminal
 
 PAPER_METRICS = ("mAP_L", "mAP_I", "Rec_L", "Prec_L", "Rec_I", "Prec_I")  # Table 2's columns
 METRICS = (*PAPER_METRICS, "Rec_O", "Prec_O")
@@ -26,7 +26,7 @@ def print_config(config: dict[str, Any]) -> None:
         for key, value in config.items()
     }
     text = OmegaConf.to_yaml(OmegaConf.create(shown)).rstrip()
-    Console().print(
+    terminal().print(
         Panel(
             Syntax(text, "yaml", theme="ansi_light", background_color="default"),
             title="Config",
@@ -39,7 +39,7 @@ def print_results(results: dict[str, Any], baseline: dict[str, Any] | None) -> N
     """Print the results of a job: test figures beside the baseline's, counts, or label correlations."""
     tables = {"statistics": statistics_table, "label_correlation": label_correlation_table}
     measure = results["measure"]
-    Console().print(tables[measure](results) if measure in tables else results_table(results, baseline))
+    terminal().print(tables[measure](results) if measure in tables else results_table(results, baseline))
 
 
 def results_table(results: dict[str, Any], baseline: dict[str, Any] | None) -> Table:
@@ -94,9 +94,9 @@ def print_confidence(confidence: dict[str, Any]) -> None:
 
     confidence: the part of ``results.json`` that `calibration.confidence.confidence_figures` makes.
     """
-    console = Console()
+    console = terminal()
     for line in confidence_lines(confidence):
-        console.print(line, soft_wrap=True, highlight=False, markup=False)
+        console.print(line, soft_wrap=True, highlight=False)
 
 
 def confidence_lines(confidence: dict[str, Any]) -> list[str]:
@@ -124,12 +124,12 @@ def confidence_lines(confidence: dict[str, Any]) -> list[str]:
 
 def print_skipped(folder: Path) -> None:
     """Say that a finished job is not done again."""
-    Console().print(f"Already finished, so not trained again (overwrite=true does): {folder}", soft_wrap=True)
+    terminal().print(f"Already finished, so not trained again (overwrite=true does): {folder}", soft_wrap=True)
 
 
 def print_places(folder: Path) -> None:
     """Print the files that a run has written."""
-    console = Console()
+    console = terminal()
     console.print(f"Written to {folder}:", soft_wrap=True)
     for name, meaning in (
         ("results.json", "figures, config, versions"),

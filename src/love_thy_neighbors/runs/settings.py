@@ -14,7 +14,7 @@ from love_thy_neighbors.runs.rules import WITHOUT_MODEL, check_keys, check_model
 
 @dataclass(frozen=True)
 class CollectionSettings:
-    """A collection's short name, its folder, and which of its feature tables is used (None: the only one)."""
+    """A collection's short name, its folder, and which of its feature tables is used (None: the first)."""
 
     name: str
     folder: Path

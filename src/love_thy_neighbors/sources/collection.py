@@ -11,27 +11,28 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from rich.console import Console
 from rich.progress import track
 
 from love_thy_neighbors.atomic import folder_written_whole, write_json, written_whole
 from love_thy_neighbors.collection.card import read_card, sha256
-from love_thy_neighbors.collection.feature_tables import to_float16
-from love_thy_neighbors.collection.loading import load_collection, open_npy, read_images_table
+from love_thy_neighbors.collection.feature_tables import store
+from love_thy_neighbors.collection.loading import load_collection, read_images_table
 from love_thy_neighbors.collection.writing import table_entry
 from love_thy_neighbors.errors import UserError
 from love_thy_neighbors.features.backbones import check_name, table_name
 from love_thy_neighbors.features.settings import Extraction
+from love_thy_neighbors.sources.given_features import is_file_name, open_given
 from love_thy_neighbors.sources.pictures import checked_picture
 from love_thy_neighbors.sources.rejects import RowError
 from love_thy_neighbors.sources.writing import partial_folder
+from love_thy_neighbors.terminal import terminal
 
 
 @dataclass(frozen=True)
 class Options:
     """The keys of configs/source/collection.yaml; raises `UserError` for wrong values.
 
-    ``features`` is the name of a backbone, or a ``.npy`` file with one row per image.
+    ``features`` is the name of a backbone, or a file with one row per image (`given_features`).
     """
 
     root: Path | None
@@ -66,7 +67,7 @@ class Options:
     @property
     def given(self) -> bool:
         """Whether the features come from a file."""
-        return self.features is not None and self.features.endswith(".npy")
+        return self.features is not None and is_file_name(self.features)
 
 
 def add_features(options: Options, how: Extraction) -> None:
@@ -82,7 +83,7 @@ def add_features(options: Options, how: Extraction) -> None:
         card = read_card(root)
         if name in card["features"] and not options.overwrite:
             raise UserError(f"features: {options.root} already has '{name}'; overwrite=true replaces the whole table.")
-        path = partial / "float16.npy"
+        path = partial / "stored.npy"
         if options.given:
             about, thumbnails = _given(options, how, card["images"], path), None
         else:
@@ -91,34 +92,45 @@ def add_features(options: Options, how: Extraction) -> None:
         if thumbnails is not None:
             with folder_written_whole(root / "thumbnails") as folder:
                 shutil.copytree(thumbnails, folder, dirs_exist_ok=True)
-            card["thumbnails"] = f"WebP, longer side at most {how.thumbnail} pixels, transparency on white"
+            if not card["features"]:  # else the collection counts as the same one: see `collection_fingerprint`
+                card["thumbnails"] = f"WebP, longer side at most {how.thumbnail} pixels, transparency on white"
         _put(root, card, name, path, about)
-    rows, dim = load_collection(root, name).features.table.shape
-    path = options.root / "features" / f"{name}.npy"
-    Console().print(f"{rows:,} x {dim:,} features in {path}", highlight=False, soft_wrap=True)
+    _show(options.root, name, about)
+
+
+def _show(root: Path, name: str, about: dict[str, Any]) -> None:
+    """Print the table's size, and how to choose it."""
+    collection = load_collection(root, name)
+    rows, dim = collection.features.table.shape
+    lines = [f"{rows:,} x {dim:,} features in {root / 'features' / f'{name}.npy'}"]
+    if "stored" in about:
+        lines.append(f"features {name} are stored {about['stored']}")
+    if (first := next(iter(collection.card["features"]))) != name:
+        lines.append(f"data.backbone={name} trains with them; without this key, '{first}' is used as before")
+    for line in lines:
+        terminal().print(line, highlight=False, soft_wrap=True)
 
 
 def _given(options: Options, how: Extraction, images: int, target: Path) -> dict[str, Any]:
-    """Write the table in features= to ``target`` as float16 [N, d]; its entry in the card."""
+    """Write the table in features= to ``target``; its entry in the card."""
     path = Path(str(options.features))
     if how.weights is not None:
         raise UserError("weights: features=FILE.npy needs no network; leave weights= out.")
-    given = open_npy(path)
-    if given.ndim != 2 or given.dtype.kind != "f" or given.shape[1] == 0:
-        raise UserError(f"{path}: {given.dtype} {list(given.shape)}, not a table [N, d] of floats.")
+    given = open_given(path, target.parent)
     if len(given) != images:
         raise UserError(f"{path}: {len(given)} rows, but {options.root} has {images} images; give one row per image.")
     target.parent.mkdir(exist_ok=True)
-    _, bad = to_float16(given, range(len(given)), target)
-    if bad:
-        row, reason = min(bad.items())
+    stored = store(given, range(len(given)), target, str(path))
+    if stored.bad:
+        row, reason = min(stored.bad.items())
         raise UserError(f"{path}: row {row} {reason}; every image needs its features, so correct the row.")
-    return {"source": path.name, "dtype_given": str(given.dtype), "sha256_of_source": sha256(path)}
+    about = {"source": path.name, "dtype_given": str(given.dtype), "sha256_of_source": sha256(path)}
+    return about | stored.about
 
 
 def _extracted(options: Options, how: Extraction, images: int, target: Path) -> tuple[dict[str, Any], Path | None]:
-    """Write the features of the collection's pictures to ``target`` as float16 [N, d]; their entry in the card, and the
-    folder of thumbnails if the collection has none."""
+    """Write the features of the collection's pictures to ``target``; their entry in the card, and the folder of
+    thumbnails if the collection has none."""
     from love_thy_neighbors.features.extraction import chosen_backbone, extract_features  # torch: late
 
     assert options.root is not None
@@ -142,11 +154,11 @@ def _extracted(options: Options, how: Extraction, images: int, target: Path) -> 
         return stop(row, f"has the file {names[row]!r}, which {reason}")
 
     found = extract_features(files, how, target.parent, unusable, backbone)
-    _, bad = to_float16(found.table, range(len(files)), target)
-    if bad:
-        row, reason = min(bad.items())
+    stored = store(found.table, range(len(files)), target, backbone.name)
+    if stored.bad:
+        row, reason = min(stored.bad.items())
         raise stop(row, f"has the file {names[row]!r}, whose feature vector {reason}")
-    return found.card, found.thumbnails
+    return found.card | stored.about, found.thumbnails
 
 
 def _names(path: Path, images: int) -> list[str]:
@@ -164,11 +176,16 @@ def _names(path: Path, images: int) -> list[str]:
 
 
 def _put(root: Path, card: dict[str, Any], name: str, path: Path, about: dict[str, Any]) -> None:
-    """Copy the table ``path`` into the collection; after a crash, too, the card lists only complete tables."""
+    """Copy the table ``path`` into the collection; after a crash, too, the card lists only complete tables.
+
+    A table that is replaced keeps its place, as the first one is used by default.
+    """
+    order = [*card["features"], name]
     if card["features"].pop(name, None) is not None:
         write_json(root / "card.json", card)  # remove the old entry before the old file
     target = root / "features" / f"{name}.npy"
     with written_whole(target) as temporary:
         shutil.copyfile(path, temporary)
     card["features"][name] = table_entry(target, about)
+    card["features"] = dict(sorted(card["features"].items(), key=lambda entry: order.index(entry[0])))
     write_json(root / "card.json", card)

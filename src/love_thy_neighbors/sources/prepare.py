@@ -6,17 +6,18 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import numpy as np
-from rich.console import Console
 
-from love_thy_neighbors.collection.feature_tables import quantise, to_float16
-from love_thy_neighbors.collection.loading import open_npy
+from love_thy_neighbors.collection.feature_tables import Stored, is_enough_int8, quantise, store
 from love_thy_neighbors.collection.writing import write_collection
 from love_thy_neighbors.errors import UserError
 from love_thy_neighbors.features.backbones import BUNDLED, Backbone
 from love_thy_neighbors.features.settings import Extraction
-from love_thy_neighbors.sources.release import FinishedTable, GivenTable, Release
+from love_thy_neighbors.sources.given_features import open_given
+from love_thy_neighbors.sources.release import FinishedTable, GivenTable, Release, SourceOptions
+from love_thy_neighbors.sources.same_pictures import LISTED, leave_out_same_pictures
 from love_thy_neighbors.sources.tables import drop_rare_labels, statistics
 from love_thy_neighbors.sources.writing import check_out, kept_thumbnails, partial_folder, show, show_published
+from love_thy_neighbors.terminal import terminal
 
 GIVEN = "given"  # the name of the user's feature table
 
@@ -39,6 +40,8 @@ def make(read: Read[Options], options: Options, out: Path, overwrite: bool, how:
         release = read(options, how, partial)
         if not release.table.num_rows:
             raise release.rejects.empty()
+        if isinstance(options, SourceOptions) and release.files is not None:
+            leave_out_same_pictures(release, options.same_picture_share)
         features, about, thumbnails = _features(release, release.how or how, partial, backbone)
         table, names, dropped = drop_rare_labels(release.table, release.min_positives)
         card = _card(release, names, dropped) | {"features": about, "statistics": statistics(table)}
@@ -48,7 +51,7 @@ def make(read: Read[Options], options: Options, out: Path, overwrite: bool, how:
     if release.published:
         counted = card["statistics"] if release.comparable is None else statistics(release.comparable)
         show_published(counted, release.published, release.published_as)
-    _show_remarks(release, out, len(dropped), has_features=bool(about))
+    _show_remarks(release, out, len(dropped), about)
 
 
 def _features(release: Release, how: Extraction, partial: Path, backbone: Backbone | None) -> _Features:
@@ -79,19 +82,18 @@ def _extracted(release: Release, how: Extraction, partial: Path, backbone: Backb
     rows = np.delete(np.arange(len(release.files)), list(found.rejected))
     release.keep(rows)
     name, about = found.backbone.name, found.card
-    if release.int8:
-        table, about["scale"] = quantise(found.table[rows])
+    if release.int8 and is_enough_int8(found.table[rows], (small := quantise(found.table[rows]))[1]):
+        table, about["scale"] = small
     else:
-        table, rows = _float16(release, found.table, rows, partial, "the features of row {}")
+        stored, rows = _stored(release, found.table, rows, partial, name, "the features of row {}")
+        table, about = stored.table, about | stored.about
     thumbnails = kept_thumbnails(found.thumbnails, rows.tolist(), partial) if found.thumbnails else None
     return {name: table}, {name: about}, thumbnails
 
 
 def _given(release: Release, given: GivenTable, partial: Path) -> _Features:
-    """The rows of ``features=`` for the entries that are kept, as float16."""
-    table = open_npy(given.path)
-    if table.ndim != 2 or table.dtype.kind != "f" or table.shape[1] == 0:
-        raise UserError(f"{given.path}: {table.dtype} {list(table.shape)}, not a table [N, d] of floats.")
+    """The rows of ``features=`` for the entries that are kept."""
+    table = open_given(given.path, partial)
     word = release.rejects.word
     if len(table) != given.entries:
         raise UserError(
@@ -100,25 +102,26 @@ def _given(release: Release, given: GivenTable, partial: Path) -> _Features:
         )
     partial.mkdir(exist_ok=True)
     rows = release.entry_numbers() - 1
-    float16, _ = _float16(release, table, rows, partial, f"the feature row {{}} of {given.path}")
-    return {GIVEN: float16}, {GIVEN: {"source": given.path.name, "dtype_given": str(table.dtype)}}, None
+    stored, _ = _stored(release, table, rows, partial, str(given.path), f"the feature row {{}} of {given.path}")
+    about = {"source": given.path.name, "dtype_given": str(table.dtype), **stored.about}
+    return {GIVEN: stored.table}, {GIVEN: about}, None
 
 
-def _float16(
-    release: Release, table: np.ndarray, rows: np.ndarray, partial: Path, name: str
-) -> tuple[np.ndarray, np.ndarray]:
-    """``table[rows]`` as float16, and the rows that are left: entries with a value beyond float16 are refused. ``name``
-    has a place for the row number."""
+def _stored(
+    release: Release, table: np.ndarray, rows: np.ndarray, partial: Path, what: str, name: str
+) -> tuple[Stored, np.ndarray]:
+    """``table[rows]`` in the folder ``partial``, and the rows that are left: entries with a value that cannot be stored
+    are refused. ``what`` names the table in errors, ``name`` a row; it has a place for the row number."""
     numbers = release.entry_numbers()
-    float16, bad = to_float16(table, rows.tolist(), partial / "float16.npy")
-    for place, reason in bad.items():
+    stored = store(table, rows.tolist(), partial / "stored.npy", what)
+    for place, reason in stored.bad.items():
         row = name.replace("{}", str(rows[place]), 1)
         release.rejects.refuse(int(numbers[place]), f"has {row}, which {reason}")
-    places = np.delete(np.arange(len(rows)), list(bad))
+    places = np.delete(np.arange(len(rows)), list(stored.bad))
     release.keep(places)
     if not release.table.num_rows:
         raise release.rejects.empty()
-    return float16, rows[places]
+    return stored, rows[places]
 
 
 def _card(release: Release, names: list[str], dropped: dict[str, int]) -> dict[str, Any]:
@@ -128,18 +131,21 @@ def _card(release: Release, names: list[str], dropped: dict[str, int]) -> dict[s
     return card | {"labels": labels | release.about.get("labels", {})}
 
 
-def _show_remarks(release: Release, out: Path, dropped: int, has_features: bool) -> None:
+def _show_remarks(release: Release, out: Path, dropped: int, features: dict[str, Any]) -> None:
     lines = [
         f"{name.replace('_', ' ')}: {count:,}"
         for name, count in release.counts.items()
         if isinstance(count, int) and count
     ]
+    if LISTED in release.texts:
+        lines.append(f"pictures that are the same under several ids: see {out / LISTED}")
     if dropped:
         lines.append(f"labels with fewer than {release.min_positives} images, dropped: {dropped}")
     if rejected := len(release.rejects.reasons):
         lines.append(f"{release.rejects.word}s rejected: {rejected}, see {out / 'rejected.jsonl'}")
-    if not has_features:
+    lines += [f"features {name} are stored {about['stored']}" for name, about in features.items() if "stored" in about]
+    if not features:
         command = f"python prepare.py source=collection root={out} features=efficientnet_lite0 images=DIR"
         lines.append(f"no features yet: {command}")
     for line in lines:
-        Console().print(line, soft_wrap=True, highlight=False)
+        terminal().print(line, soft_wrap=True, highlight=False)

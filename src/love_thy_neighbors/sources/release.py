@@ -27,6 +27,7 @@ class SourceOptions:
     images: Path | None = None
     features: Path | None = None
     min_positives: int = 1
+    same_picture_share: float = 0.001
     on_error: str = "stop"
 
     def __post_init__(self) -> None:
@@ -36,11 +37,14 @@ class SourceOptions:
             raise UserError(f"images: {self.images} is not a folder; give the one that 'file' is relative to.")
         check_on_error(self.on_error)
         require_whole("min_positives", self.min_positives, 1)
+        share = self.same_picture_share
+        if isinstance(share, bool) or not isinstance(share, int | float) or not 0 <= share <= 1:
+            raise UserError(f"same_picture_share: must be a number from 0 to 1, not {share}.")
 
 
 @dataclass(frozen=True)
 class GivenTable:
-    """The user's features: a ``.npy`` [entries, d] of floats, row k - 1 for entry number k of the source.
+    """The user's features: a file (`given_features`) of floats [entries, d], row k - 1 for entry number k.
 
     ``entries`` is the number of entries of the source, ``what`` the source's name in an error.
     """
@@ -52,7 +56,7 @@ class GivenTable:
 
 @dataclass(frozen=True)
 class FinishedTable:
-    """Features from the source itself: a ``.npy`` float16 [N, d] in the order of the release's rows.
+    """Features from the source itself: a ``.npy`` float16 or float32 [N, d] in the order of the release's rows.
 
     The file is moved into the collection. ``about`` is its entry in the card.
     """

@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import Any
 
 from filelock import FileLock, Timeout
-from rich.console import Console
 from rich.table import Table
 
 from love_thy_neighbors.errors import UserError
 from love_thy_neighbors.sources.release import PublishedCounts
+from love_thy_neighbors.terminal import terminal
 
 _COUNTED = ("values", "images per value", "values per image")
 
@@ -81,8 +81,8 @@ def show(out: Path, images: int, statistics: dict[str, dict[str, Any]]) -> None:
     shown = _table(f"{images:,} images in {out}", *_COUNTED, "images with any")
     for name, numbers in statistics.items():
         shown.add_row(name, *_counts(numbers), f"{numbers['images_with_any']:,}")
-    Console().print(shown)
-    Console().print("per value and per image: mean / median", style="dim")
+    terminal().print(shown)
+    terminal().print("per value and per image: mean / median", style="dim")
 
 
 def show_published(statistics: dict[str, dict[str, Any]], published: Mapping[str, PublishedCounts], title: str) -> None:
@@ -94,7 +94,7 @@ def show_published(statistics: dict[str, dict[str, Any]], published: Mapping[str
         ours = _counts(statistics[name]) if name in statistics else ["-"] * len(_COUNTED)
         for place, cells in enumerate(zip(_COUNTED, ours, theirs, strict=True)):
             shown.add_row("" if place else name, *cells)
-    Console().print(shown)
+    terminal().print(shown)
 
 
 def _table(title: str, *headings: str) -> Table:

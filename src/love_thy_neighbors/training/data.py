@@ -55,8 +55,8 @@ class Batch(NamedTuple):
 class FeatureTable:
     """Rows of phi, gathered for a whole batch at once.
 
-    The table keeps its type on disk (float16 or int8) and is memory-mapped; it moves to the GPU if it takes at most
-    half of the memory that is free there. A gathered batch is float32.
+    The table keeps its type on disk (float16, float32 or int8) and is memory-mapped; it moves to the GPU if it takes
+    at most half of the memory that is free there. A gathered batch is float32.
     """
 
     def __init__(self, collection: Collection) -> None:
@@ -76,7 +76,7 @@ class FeatureTable:
         """phi of ``rows``, any shape [...] -> float32 [..., d] on ``device``; -1 gives the feature of row 0."""
         flat = rows.clamp(min=0).flatten().to(self.table.device)
         taken = self.table.index_select(0, flat).to(device).float()
-        if self.scale != 1:  # float16 tables have scale 1, and need no extra pass over the batch
+        if self.scale != 1:  # tables of floats have scale 1, and need no extra pass over the batch
             taken.mul_(self.scale)
         return taken.view(*rows.shape, -1)
 

@@ -180,7 +180,7 @@ def test_from_ids_to_results(server: FlickrServer, tmp_path: Path) -> None:
         topic = topic_of(number)
         server.add(id_, [f"{TOPICS[topic]} {number % 4}", "Nikon"], [str(number // 3)], [f"{topic}@N00"])
         (tmp_path / "photos").mkdir(exist_ok=True)
-        Image.new("RGB", (24, 24), COLOURS[topic]).save(tmp_path / "photos" / f"{id_}_secret.jpg")
+        Image.new("RGB", (24, 24), COLOURS[topic]).save(tmp_path / "photos" / f"{id_}_secret.jpg", comment=id_)
     (tmp_path / "labels.csv").write_text(
         "id,labels\n" + "".join(f"{id_},{TOPICS[topic_of(number)]};all\n" for number, id_ in enumerate(ids))
     )

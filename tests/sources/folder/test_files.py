@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from love_thy_neighbors.errors import UserError
-from love_thy_neighbors.sources.folder.files import find_pictures, same_pictures
+from love_thy_neighbors.sources.folder.files import find_pictures
 from love_thy_neighbors.sources.folder.words import is_automatic, one_spelling, words
 
 
@@ -49,17 +49,6 @@ def test_suffixes_are_counted_by_kind_and_strange_ones_together(tmp_path: Path) 
     pictures, counts = find_pictures(tmp_path, skip_unreadable=False)
     assert pictures == []
     assert counts == {f"k{kind}_files_left_out": 2 for kind in range(12)} | {"other_files_left_out": 8 + 6 + 1}
-
-
-def test_files_are_the_same_only_if_their_contents_are(tmp_path: Path) -> None:
-    long = b"x" * (1 << 18)
-    contents = [long + b"1", b"a", long + b"2", b"b", long + b"1", b"aa", b"a"]
-    paths = [tmp_path / f"{place}" for place in range(len(contents))]
-    for path, content in zip(paths, contents, strict=True):
-        path.write_bytes(content)
-    steps: list[int] = []
-    assert same_pictures([*paths, tmp_path / "none"], steps.append) == [[0, 4], [1, 6], [2], [3], [5], [7]]
-    assert sum(steps) == 2 * (len(paths) + 1)
 
 
 SILENT = (

@@ -319,7 +319,7 @@ MISTAKES: list[tuple[Callable[[Path], None], dict[str, Any], str]] = [
     (
         edit(CH, 5, b"0 " * 63 + b"nan\n"),
         WIDE,
-        f"{CH}, line 5: holds NaN, infinity or a value beyond float16 (65504); {AGAIN}",
+        f"{CH}, line 5: holds NaN, infinity or a value beyond float32 (3.4e+38); {AGAIN}",
     ),
     (edit(CH, 5, None), WIDE, f"{CH}: 119 lines, but Imagelist.txt has 120; {AGAIN}"),
     (
@@ -428,10 +428,50 @@ def test_from_pictures_to_results(release: Release, original: made.Written, tmp_
     assert results["test"]["mAP_L"] > 60  # an untrained model has about 33
 
 
+def flat(file: str) -> str:
+    return Path(file).name
+
+
+def by_id(file: str) -> str:
+    return f"{Path(file).stem.partition('_')[2]}.jpg"
+
+
+def in_upper_case(file: str) -> str:
+    return file.upper()
+
+
+def in_a_folder_more(file: str) -> str:
+    return f"unpacked/Flickr/{file}"
+
+
+@pytest.mark.parametrize("place", [flat, by_id, in_upper_case, in_a_folder_more])
+def test_pictures_in_other_places_are_found_by_their_ids(
+    place: Callable[[str], str], release: Release, original: made.Written
+) -> None:
+    pictures = release.root / "pictures"
+    for file in original.files:
+        (pictures / place(file)).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(original.pictures / file, pictures / place(file))
+    collection = release.collection(images=pictures)
+    assert collection.features.table[:4].tolist() == [[254, 0, 0], [0, 255, 1], [0, 0, 254], [255, 255, 255]]
+    assert len(collection) == len(original.files)
+    assert all((pictures / file).is_file() for file in collection.files.to_pylist())
+    assert collection.card["clean_up"]["pictures_found_by_id"] == len(original.files)
+
+
+def test_a_folder_without_any_of_the_pictures(release: Release) -> None:
+    (release.root / "others").mkdir()
+    (release.root / "others" / "a.jpg").touch()
+    for on_error in ("stop", "skip"):
+        message = release.error(images=release.root / "others", on_error=on_error)
+        assert message.startswith("images: ")
+        assert "2000000000" in message
+
+
 def test_pictures_that_are_missing_are_listed_with_their_urls(release: Release, original: made.Written) -> None:
     pictures = release.root / "Flickr"
     shutil.copytree(original.pictures, pictures)
-    for row in (2, 3, 4, 31):
+    for row in (2, 3, 4, 11, 31):  # the last two have the same id
         (pictures / original.files[row]).unlink()
     assert names_the_same(
         release.error(images=pictures),
@@ -441,7 +481,7 @@ def test_pictures_that_are_missing_are_listed_with_their_urls(release: Release, 
         ),
     )
     collection = release.collection(images=pictures, on_error="skip")
-    kept = [file for row, file in enumerate(original.files) if row not in (2, 3, 4, 31)]
+    kept = [file for row, file in enumerate(original.files) if row not in (2, 3, 4, 11, 31)]
     assert collection.files.to_pylist() == kept
     assert collection.features.table[2].tolist() == [0, 255, 1]  # row 5
     with (release.out / "missing_pictures.csv").open(newline="") as file:
@@ -451,11 +491,12 @@ def test_pictures_that_are_missing_are_listed_with_their_urls(release: Release, 
         (original.files[2], "2000000014", f"{web}2000000014.jpg"),
         (original.files[3], "2000000021", f"{web}2000000021_b.jpg"),  # no picture of middle size
         (original.files[4], "2000000028", ""),  # null
+        (original.files[11], "2000000077", f"{web}2000000077.jpg"),
         (original.files[31], "2000000077", ""),  # malformed
     ]
     counts = collection.card["clean_up"]
     assert counts["missing_pictures_without_a_url"] == 2
-    assert counts["lines_rejected"] == 4
+    assert counts["lines_rejected"] == 5
 
 
 def test_without_a_list_of_urls_nothing_is_listed(release: Release, original: made.Written) -> None:

@@ -162,7 +162,7 @@ def test_split_files_are_found_at_any_depth_or_named(paper: Paper) -> None:
 def test_images_without_sound_features_are_left_out_if_asked(paper: Paper) -> None:
     made = paper.made
     made.img_ids[made.img_ids.index(made.photo_ids[4])] = "5"
-    for row, value in ((7, np.nan), (9, 1e6)):
+    for row, value in ((7, np.nan), (9, np.inf)):
         made.feat7[made.img_ids.index(made.photo_ids[row]), 3] = value
     write(paper.root, made)
     message = paper.error()

@@ -1,4 +1,4 @@
-"""Pictures whose file name has a Flickr id, for sources whose photos have no path."""
+"""Pictures whose file name has a Flickr id, for sources whose photos have no path, or are not where the list says."""
 
 import os
 from collections.abc import Container, Iterator
@@ -37,6 +37,33 @@ def join_pictures(release: Release, images: Path, max_pixels: int) -> None:
     names = [found[id_] for id_ in release.table["id"].to_pylist()]
     release.table = release.table.append_column("file", pa.array(names, pa.string()))
     check_pictures(release, images, max_pixels)
+
+
+def find_moved_pictures(release: Release, images: Path) -> None:
+    """Look for pictures that are not at the path in the column ``file``, by the photos' ids, and count those found.
+
+    Copies of a release have other folders, other names (ID.jpg) or another case of letters. Raises `UserError` if there
+    is no picture at all.
+    """
+    names, ids = release.table["file"].to_pylist(), release.table["id"].to_pylist()
+    with progress_bar("looking for pictures", len(names)) as advance:
+        there = []
+        for row, name in enumerate(names):
+            there.append((images / name).is_file())
+            if (row + 1) % _STEP == 0:
+                advance(_STEP)
+    found, _ = pictures_by_id(images, {id_ for id_, known in zip(ids, there, strict=True) if not known})
+    if not found and not any(there):
+        raise UserError(
+            f"images: {images} has no picture of {release.rejects.where}; it was looked for by path ({names[0]}) and "
+            f"by id ({ids[0]}.jpg, 0001_{ids[0]}.jpg) in all folders below."
+        )
+    names = [name if known else found.get(id_, name) for id_, name, known in zip(ids, names, there, strict=True)]
+    release.counts["pictures_found_by_id"] = sum(
+        id_ in found for id_, known in zip(ids, there, strict=True) if not known
+    )
+    place = release.table.column_names.index("file")
+    release.table = release.table.set_column(place, "file", pa.array(names, pa.string()))
 
 
 def check_pictures(release: Release, images: Path, max_pixels: int) -> None:

@@ -21,7 +21,7 @@ from love_thy_neighbors.features.images import ImageError
 from love_thy_neighbors.features.settings import Extraction
 from love_thy_neighbors.progress import progress_bar
 from love_thy_neighbors.sources.folder.embedded import Embedded, read_embedded
-from love_thy_neighbors.sources.folder.files import SUFFIXES, find_pictures, same_pictures
+from love_thy_neighbors.sources.folder.files import SUFFIXES, find_pictures
 from love_thy_neighbors.sources.folder.sidecars import together, with_sidecars
 from love_thy_neighbors.sources.folder.words import is_automatic, one_spelling, words
 from love_thy_neighbors.sources.labels_csv import GivenLabels, read_labels
@@ -29,6 +29,7 @@ from love_thy_neighbors.sources.pictures import checked_picture
 from love_thy_neighbors.sources.records import Record
 from love_thy_neighbors.sources.rejects import Rejects, RowError, check_on_error
 from love_thy_neighbors.sources.release import Release
+from love_thy_neighbors.sources.same_pictures import same_pictures
 from love_thy_neighbors.sources.tables import records_table
 
 WORDS = {"title": ("title",), "description": ("description",), "both": ("title", "description"), "none": ()}

@@ -1,10 +1,9 @@
-"""The files of a folder of photos: which are pictures, and which are copies of each other."""
+"""The files of a folder of photos: which are pictures."""
 
-import hashlib
 import os
 import re
-from collections import Counter, defaultdict
-from collections.abc import Callable, Hashable, Sequence
+from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 
 from love_thy_neighbors.errors import UserError
@@ -92,32 +91,3 @@ def _linked_pictures(root: Path, links: Sequence[str], pictures: Sequence[str], 
             known.add(target)
             found.append(link)
     return found
-
-
-def same_pictures(paths: Sequence[Path], advance: Callable[[int], None]) -> list[list[int]]:
-    """Places in ``paths`` of files with the same content, grouped, in the order of their first places; a file without a
-    copy is a group of one.
-
-    Only files of equal size are read. A file that cannot be read has no copies. Calls ``advance`` twice for each path.
-    """
-    groups = [list(range(len(paths)))]
-    for key in (_size, _digest):
-        parts: dict[Hashable, list[int]] = defaultdict(list)
-        for number, group in enumerate(groups):
-            for place in group:
-                advance(1)
-                try:
-                    parts[number, key(paths[place]) if len(group) > 1 else 0].append(place)
-                except OSError:
-                    parts[number, f"unreadable {place}"].append(place)
-        groups = list(parts.values())
-    return sorted(groups)
-
-
-def _size(path: Path) -> int:
-    return path.stat().st_size
-
-
-def _digest(path: Path) -> bytes:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").digest()

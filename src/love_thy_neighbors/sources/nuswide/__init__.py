@@ -16,7 +16,7 @@ import pyarrow.compute as pc
 from love_thy_neighbors.errors import UserError
 from love_thy_neighbors.features.settings import Extraction
 from love_thy_neighbors.paper import TABLE_1
-from love_thy_neighbors.sources.flickr.pictures_by_id import check_pictures
+from love_thy_neighbors.sources.flickr.pictures_by_id import check_pictures, find_moved_pictures
 from love_thy_neighbors.sources.nuswide.files import Copy, ImageList, find_copy, read_image_list, read_labels
 from love_thy_neighbors.sources.nuswide.low_level import check_low_level, write_low_level
 from love_thy_neighbors.sources.nuswide.metadata import Metadata, as_in_table_1, read_metadata, sets_and_groups
@@ -141,6 +141,7 @@ def _add_features(
     elif options.features is not None:
         release.features = GivenTable(options.features, len(images.files), images.path.name)
     elif options.images is not None:
+        find_moved_pictures(release, options.images)
         check_pictures(release, options.images, how.max_pixels)
         missing = [number - 1 for number in release.rejects.reasons]
         if missing and copy.has(URLS):

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
+from love_thy_neighbors.collection.feature_tables import store
 from love_thy_neighbors.errors import UserError
 from love_thy_neighbors.progress import progress_bar
 from love_thy_neighbors.sources.nuswide.files import Copy, ImageList, read_image_list
@@ -21,7 +22,7 @@ BACKBONE = "low_level"
 # bag of 500 visual words.
 COLUMNS = {"CH": 64, "CORR": 144, "EDH": 73, "WT": 128, "CM55": 225, "BoW": 500}
 _FOLDER = "Low_Level_Features"
-_LARGEST = float(np.finfo(np.float16).max)
+_LARGEST = float(np.finfo(np.float32).max)
 
 
 @dataclass(frozen=True)
@@ -44,18 +45,17 @@ def check_low_level(kinds: object) -> None:
 def write_low_level(
     copy: Copy, images: ImageList, kinds: Sequence[str], rows: np.ndarray, partial: Path
 ) -> FinishedTable:
-    """Write the features ``kinds`` side by side for the ``rows`` [n] of Imagelist.txt: a float16 file in ``partial``.
+    """Write the features ``kinds`` side by side for the ``rows`` [n] of Imagelist.txt: a file in ``partial``.
 
     Raises `UserError` for a missing file or list, and with file and line for a value that is not a finite number within
-    float16.
+    float32.
     """
     parts = {kind: _parts(copy, images, kind) for kind in kinds}
     place = np.full(len(images.files), -1)
     place[rows] = np.arange(len(rows))
     partial.mkdir(exist_ok=True)
-    path = partial / f"{BACKBONE}.npy"
     shape = (len(rows), sum(COLUMNS[kind] for kind in kinds))
-    table = np.lib.format.open_memmap(path, mode="w+", dtype=np.float16, shape=shape)
+    table = np.lib.format.open_memmap(partial / "given.npy", mode="w+", dtype=np.float32, shape=shape)
     columns, first = {}, 0
     with progress_bar("reading features", len(kinds) * len(images.files)) as advance:
         for kind in kinds:
@@ -67,24 +67,26 @@ def write_low_level(
                     table[places[places >= 0], slice(*columns[kind])] = _checked(part, done, block, kind)[places >= 0]
                     done += len(block)
                     advance(len(block))
-    table.flush()
+    path = partial / f"{BACKBONE}.npy"
+    stored = store(table, range(len(rows)), path, str(copy.root / _FOLDER))
     about = {
         "source": [part.path.name for kind in kinds for part in parts[kind]],
         "columns": columns,
         "preprocessing": "as in the release; BoW counts are divided by their sum, the number of words in an image",
+        **stored.about,
     }
     return FinishedTable(BACKBONE, path, about)
 
 
 def _checked(part: _Part, done: int, block: np.ndarray, kind: str) -> np.ndarray:
     """The block as it goes into the table; ``done`` lines come before it. Raises `UserError`."""
-    if kind == "BoW":  # float16 holds counts above 2048 only approximately
+    if kind == "BoW":  # shares, as the pictures differ in size
         block = block / np.maximum(block.sum(axis=1, keepdims=True), 1)
     bad = ~(np.abs(block) <= _LARGEST).all(axis=1)
     if bad.any():
         raise UserError(
-            f"{part.path}, line {done + int(np.argmax(bad)) + 1}: holds NaN, infinity or a value beyond float16 "
-            f"({_LARGEST:.0f}); get this file of the release again."
+            f"{part.path}, line {done + int(np.argmax(bad)) + 1}: holds NaN, infinity or a value beyond float32 "
+            f"({_LARGEST:.1e}); get this file of the release again."
         )
     return block
 

@@ -16,7 +16,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from love_thy_neighbors.collection.feature_tables import to_float16
+from love_thy_neighbors.collection.feature_tables import store
 from love_thy_neighbors.errors import UserError, require_whole
 from love_thy_neighbors.features.settings import Extraction
 from love_thy_neighbors.paper import TABLE_1
@@ -145,27 +145,22 @@ def _features(
 
     ``places_of`` [n] are the rows' images in the table ``given``, from 0.
     """
-    out = partial / "features.npy"
-    table = np.lib.format.open_memmap(out, mode="w+", dtype=np.float16, shape=(len(rows), given.columns))
-    good = np.zeros(len(rows), dtype=bool)
-    with progress_bar("copying features", len(rows)) as advance, np.errstate(over="ignore"):
+    kind = np.promote_types(given.dtype, np.float32)
+    table = np.lib.format.open_memmap(partial / "given.npy", mode="w+", dtype=kind, shape=(len(rows), given.columns))
+    with progress_bar("copying features", len(rows)) as advance:
         for places, block in given.blocks(places_of):
-            table[places] = block.astype(np.float16)
-            good[places] = np.isfinite(table[places]).all(axis=1)
+            table[places] = block
             advance(len(places))
-    table.flush()
-    for place in np.flatnonzero(~good):
-        where = (
-            f"image {places_of[place] + 1} of {given.path.name} holds NaN, infinity or a value beyond float16 (65504)"
-        )
+    out = partial / "features.npy"
+    stored = store(table, range(len(rows)), out, str(given.path))
+    for place, reason in stored.bad.items():
+        where = f"image {places_of[place] + 1} of {given.path.name} {reason}"
         rejects.refuse(int(rows[place]) + 1, f"has features that cannot be used ({where})")
-    if not good.any():
+    good = np.delete(np.arange(len(rows)), list(stored.bad))
+    if not len(good):
         raise rejects.empty()
-    if not good.all():
-        out = partial / "good_features.npy"
-        to_float16(table, np.flatnonzero(good).tolist(), out)
-    about = {"source": FEATURES, "shape_given": given.shape, "dtype_given": given.dtype}
-    return FinishedTable(BACKBONE, out, about), np.flatnonzero(good)
+    about = {"source": FEATURES, "shape_given": given.shape, "dtype_given": given.dtype, **stored.about}
+    return FinishedTable(BACKBONE, out, about), good
 
 
 def _about(options: Options, split_files: list[Path]) -> dict[str, Any]:
