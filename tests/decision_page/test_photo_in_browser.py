@@ -140,7 +140,7 @@ def test_a_photo_without_neighbours_or_thumbnail_says_so(page: Any, folder: Path
     page.select_option("#rows", "any")
     open_photo(page, "2003/photo 7.jpg")
     expect(page.locator("#photo-neighbors-title")).to_contain_text("No neighbours")
-    expect(page.locator("#photo-reasons")).to_contain_text("no neighbours")
+    expect(page.locator("#photo-reasons")).to_contain_text("No neighbours")
     page.keyboard.press("Escape")
     open_photo(page, "2003/photo 3.jpg")
     expect(page.locator("#photo-picture .placeholder")).to_have_text("2003/photo 3.jpg")
