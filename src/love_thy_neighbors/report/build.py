@@ -116,7 +116,7 @@ def build(plans: Plans, found: Stamp) -> Report:
 
 def _own(plans: Plans, context: Context, results: Sequence[Result]) -> list[Section]:
     """The runs that no finished experiment shows, and the labels of a collection of one's own."""
-    shown = _not_in_a_finished_experiment(context.matched, results)
+    shown = _not_in_finished_experiments(context.matched, results)
     name = str(plans.data["name"])
     table = own_runs(shown, context.baselines, plans.usual, name)
     found = [Section("own_runs", "Your runs", "by setting", (table,))] if table else []
@@ -125,10 +125,13 @@ def _own(plans: Plans, context: Context, results: Sequence[Result]) -> list[Sect
     return found
 
 
-def _not_in_a_finished_experiment(matched: Matched, results: Sequence[Result]) -> list[Result]:
-    finished = [one for runs in matched.experiments.values() if runs.complete for one in runs.results]
-    keys = {job_key(one.config) for one in finished}
-    return [one for one in results if job_key(one.config) not in keys]
+def _not_in_finished_experiments(matched: Matched, results: Sequence[Result]) -> list[Result]:
+    """The results of no experiment, and those of an experiment that is not finished."""
+    wanted = {job_key(one.config) for one in results} - {job_key(one.config) for one in matched.others}
+    unfinished = {
+        job_key(one.config) for runs in matched.experiments.values() if not runs.complete for one in runs.results
+    }
+    return [one for one in results if (key := job_key(one.config)) in unfinished or key not in wanted]
 
 
 def _of_this_collection(plans: Plans, results: Sequence[Result]) -> list[Result]:

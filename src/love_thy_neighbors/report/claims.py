@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
+from love_thy_neighbors.collection.card import metadata_types
 from love_thy_neighbors.errors import UserError
 from love_thy_neighbors.paper import LABELS_NOT_IMPROVED
 from love_thy_neighbors.report.context import Context
@@ -202,7 +203,7 @@ def _correlations(context: Context) -> list[Row]:
     mean = {kind: mean_over_splits(values.T) for kind, values in curves(runs.results, "mean").items()}
     mean[CHANCE] = np.array([result.body["chance"] for result in runs.results], dtype=float)
     pairs = (("tags", "groups"), ("groups", "sets"), *((kind, CHANCE) for kind in TYPES))
-    absent = {*TYPES} - mean.keys() if runs.results else set()  # the collection does not have them
+    absent = {*TYPES}.difference(metadata_types(context.folder))
     return [_correlation(runs, mean, *pair) for pair in pairs if absent.isdisjoint(pair)]
 
 

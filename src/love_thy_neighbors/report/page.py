@@ -62,12 +62,12 @@ def relative_address(path: Path, out: Path) -> str:
 
 
 def symbols(text: object) -> Markup:
-    """Text with the paper's indices as subscripts.
+    """Text with the paper's indices as subscripts, and percent signs that stay with their number.
 
     >>> symbols("mAP_L < 1")
     Markup('mAP<sub>L</sub> &lt; 1')
     """
-    return Markup(_SYMBOL.sub(r"\1<sub>\2</sub>", str(escape(text))))
+    return Markup(_SYMBOL.sub(r"\1<sub>\2</sub>", str(escape(text)).replace(" %", "\N{NO-BREAK SPACE}%")))
 
 
 def cell_html(cell: Cell, digits: int) -> Markup:

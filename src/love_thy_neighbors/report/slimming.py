@@ -26,19 +26,22 @@ def with_numbers(table: Table) -> Table:
     """The table without the rows of unfinished runs; without all rows if nothing of ours is in it."""
     if not any(_measured(table, row) for row in table.rows):
         return replace(table, rows=())
-    return replace(table, rows=tuple(row for row in table.rows if _measured(table, row) or not _unfinished(table, row)))
+    return replace(table, rows=tuple(row for row in table.rows if _measured(table, row) or _quoted(table, row)))
 
 
 def without_paper(table: Table) -> Table:
-    """The table without the paper's columns, and without the rows that only the paper has a number for."""
-    places = [place for place, column in enumerate(table.columns) if not column.paper]
-    if len(places) == len(table.columns):
-        return table
+    """The table without the paper's columns, and without columns for which no run is planned."""
+    every = list(enumerate(table.columns))
+    places = [
+        place
+        for place, column in every
+        if place == 0 or not (column.paper or all(row.cells[place] is Gap.NONE for row in table.rows))
+    ]
+    paired = {column.group for column in table.columns if column.paper}
     kept = [table.columns[place] for place in places]
-    columns = tuple(Column(column.group or column.title) for column in kept)
-    rows = (Row(tuple(row.cells[place] for place in places), row.beyond) for row in table.rows)
-    kept_rows = tuple(row for row in rows if any(cell is not Gap.NONE for cell in row.cells[1:]))
-    return replace(table, columns=columns, rows=kept_rows)
+    columns = tuple(Column(column.group) if column.group in paired else column for column in kept)
+    rows = tuple(Row(tuple(row.cells[place] for place in places), row.beyond) for row in table.rows)
+    return replace(table, columns=columns, rows=rows)
 
 
 def _own(table: Table, row: Row) -> list[Cell]:
@@ -51,5 +54,8 @@ def _measured(table: Table, row: Row) -> bool:
     return any(not isinstance(cell, Gap) for cell in _own(table, row))
 
 
-def _unfinished(table: Table, row: Row) -> bool:
-    return any(cell is Gap.MISSING for cell in _own(table, row))
+def _quoted(table: Table, row: Row) -> bool:
+    """Whether the paper alone has numbers for a row: no run of ours is planned."""
+    return Gap.MISSING not in _own(table, row) and any(
+        column.paper and not isinstance(cell, Gap) for column, cell in zip(table.columns, row.cells, strict=True)
+    )

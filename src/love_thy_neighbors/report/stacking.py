@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from love_thy_neighbors.report.document import Cell, Table
+from love_thy_neighbors.report.document import Cell, Gap, Table
 from love_thy_neighbors.report.tables_as_text import is_number_column
 
 
@@ -16,9 +16,9 @@ class StackedColumn:
 
 @dataclass(frozen=True)
 class StackedCell:
-    """Our cell and the paper's, None in a column without the paper."""
+    """Our cell and the paper's. The paper's is None if it has no number, and ours if only the paper has one."""
 
-    own: Cell
+    own: Cell | None
     paper: Cell | None
 
 
@@ -51,9 +51,13 @@ def stacked(table: Table) -> StackedTable:
         for column in [table.columns[place]]
     )
     rows = tuple(
-        StackedRow(
-            tuple(StackedCell(row.cells[p], row.cells[below[p]] if p in below else None) for p in own), row.beyond
-        )
+        StackedRow(tuple(_joined(row.cells[p], row.cells[below[p]] if p in below else None) for p in own), row.beyond)
         for row in table.rows
     )
     return StackedTable(columns, rows, bool(below))
+
+
+def _joined(own: Cell, paper: Cell | None) -> StackedCell:
+    if paper is None or paper is Gap.NONE:
+        return StackedCell(own, None)
+    return StackedCell(None if own is Gap.NONE else own, paper)
