@@ -166,3 +166,16 @@ def test_a_run_without_a_baseline_shows_its_labels_without_gains(
     out = report_on(plans, tmp_path / "logs", tmp_path / "out")
     assert list(table(out, "own_labels")[0]) == ["label", "images", "AP", "AP std"]
     assert not (out / "tables" / "own_labels_helped.csv").exists()
+
+
+def test_labels_are_those_of_the_newest_setting_with_its_name_in_full(
+    plans: Plans, collection: Path, tmp_path: Path
+) -> None:
+    fake, config = FakeRuns(collection, tmp_path / "logs"), job_of(plans, "neighborhood").config
+    first, second = (fake.write(config | {"epochs": epochs}) for epochs in (7, 8))
+    fake.write(job_of(plans, "visual_only").config)  # without neighbours, and newer
+    for name, newest in (("epochs=8", second), ("epochs=7", first)):
+        (newest / "results.json").write_bytes((newest / "results.json").read_bytes())
+        text = (report_on(plans, tmp_path / "logs", tmp_path / "out") / "report.md").read_text()
+        caption = next(line for line in text.splitlines() if "from best to worst: of" in line)
+        assert name in caption

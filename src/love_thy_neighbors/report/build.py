@@ -120,7 +120,7 @@ def _own(plans: Plans, context: Context, results: Sequence[Result]) -> list[Sect
     name = str(plans.data["name"])
     table = own_runs(shown, context.baselines, plans.usual, name)
     found = [Section("own_runs", "Your runs", "by setting", (table,))] if table else []
-    if not plans.warning and (blocks := own_labels(context, _of_this_collection(plans, results))):
+    if not plans.warning and (blocks := own_labels(context, _of_this_collection(plans, results), plans.usual)):
         found.append(Section("own_labels", "Your labels", "from best to worst", tuple(blocks)))
     return found
 

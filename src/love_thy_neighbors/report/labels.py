@@ -1,13 +1,13 @@
 """The labels of a collection of one's own: which the model knows best, and where the neighbours help and hurt."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 
 from love_thy_neighbors.report.collected import Result
 from love_thy_neighbors.report.context import Context, array_of, or_note, percent
 from love_thy_neighbors.report.document import Block, Column, Note, Row, Table
-from love_thy_neighbors.report.naming import describe
+from love_thy_neighbors.report.naming import Config, names
 from love_thy_neighbors.report.others import by_setting
 from love_thy_neighbors.report.sections.per_label import average_precision, mean_over_splits, tested
 from love_thy_neighbors.report.wording import over_splits
@@ -16,32 +16,26 @@ FEW = 10  # labels in the tables of the largest gains and losses
 LONG = 30  # labels; a longer table is folded
 
 
-def own_labels(context: Context, results: Sequence[Result]) -> list[Block]:
+def own_labels(context: Context, results: Sequence[Result], planned: Iterable[Config]) -> list[Block]:
     """Average precision (AP) of every label, by the run that was made last, and its gain over the run's baseline.
 
-    A run with neighbours comes before one without. Empty without a run.
+    A run with neighbours comes before one without. Empty without a run. ``planned`` have the usual settings (`names`).
     """
-    runs = newest_setting([one for one in results if (one.folder / "scores.npy").is_file()])
-    return or_note(lambda: _blocks(context, runs)) if runs else []
+    settings = list(by_setting(one for one in results if (one.folder / "scores.npy").is_file()).values())
+    if not settings:
+        return []
+    named = zip(settings, names([runs[0].config for runs in settings], planned), strict=True)
+    runs, name = max(named, key=lambda one: ("metadata" in one[0][0].config, max(run.changed for run in one[0])))
+    return or_note(lambda: _blocks(context, runs, name))
 
 
-def newest_setting(results: Sequence[Result]) -> list[Result]:
-    """The runs of all splits of the setting that was run last; of settings with neighbours, if there are any."""
-    settings = list(by_setting(results).values())
-    return max(
-        settings,
-        key=lambda runs: ("metadata" in runs[0].config, max(one.changed for one in runs)),
-        default=[],
-    )
-
-
-def _blocks(context: Context, runs: Sequence[Result]) -> list[Block]:
+def _blocks(context: Context, runs: Sequence[Result], name: str) -> list[Block]:
     pairs = [(baseline, one) for one in runs if (baseline := context.baselines.of(one)) is not None]
     if len(pairs) < len(runs):  # AP over all splits without a gain, rather than a gain over some of them
         pairs = []
     with_neighbors = np.array([_precision(context, one) for one in runs])
     labels, frequency = context.collection.label_names, context.collection.labels.getnnz(axis=0)
-    name, counted = describe(runs[0].config), over_splits(len(runs))
+    counted = over_splits(len(runs))
     if not pairs:
         return [_best_to_worst(labels, frequency, with_neighbors, None, f"of {name}, {counted}")]
     found = [average_precision(*tested(context, *pair)[1:]) for pair in pairs]
