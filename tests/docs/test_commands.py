@@ -187,7 +187,9 @@ def to_report(words: list[str], folder: Path) -> list[str]:
     if "data=nuswide" in words:
         have("data/nuswide", folder)
         data = [f"data.dir={folder}/data/nuswide"]
-    choice = [word for word in words if word.startswith("data=")]
+    choice = [word for word in words if word.startswith(("data=", "data.dir="))]
+    if "data.dir=data/mine" in words:
+        have("data/mine", folder)
     done = run_program("train.py", "measure=statistics", f"logs={folder}/logs", *choice, *data, cwd=folder)
     assert done.returncode == 0, done.stderr
     return [f"runs={folder}/logs", f"out={folder}/report", *data]

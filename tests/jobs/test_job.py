@@ -16,9 +16,11 @@ from conftest import checked, made_up_table, settings, write_made_up
 from love_thy_neighbors.collection.loading import load_collection
 from love_thy_neighbors.errors import UserError
 from love_thy_neighbors.jobs.build import make_data
-from love_thy_neighbors.jobs.job import finish
+from love_thy_neighbors.jobs.job import finish, train_and_compare
 from love_thy_neighbors.metrics import annotation_metrics
+from love_thy_neighbors.runs.identity import run_name
 from love_thy_neighbors.runs.model_folder import load_model
+from love_thy_neighbors.runs.results import read_results
 from love_thy_neighbors.runs.settings import Settings, settings_of
 from love_thy_neighbors.training.snapshots import Snapshots
 
@@ -315,3 +317,29 @@ def test_the_collection_may_move_but_not_change(made_up: Path, tmp_path: Path) -
     card = json.loads((moved / "card.json").read_text())
     (moved / "card.json").write_text(json.dumps(card | {"licence": "another"}))
     assert run_name(quick(moved)) != run_name(quick(made_up))
+
+
+def test_a_run_records_the_folder_of_its_own_baseline(made_up: Path, tmp_path: Path) -> None:
+    """Two trials with other epochs have a baseline each; a run without one records none."""
+    recorded = {}
+    for epochs in (1, 2):
+        given = (f"logs={tmp_path}", f"epochs={epochs}")
+        ours, baseline = quick(made_up, *given), quick(made_up, *given, "model=visual_only", "baseline=null")
+        folder = tmp_path / run_name(ours)
+        for _ in range(2):  # the second time both are found finished
+            train_and_compare(ours, folder, baseline, wait=False)
+            recorded[epochs] = read_results(folder)["baseline_run"]
+            assert recorded[epochs] == run_name(baseline)
+            assert read_results(tmp_path / recorded[epochs])["config"]["epochs"] == epochs
+            assert "baseline_run" not in read_results(tmp_path / recorded[epochs])
+    assert recorded[1] != recorded[2]
+
+
+def test_a_finished_run_without_the_key_gets_it_when_its_command_is_given_again(made_up: Path, tmp_path: Path) -> None:
+    config = quick(made_up, f"logs={tmp_path}", "epochs=1")
+    before = do(config, tmp_path / "run")
+    after = finish(config, tmp_path / "run", overwrite=False, resume=False, wait=False, baseline_run="visual")
+    assert after == before | {"baseline_run": "visual"}
+    changed = (tmp_path / "run" / "results.json").stat().st_mtime_ns
+    finish(config, tmp_path / "run", overwrite=False, resume=False, wait=False, baseline_run="visual")
+    assert (tmp_path / "run" / "results.json").stat().st_mtime_ns == changed

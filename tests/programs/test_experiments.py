@@ -13,7 +13,15 @@ from hypothesis import strategies as st
 
 from conftest import ROOT, settings
 from love_thy_neighbors.errors import UserError
-from love_thy_neighbors.programs.experiments import Job, choices_of, combinations, experiment_names, jobs, plan, select
+from love_thy_neighbors.programs.experiments import (
+    Job,
+    choices_of,
+    combinations,
+    experiment_names,
+    plan,
+    plan_of,
+    select,
+)
 from love_thy_neighbors.programs.start import plain, register_resolvers
 from love_thy_neighbors.runs.identity import needed_run, run_name
 from love_thy_neighbors.runs.settings import settings_of
@@ -31,7 +39,7 @@ def _hydra() -> Iterator[None]:
 @cache
 def jobs_of(name: str) -> list[Job]:
     """All jobs of an experiment on the embedded collection; takes seconds."""
-    return jobs(name)
+    return plan_of(name).jobs
 
 
 def grids(keys: str) -> st.SearchStrategy[dict[str, list[str]]]:
@@ -149,7 +157,7 @@ def test_every_experiment_is_named_and_says_what_it_is() -> None:
 @pytest.mark.usefixtures("_hydra")
 @pytest.mark.parametrize("name", experiment_names())
 def test_a_job_s_config_is_what_train_py_runs_with(name: str) -> None:
-    made = jobs(name, ["split=3", "data=nuswide", "seed=1"])
+    made = plan_of(name, ["split=3", "data=nuswide", "seed=1"]).jobs
     assert len({run_name(settings_of(job.config)) for job in made}) == len(made) > 0
     for job in (made[0], made[-1]):
         assert f"experiment={name}" in job.overrides

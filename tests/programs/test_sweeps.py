@@ -254,3 +254,13 @@ def test_the_list_at_the_end(capsys: pytest.CaptureFixture[str], monkeypatch: py
     assert capsys.readouterr().out == "\n7 jobs: 2 done, 4 found finished, 1 failed.\n  a=2\n    no sets.\n"
     with pytest.raises(UserError, match="m is larger than M in every job"):
         print_plan(Plan([], {(7, 6): None}))
+
+
+def test_what_a_collection_cannot_have_is_printed_with_the_reason_and_is_no_failure(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    reason = "metadata=groups: the collection in mine has no groups; it has tags."
+    print_plan(Plan([Job((), {})], {}, {reason: 5}))
+    assert f"5 jobs: {reason}" in capsys.readouterr().out
+    print_plan(Plan([], {}, {reason: 1}))
+    assert f"1 job: {reason}" in capsys.readouterr().out

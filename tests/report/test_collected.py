@@ -12,9 +12,7 @@ from love_thy_neighbors.paper import Estimate
 from love_thy_neighbors.programs.experiments import Job
 from love_thy_neighbors.report.collected import Result, collect, stamp
 from love_thy_neighbors.report.document import Gap
-from love_thy_neighbors.report.estimates import Difference, estimate_of
 from love_thy_neighbors.report.matching import match, missing_runs
-from love_thy_neighbors.report.others import other_runs
 from love_thy_neighbors.runs.printing import METRICS
 
 FIXTURES = ROOT / "tests" / "fixtures" / "report"
@@ -48,6 +46,7 @@ def test_other_files_are_left_out_with_their_path_and_key() -> None:
         json.dumps(GOOD | {"measure": "statistics", "statistics": 3}),
         json.dumps(GOOD | {"versions": ["torch"]}),
         json.dumps(GOOD | {"wall_time_s": None}),
+        json.dumps(GOOD | {"baseline_run": ["a"]}),
     ],
 )  # fmt: skip
 def test_no_content_of_a_file_raises(tmp_path: Path, text: str | bytes) -> None:
@@ -82,6 +81,21 @@ def result(settings: dict[str, Any], mAP_L: float = 60.0, changed: int = 0, name
 
 def plan(*settings: dict[str, Any]) -> list[tuple[Job, dict[str, Any]]]:
     return [(Job((f"model={one['model']['name']}", f"split={one['split']}"), one), one) for one in settings]
+
+
+def test_a_result_has_the_name_of_its_own_baseline_if_it_was_recorded(tmp_path: Path) -> None:
+    for name, content in {"a": GOOD, "b": GOOD | {"baseline_run": "c-visual_only"}}.items():
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "results.json").write_text(json.dumps(content))
+    assert [one.baseline_run for one in collect(stamp([tmp_path]))[0]] == [None, "c-visual_only"]
+
+
+def test_the_splits_of_a_row_are_those_that_its_mean_is_taken_over() -> None:
+    """A split counts although one of its seeds has no run yet; without any run the cell says so."""
+    plans = {"mine": plan(*(config(split) | {"seed": seed} for split in (0, 1) for seed in (0, 1)))}
+    runs = match(plans, [result(config(1) | {"seed": 0})]).experiments["mine"]
+    assert (runs.splits, list(runs.values("mAP_L"))) == ("1 of 2", [1])
+    assert match(plans, []).experiments["mine"].splits is Gap.MISSING
 
 
 def test_a_job_finds_its_result_whatever_device_it_ran_on() -> None:
@@ -144,45 +158,3 @@ def test_unplanned_runs_give_a_dash_and_unfinished_ones_missing() -> None:
     assert visual.estimate("mAP_L") == Estimate(60.0, None, 1)
     assert mlp.estimate("mAP_L") == mlp.minus(visual) == Gap.MISSING
     assert none.estimate("mAP_L") == none.minus(visual) == none.splits == Gap.NONE
-
-
-NEIGHBORS = {
-    "metadata": {"type": "tags"},
-    "test_metadata": {"type": "sets"},
-    "pool": "all",
-    "m": 3,
-    "M": 6,
-    "neighborhoods": {"drop": 0},
-}
-
-
-def test_other_runs_are_averaged_where_nothing_but_the_split_differs() -> None:
-    visual = [result(config(split), value) for split, value in enumerate((60.0, 64.0, 62.0))]
-    ours = [result(config(split, "neighborhood", **NEIGHBORS), value) for split, value in ((0, 61.0), (2, 66.0))]
-    slower = result(config(1, "visual_mlp", lr=2), 50.0)
-    table = other_runs([*ours, slower, *visual], [*ours, slower, *visual])
-    assert table is not None
-    assert [row.cells[:4] for row in table.rows] == [
-        ("c", "neighborhood, tags to sets, pool=all, m=3, M=6, drop=0", 2, estimate_of([61.0, 66.0])),
-        ("c", "visual_only", 3, Estimate(62.0, 2.0, 3)),
-        ("c", "visual_mlp", 1, Estimate(50.0, None, 1)),
-    ]
-    gains = [row.cells[-1] for row in table.rows]
-    assert isinstance(gains[0], Difference)
-    assert (gains[0].mean, gains[0].n) == (2.5, 2)
-    assert gains[1] == Gap.NONE
-    assert gains[2] == Difference(-14.0, None, None, 1, 0)
-
-
-def test_differences_are_between_runs_on_the_same_images_alone() -> None:
-    by_image = [result(config(0, split_by="image"), 60.0), result(config(0, "visual_mlp", split_by="image"), 61.0)]
-    by_set = [result(config(0, split_by="set"), 40.0), result(config(0, "visual_mlp", split_by="set"), 42.0)]
-    table = other_runs([*by_image, *by_set], [*by_image, *by_set])
-    assert table is not None
-    assert [row.cells[-1] for row in table.rows] == [
-        Difference(1.0, None, None, 1, 1),
-        Gap.NONE,
-        Difference(2.0, None, None, 1, 1),
-        Gap.NONE,
-    ]
-    assert other_runs([], by_image) is None

@@ -16,6 +16,7 @@ from love_thy_neighbors.report.collected import Result
 from love_thy_neighbors.report.context import Context
 from love_thy_neighbors.report.document import Figure, Gap, Links, Note, Table
 from love_thy_neighbors.report.matching import Matched, Planned, Runs
+from love_thy_neighbors.report.own_baseline import Baselines
 from love_thy_neighbors.report.page import relative_address
 from love_thy_neighbors.report.sections.confidence import FIGURES, confidence, pages_of_test_images, reliability_diagram
 from love_thy_neighbors.report.style import SERIES
@@ -36,7 +37,7 @@ def planned(model: str, split: int, content: Any) -> Planned:
 
 
 def context(*runs: Planned) -> Context:
-    return Context(Matched({"confidence": Runs(runs)}, [], []), Path("/collection"))
+    return Context(Matched({"confidence": Runs(runs)}, [], []), Path("/collection"), Baselines([]))
 
 
 def test_the_table_has_mean_and_deviation_over_splits() -> None:

@@ -10,7 +10,7 @@ A run folder holds
     rows.npy        int64 [N_test], their row numbers in the collection
     neighbors.npy   int32 [N_test, M], row numbers of their nearest neighbours, -1 for none (not of visual baselines)
     results.json    figures for val and test in percent, config, wall time, versions; written last, so a run with it
-                    is finished
+                    is finished. ``baseline_run`` is the folder name of the run that it is compared with, if any
 
 A job that measures something else, or tests the model of another run, writes those files that apply.
 """
@@ -32,7 +32,7 @@ from love_thy_neighbors.jobs.train import train
 from love_thy_neighbors.jobs.vote import vote
 from love_thy_neighbors.runs import printing
 from love_thy_neighbors.runs.identity import needed_run, run_name
-from love_thy_neighbors.runs.results import RESULTS, read_results
+from love_thy_neighbors.runs.results import RESULTS, read_results, record_baseline
 from love_thy_neighbors.runs.settings import Settings
 from love_thy_neighbors.training.processes import from_main_process, is_main_process, lost_process_as_user_error
 
@@ -40,11 +40,12 @@ from love_thy_neighbors.training.processes import from_main_process, is_main_pro
 def train_and_compare(settings: Settings, folder: Path, baseline: Settings | None, *, wait: bool) -> float | None:
     """Do a job and its baseline's, and print a table and where the files are. Returns validation mAP_L, if any."""
     _quieten()
-    results = finish(settings, folder, overwrite=settings.overwrite, resume=settings.resume, wait=wait)
+    place = None if baseline is None else baseline.logs / run_name(baseline)
+    how = {"overwrite": settings.overwrite, "resume": settings.resume, "wait": wait}
+    results = finish(settings, folder, **how, baseline_run=None if place is None else place.name)
     compared = None
-    if baseline is not None:
+    if baseline is not None and place is not None:
         gc.collect()  # trainer, task and data refer to each other: frees the first job's collection
-        place = baseline.logs / run_name(baseline)
         compared = finish(baseline, place, overwrite=False, resume=True, wait=True)
     if is_main_process():
         printing.print_results(results, compared)
@@ -54,8 +55,12 @@ def train_and_compare(settings: Settings, folder: Path, baseline: Settings | Non
     return results["val"]["mAP_L"] if "val" in results else None
 
 
-def finish(settings: Settings, folder: Path, *, overwrite: bool, resume: bool, wait: bool) -> dict[str, Any]:
+def finish(
+    settings: Settings, folder: Path, *, overwrite: bool, resume: bool, wait: bool, baseline_run: str | None = None
+) -> dict[str, Any]:
     """The results of a job: read if it has finished, else computed.
+
+    baseline_run: the folder name of the run that this one is compared with, which its results record.
 
     A lock on the folder keeps two processes from doing the same job at once; with ``wait`` the second one waits and
     then finds it finished. The operating system frees the lock of a process that is killed.
@@ -68,6 +73,8 @@ def finish(settings: Settings, folder: Path, *, overwrite: bool, resume: bool, w
                 _do(settings, folder, resume)
             elif is_main_process():
                 printing.print_skipped(folder)
+            if baseline_run is not None and is_main_process():
+                record_baseline(folder, baseline_run)
             return from_main_process(lambda: read_results(folder))
     except Timeout:
         raise UserError(

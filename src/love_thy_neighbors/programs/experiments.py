@@ -12,6 +12,7 @@ Values on the command line replace both. ``python -m love_thy_neighbors.programs
 import copy
 import math
 import re
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
@@ -29,6 +30,8 @@ from omegaconf.errors import OmegaConfBaseException
 
 from love_thy_neighbors.errors import UserError
 from love_thy_neighbors.programs.start import ROOT, job_name, plain
+from love_thy_neighbors.runs.requirements import CollectionLacksError, check_collection
+from love_thy_neighbors.runs.settings import settings_of
 
 Choices = Mapping[str, Sequence[str]]
 
@@ -45,10 +48,15 @@ class Job:
 
 @dataclass
 class Plan:
-    """The jobs of a sweep, in order, and the pairs (m, M) with m > M that it leaves out."""
+    """The jobs of a sweep, in order, and what it leaves out.
+
+    impossible: the pairs (m, M) with m > M. lacking: for each reason why the collection cannot have some jobs of an
+    experiment, their number.
+    """
 
     jobs: list[Job] = field(default_factory=list)
     impossible: dict[tuple[int, int], None] = field(default_factory=dict)  # an ordered set
+    lacking: dict[str, int] = field(default_factory=dict)
 
 
 def experiment_names() -> list[str]:
@@ -63,20 +71,41 @@ def _order(path: Path) -> float:
     return int(found[1]) if found else math.inf
 
 
-def jobs(experiment: str, overrides: Sequence[str] = ()) -> list[Job]:
-    """The jobs of ``train.py -m experiment=EXPERIMENT *overrides``, in order.
+def plan_of(experiment: str, overrides: Sequence[str] = ()) -> Plan:
+    """The plan of ``train.py -m experiment=EXPERIMENT *overrides``.
 
     Hydra must be initialised with the folder configs, as in a program or by ``hydra.initialize_config_dir``.
     """
     chosen = f"experiment={experiment}"
     sweeper = compose("train", overrides=[chosen], return_hydra_config=True).hydra.sweeper
-    return plan(sweeper.params, sweeper.grids, [chosen, *overrides]).jobs
+    return plan(sweeper.params, sweeper.grids, [chosen, *overrides])
 
 
 def plan(params: Mapping[str, str] | None, grids: Sequence[Mapping[str, str]] | None, overrides: Sequence[str]) -> Plan:
-    """The jobs of a sweep over ``params`` and ``grids``, with the command line's ``overrides``."""
+    """The jobs of a sweep over ``params`` and ``grids``, with the command line's ``overrides``.
+
+    An experiment leaves out the jobs that the collection cannot have; in a sweep of one's own they fail with a reason.
+    """
     loader = GlobalHydra.instance().config_loader()
-    return select(combinations(choices_of(params, grids, overrides, loader)), Composer(loader))
+    choices = choices_of(params, grids, overrides, loader)
+    made = select(combinations(choices), Composer(loader))
+    return without_lacking(made) if any("experiment" in one for one in choices) else made
+
+
+def without_lacking(made: Plan) -> Plan:
+    """The plan without the jobs whose metadata or splits the collection does not have, and with the reasons."""
+    kept: list[Job] = []
+    reasons: Counter[str] = Counter()
+    for job in made.jobs:
+        try:
+            check_collection(settings_of(job.config))
+        except CollectionLacksError as error:
+            reasons[str(error)] += 1
+            continue
+        except UserError:  # the job itself names the mistake
+            pass
+        kept.append(job)
+    return Plan(kept, made.impossible, dict(reasons))
 
 
 def select(candidates: Iterable[tuple[str, ...]], resolve: Callable[[tuple[str, ...]], dict[str, Any]]) -> Plan:

@@ -115,11 +115,13 @@ def _has_result(settings: Settings) -> bool:
 
 
 def print_plan(planned: Plan) -> None:
-    """Print which pairs (m, M) are left out. Raises `UserError` if that leaves nothing to do."""
+    """Print which jobs are left out, and why. Raises `UserError` if every pair is impossible."""
     if planned.impossible:
         pairs = ", ".join(f"m={m} M={M}" for m, M in planned.impossible)
         print(f"Left out, since a neighborhood of m images cannot be drawn from fewer: {pairs}.")
-    if not planned.jobs:
+    for reason, count in planned.lacking.items():
+        print(f"Left out, {count} {'job' if count == 1 else 'jobs'}: {reason}")
+    if not planned.jobs and not planned.lacking:  # `make paper` goes on to the experiments that are possible
         raise UserError("m is larger than M in every job of this sweep; choose m at most M.")
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from love_thy_neighbors.runs.printing import METRICS
-from love_thy_neighbors.runs.results import RESULTS
+from love_thy_neighbors.runs.results import BASELINE_RUN, RESULTS
 
 MAX_BYTES = 16 << 20  # ours have some kilobytes
 Stamp = dict[Path, tuple[int, int]]  # modification time in nanoseconds and size of each file
@@ -17,7 +17,8 @@ Stamp = dict[Path, tuple[int, int]]  # modification time in nanoseconds and size
 class Result:
     """One run. ``figures``: test metrics in percent. ``body``: the numbers of statistics or label_correlation.
 
-    ``confidence``: what `calibration.confidence_figures` gave, None in results of earlier versions.
+    ``confidence``: what `calibration.confidence_figures` gave, None in results of earlier versions. ``baseline_run``:
+    the folder name of the run that this one is compared with, None if there is none or an earlier version made the run.
     """
 
     folder: Path
@@ -30,6 +31,7 @@ class Result:
     figures: dict[str, float]
     body: dict[str, Any]
     confidence: Any = None
+    baseline_run: str | None = None
 
     @property
     def split(self) -> int:
@@ -81,4 +83,11 @@ def _result(folder: Path, changed: int, content: Any) -> Result:
         figures={metric: float(content["test"][metric]) for metric in METRICS} if has_figures else {},
         body={} if has_figures else dict(content[measure]),
         confidence=content.get("confidence"),
+        baseline_run=_text_or_none(content.get(BASELINE_RUN)),
     )
+
+
+def _text_or_none(value: Any) -> str | None:
+    if value is not None and not isinstance(value, str):
+        raise TypeError(f"{BASELINE_RUN} must be the name of a folder, not {value}")
+    return value

@@ -15,14 +15,20 @@ from love_thy_neighbors.report.collected import Result
 from love_thy_neighbors.report.document import Block, Gap, Note, Origin
 from love_thy_neighbors.report.estimates import estimate_of
 from love_thy_neighbors.report.matching import Matched, Runs, has_model
+from love_thy_neighbors.report.own_baseline import Baselines
 
 
 @dataclass(frozen=True)
 class Context:
-    """The runs of every experiment, and the folder of their collection."""
+    """The runs of every experiment, the folder of their collection, and where a run's own baseline is found.
+
+    beside_paper: whether the paper's numbers are shown.
+    """
 
     matched: Matched
     folder: Path
+    baselines: Baselines
+    beside_paper: bool = True
 
     def model(self, name: str) -> Runs:
         """The runs of one of Table 2's models."""

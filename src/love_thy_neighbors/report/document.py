@@ -128,14 +128,29 @@ class Section:
 
 
 @dataclass(frozen=True)
+class ToDo:
+    """What an experiment has no run for: those that are ``missing``, and why the collection is ``lacking`` others."""
+
+    title: str
+    source: str
+    missing: MissingRuns | None
+    lacking: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
 class Report:
-    """The whole report on a number of ``results``; ``messages`` name those that it does not use."""
+    """The whole report on a number of ``results``; ``messages`` name those that it does not use.
+
+    warning: how far the numbers compare with the paper's; empty if the paper's are not shown.
+    to_do: the experiments without a result, and those that the collection cannot have.
+    """
 
     collection: str
     warning: str
     results: int
     sections: tuple[Section, ...]
     messages: tuple[str, ...]
+    to_do: tuple[ToDo, ...] = ()
 
     def figures(self) -> list[Figure]:
         """Every figure, in order."""

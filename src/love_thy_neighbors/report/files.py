@@ -8,9 +8,10 @@ from PIL import Image
 
 from love_thy_neighbors.atomic import written_whole
 from love_thy_neighbors.progress import progress_bar
-from love_thy_neighbors.report.document import Figure, Links, Note, Report, Section, Table
+from love_thy_neighbors.report.document import Figure, Links, MissingRuns, Note, Report, Section, Table
 from love_thy_neighbors.report.page import page
 from love_thy_neighbors.report.tables_as_text import as_csv, as_latex, as_markdown, markdown
+from love_thy_neighbors.report.wording import counted
 
 DPI = 160
 _LINKED = re.compile(r"(?<!\\)\]\((figures/\w+\.png|figures/\w+\.pdf|tables/\w+\.csv|tables/\w+\.tex)\)")
@@ -57,20 +58,32 @@ def write_page(report: Report, pictures: dict[str, bytes], out: Path, made: str,
 
 def as_document(report: Report) -> str:
     """The report as Markdown, without a date: it changes only if a number does."""
-    lines = [f"# Love Thy Neighbors on {markdown(report.collection)}", f"**{markdown(report.warning)}**"]
+    lines = [f"# Love Thy Neighbors on {markdown(report.collection)}"]
+    lines += [f"**{markdown(report.warning)}**"] if report.warning else []
     lines.append("The page index.html gives the settings and versions behind each number.")
     for section in report.sections:
         lines += _section(section)
+    if report.to_do:
+        lines += ["## Not run yet", f"<details><summary>{counted(len(report.to_do), 'experiment')}</summary>"]
+        for one in report.to_do:
+            lines.append(f"**{markdown(one.title)}**, {markdown(one.source)}")
+            lines += [markdown(f"Not possible here: {reason}") for reason in one.lacking]
+            lines += _missing(one.missing) if one.missing else []
+        lines.append("</details>")
     return "\n\n".join(lines) + "\n"
+
+
+def _missing(missing: MissingRuns) -> list[str]:
+    left = missing.planned - missing.found
+    return [
+        f"{left} of {counted(missing.planned, 'run')} {'is' if left == 1 else 'are'} missing:",
+        "\n".join(f"- {markdown(setting)}" for setting in missing.settings),
+        f"```bash\n{missing.command}\n```",
+    ]
 
 
 def _section(section: Section) -> list[str]:
     lines = [f"## {markdown(section.title)}", f"*{markdown(section.source)}*"]
-    if section.missing:
-        missing = section.missing
-        lines.append(f"{missing.planned - missing.found} of {missing.planned} runs are missing:")
-        lines.append("\n".join(f"- {markdown(setting)}" for setting in missing.settings))
-        lines.append(f"```bash\n{missing.command}\n```")
     for block in section.blocks:
         if isinstance(block, Note):
             lines.append(markdown(block.text))
@@ -81,6 +94,8 @@ def _section(section: Section) -> list[str]:
             lines.append(f"*{markdown(block.caption)}* ([PDF](figures/{block.name}.pdf))")
         else:
             lines += _table(block)
+    if section.missing:
+        lines += ["<details><summary>Missing runs</summary>", *_missing(section.missing), "</details>"]
     return lines
 
 

@@ -14,6 +14,7 @@ from love_thy_neighbors.programs.experiments import Job
 from love_thy_neighbors.report.collected import Result
 from love_thy_neighbors.report.document import Cell, Gap, MissingRuns
 from love_thy_neighbors.report.estimates import Difference, estimate_of, paired_difference
+from love_thy_neighbors.report.wording import counted
 
 Config = dict[str, Any]
 DEFAULT_DATA = "data=openclipart"
@@ -82,11 +83,13 @@ class Runs:
 
     @property
     def splits(self) -> Cell:
-        """The number of finished splits, with the number of all splits if some are missing."""
+        """The number of splits with a finished run, with the number of all splits if some have none."""
         splits = self.by_key("split").values()
-        done = sum(runs.complete for runs in splits)
+        done = sum(bool(runs.results) for runs in splits)  # those that `values` has a number for
         if not splits:
             return Gap.NONE
+        if not done:
+            return Gap.MISSING
         return done if done == len(splits) else f"{done} of {len(splits)}"
 
 
@@ -121,12 +124,12 @@ def match(plans: dict[str, list[tuple[Job, Config]]], results: Sequence[Result])
     """Gives every job its result: the newest one whose config is the job's identity, whatever trainer it ran on."""
     by_key: dict[str, list[Result]] = defaultdict(list)
     for result in results:
-        by_key[_key(result.config)].append(result)
+        by_key[job_key(result.config)].append(result)
     newest = {key: max(found, key=lambda result: result.changed) for key, found in by_key.items()}
     experiments: dict[str, Runs] = {}
     wanted: dict[str, Config] = {}
     for name, plan in plans.items():
-        keyed = [(job, expected, _key(expected)) for job, expected in plan]
+        keyed = [(job, expected, job_key(expected)) for job, expected in plan]
         wanted |= {key: expected for _, expected, key in keyed}
         experiments[name] = Runs(tuple(Planned(job, newest.get(key)) for job, _, key in keyed))
     messages = [
@@ -136,11 +139,11 @@ def match(plans: dict[str, list[tuple[Job, Config]]], results: Sequence[Result])
         for one in found
         if one is not newest[key]
     ]
-    others = [result for result in results if _key(result.config) not in wanted]
+    others = [result for result in results if job_key(result.config) not in wanted]
     return Matched(experiments, others, messages + _of_another_collection(others, wanted.values()))
 
 
-def _key(config: Config, *left_out: str) -> str:
+def job_key(config: Config, *left_out: str) -> str:
     """The part of a config that must be equal: all but the device and the ``left_out`` keys of data."""
     kept = {"ckpt_path": None} | {key: value for key, value in config.items() if key != "trainer"}
     kept["data"] = {key: value for key, value in config["data"].items() if key not in left_out}
@@ -149,15 +152,15 @@ def _key(config: Config, *left_out: str) -> str:
 
 def _of_another_collection(others: list[Result], wanted: Iterable[Config]) -> list[str]:
     """A message for each other version of the collection that has results for an experiment."""
-    expected = {_key(config, "fingerprint"): config["data"]["fingerprint"] for config in wanted}
+    expected = {job_key(config, "fingerprint"): config["data"]["fingerprint"] for config in wanted}
     found: dict[tuple[str, str], list[Path]] = defaultdict(list)
     for result in others:
-        key = _key(result.config, "fingerprint")
+        key = job_key(result.config, "fingerprint")
         if key in expected and result.config["data"]["fingerprint"] != expected[key]:
             found[result.config["data"]["fingerprint"], expected[key]].append(result.folder)
     return [
-        f"{len(folders)} runs (the first in {folders[0]}) were made on another version of the collection, with the "
-        f"fingerprint {theirs} instead of {ours}; only the section 'Other runs' shows them."
+        f"{counted(len(folders), 'run')} (the first in {folders[0]}) used another version of the collection, with the "
+        f"fingerprint {theirs} instead of {ours}; only the section 'Your runs' shows them."
         for (theirs, ours), folders in found.items()
     ]
 

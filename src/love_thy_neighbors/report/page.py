@@ -4,15 +4,17 @@ import base64
 import os
 import re
 import struct
-from itertools import groupby
 from pathlib import Path
 from urllib.parse import quote
 
 from jinja2 import Environment, FileSystemLoader
 from markupsafe import Markup, escape
 
-from love_thy_neighbors.report.document import Cell, Column, Gap, Report, Table, Verdict
-from love_thy_neighbors.report.tables_as_text import is_number_column, text_of
+from love_thy_neighbors.report.document import Cell, Gap, Report, Verdict
+from love_thy_neighbors.report.estimates import Difference
+from love_thy_neighbors.report.stacking import stacked
+from love_thy_neighbors.report.tables_as_text import parts_of, text_of
+from love_thy_neighbors.report.wording import counted
 
 MARKS = {
     Verdict.CONFIRMED: "✓",
@@ -39,8 +41,8 @@ def page(report: Report, pictures: dict[str, bytes], out: Path, made: str, reloa
         report=report,
         picture_of=lambda name: _embedded(pictures[name]),
         address=lambda path: relative_address(path, out),
-        grouped=grouped,
-        classes_of=classes_of,
+        stacked=stacked,
+        counted=counted,
         made=made,
         reload_seconds=reload_seconds,
         style=Markup((Path(__file__).parent / "page.css").read_text(encoding="utf-8")),
@@ -60,12 +62,12 @@ def relative_address(path: Path, out: Path) -> str:
 
 
 def symbols(text: object) -> Markup:
-    """Text with the paper's indices as subscripts.
+    """Text with the paper's indices as subscripts, and percent signs that stay with their number.
 
     >>> symbols("mAP_L < 1")
     Markup('mAP<sub>L</sub> &lt; 1')
     """
-    return Markup(_SYMBOL.sub(r"\1<sub>\2</sub>", str(escape(text))))
+    return Markup(_SYMBOL.sub(r"\1<sub>\2</sub>", str(escape(text)).replace(" %", "\N{NO-BREAK SPACE}%")))
 
 
 def cell_html(cell: Cell, digits: int) -> Markup:
@@ -75,20 +77,9 @@ def cell_html(cell: Cell, digits: int) -> Markup:
         return Markup('<span class="verdict {}">{} {}</span>').format(kind, MARKS[cell], cell.value)
     if isinstance(cell, Gap):
         return Markup('<span class="gap">{}</span>').format(cell.value)
+    if isinstance(cell, Difference):  # the interval may stand on a line of its own
+        return Markup('{} <span class="interval">{}</span>').format(*(symbols(text) for text in parts_of(cell, digits)))
     return symbols(text_of(cell, digits))
-
-
-def classes_of(table: Table) -> list[str]:
-    """The CSS classes of each column."""
-    return [
-        " ".join(filter(None, ("number" * is_number_column(table, place), "paper" * column.paper)))
-        for place, column in enumerate(table.columns)
-    ]
-
-
-def grouped(columns: tuple[Column, ...]) -> list[tuple[str, list[Column]]]:
-    """The adjacent columns that share a heading."""
-    return [(group, list(members)) for group, members in groupby(columns, key=lambda column: column.group)]
 
 
 def duration(seconds: float) -> str:

@@ -12,6 +12,7 @@ from love_thy_neighbors.report.build import Plans, build
 from love_thy_neighbors.report.collected import Stamp, stamp
 from love_thy_neighbors.report.files import write, write_page
 from love_thy_neighbors.report.options import Options
+from love_thy_neighbors.report.wording import counted
 
 POLL_SECONDS = 3
 PageWriter = Callable[[int | None], None]
@@ -77,5 +78,5 @@ def write_report(plans: Plans, found: Stamp, options: Options) -> PageWriter:
     for message in report.messages:
         print(f"report.py: {message}", file=sys.stderr)
     pictures = write(report, options.out)
-    when = f"Made on {datetime.now():%-d %B %Y, %H:%M} from {report.results} results."
+    when = f"Made on {datetime.now():%-d %B %Y, %H:%M} from {counted(report.results, 'result')}."
     return lambda seconds: write_page(report, pictures, options.out, when, seconds)

@@ -44,12 +44,18 @@ def text_of(cell: Cell, digits: int = 2) -> str:
         deviation = "" if cell.std is None else f" {PLUS_MINUS} {cell.std:.{digits}f}"
         return f"{_number(cell.mean, digits)}{deviation}"
     if isinstance(cell, Difference):
-        if cell.low is None or cell.high is None:
-            return f"{_signed(cell.mean, digits)} [n/a]"
-        return f"{_signed(cell.mean, digits)} [{_signed(cell.low, digits)}, {_signed(cell.high, digits)}]"
+        return " ".join(parts_of(cell, digits))
     if isinstance(cell, str):
         return str(cell)
     return f"{cell:,}" if isinstance(cell, int) else _number(cell, digits)
+
+
+def parts_of(difference: Difference, digits: int = 2) -> tuple[str, str]:
+    """The mean of a difference, and its interval."""
+    mean = _signed(difference.mean, digits)
+    if difference.low is None or difference.high is None:
+        return mean, "[n/a]"
+    return mean, f"[{_signed(difference.low, digits)}, {_signed(difference.high, digits)}]"
 
 
 def is_number(cell: Cell) -> bool:

@@ -7,6 +7,10 @@ from love_thy_neighbors.runs.settings import CollectionSettings, NeighborSetting
 WITHOUT_METADATA = ("visual", "labels")  # neighbours by features; the true labels as an input
 
 
+class CollectionLacksError(UserError):
+    """The collection has no such metadata, or no such split; another collection may have it."""
+
+
 def check_collection(settings: Settings) -> None:
     """Raise `UserError` if the collection lacks the splits or the metadata that a run needs; reads no data."""
     model = settings.model
@@ -37,7 +41,7 @@ def check_neighbors(
     for who, kind in wanted.items():
         if kind not in there and kind not in WITHOUT_METADATA and not (kind == "union" and there):
             listed = ", ".join(there) or "no metadata at all"
-            raise UserError(f"{who}: the collection in {collection.folder} has no {kind}; it has {listed}.")
+            raise CollectionLacksError(f"{who}: the collection in {collection.folder} has no {kind}; it has {listed}.")
 
 
 def _check_given_splits(collection: CollectionSettings, split: SplitSettings) -> None:
@@ -46,7 +50,7 @@ def _check_given_splits(collection: CollectionSettings, split: SplitSettings) ->
     count = (read_card(collection.folder).get("splits") or {}).get("count", 0)
     if split.number >= count:
         there = f"splits 0 to {count - 1}" if count else "no splits of its own"
-        raise UserError(
+        raise CollectionLacksError(
             f"split_by=release: the collection in {collection.folder} has {there}, but split={split.number} is asked "
             "for; give one of them, or split_by=image."
         )

@@ -17,6 +17,7 @@ from love_thy_neighbors.runs.identity import identity
 from love_thy_neighbors.runs.settings import Settings
 
 RESULTS = "results.json"
+BASELINE_RUN = "baseline_run"  # key of results.json: the folder name of the run that this one is compared with
 MODEL = "model"  # a folder, see model_folder
 CHECKPOINT = "last.ckpt"
 CURVES = "metrics.csv"
@@ -67,6 +68,13 @@ def write_results(
     versions = {"python": platform.python_version()} | {name: version(name) for name in PACKAGES}
     foot = {"config": kept, "wall_time_s": round(seconds, 1), "versions": versions}
     write_json(folder / RESULTS, head | figures | foot)
+
+
+def record_baseline(folder: Path, name: str) -> None:
+    """Add to a finished run's ``results.json`` the folder name of the run that it is compared with."""
+    results = read_results(folder)
+    if results.get(BASELINE_RUN) != name:  # a file that stays as it is keeps its time
+        write_json(folder / RESULTS, results | {BASELINE_RUN: name})
 
 
 def read_results(folder: Path) -> dict[str, Any]:

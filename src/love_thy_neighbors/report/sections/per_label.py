@@ -21,6 +21,7 @@ from love_thy_neighbors.report.document import Block, Column, Figure, Origin, Ro
 from love_thy_neighbors.report.matching import has_model
 from love_thy_neighbors.report.precision_recall import LabelCurves, choose_labels, panels, precision_recall
 from love_thy_neighbors.report.style import MUTED, RIGHT, SMALL, WRONG, canvas, horizontal_grid, shortened
+from love_thy_neighbors.report.wording import over_splits
 
 MODELS = ("visual_only", "neighborhood")
 NAMED_POINTS = 6  # the largest gains and the largest losses have a name in a scatter plot
@@ -66,11 +67,12 @@ def tested(context: Context, before: Result, after: Result) -> tuple[np.ndarray,
 
 def per_label_precision(context: Context) -> PerLabel | None:
     """Figure 5's numbers; None if no split has both runs. Raises `UserError` like `tested`."""
-    found = [_precision(*tested(context, *pair)[1:]) for pair in pairs(context, "per_label")]
+    found = [average_precision(*tested(context, *pair)[1:]) for pair in pairs(context, "per_label")]
     return PerLabel(*np.array(found).swapaxes(0, 1)) if found else None
 
 
-def _precision(labels: np.ndarray, *scores: np.ndarray) -> list[np.ndarray]:
+def average_precision(labels: np.ndarray, *scores: np.ndarray) -> list[np.ndarray]:
+    """AP [L] for each of ``scores`` [N, L], fractions; NaN for a label that no image of ``labels`` [N, L] has."""
     truth = torch.from_numpy(labels)
     return [average_precision_per_label(torch.from_numpy(one), truth).numpy() for one in scores]
 
@@ -89,18 +91,18 @@ def _blocks(context: Context) -> list[Block]:
     names = context.collection.label_names
     frequency = np.asarray(context.collection.labels.sum(axis=0)).ravel()
     before, after = mean_over_splits(found.before), mean_over_splits(found.after)
-    splits = len(found.before)
+    over = over_splits(len(found.before))
     return [
         *_curves(context),
         Figure(
             "ap_scatter",
-            f"Average precision of each label with tag neighbours against visual-only, mean over {splits} splits. "
+            f"Average precision of each label with tag neighbours against visual-only, {over}. "
             "Above the line the neighbours help.",
             partial(ap_scatter, before, after, names),
         ),
         Figure(
             "gain_by_frequency",
-            f"Gain in average precision against the number of images with the label, mean over {splits} splits.",
+            f"Gain in average precision against the number of images with the label, {over}.",
             partial(gain_by_frequency, found.gain, frequency, names),
         ),
         _table(found, names, frequency),
@@ -117,7 +119,7 @@ def _curves(context: Context) -> list[Block]:
             reason,
             *(precision_recall(one[:, label], labels[:, label]) for one in scores),
         )
-        for label, reason in choose_labels(*_precision(labels, *scores))
+        for label, reason in choose_labels(*average_precision(labels, *scores))
     ]
     if not curves:
         return []

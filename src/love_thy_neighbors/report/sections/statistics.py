@@ -26,7 +26,8 @@ def statistics(context: Context) -> tuple[list[Block], list[Origin]]:
             cells.append([f"{values:,}", _pair(*images), _pair(*per_image)])
         else:
             cells.append([Gap.NONE] * len(TITLES))
-    caption = "Labels and metadata of the images that take part, beside those of NUS-WIDE in the paper."
+    beside = ", beside those of NUS-WIDE in the paper" if context.beside_paper else ""
+    caption = f"Labels and metadata of the images that take part{beside}."
     table = Table("statistics", caption, tuple(columns), tuple(map(Row, zip(*cells, strict=True))))
     note = [Note(f"{body.get('images', 'All')} labelled images take part.")] if counts else []
     return [*note, table], origin("Counts", runs)
