@@ -39,7 +39,7 @@ def work(config: DictConfig) -> float | None:
     return train_and_compare(
         settings,
         Path(hydra_config.runtime.output_dir),
-        baseline_settings(settings, hydra_config.overrides.task),
+        baseline_settings(settings, hydra_config.overrides.task, hydra_config.job.config_name),
         # In a sweep another process may be doing this very job already.
         wait=hydra_config.mode == RunMode.MULTIRUN,
     )

@@ -172,16 +172,32 @@ def sentence(error: Exception) -> str:
 _TUNED = ("model", "lr", "l2", "rmsprop_decay", "dropout", "h", "ckpt_path", "baseline")
 
 
-def baseline_settings(settings: Settings, overrides: Sequence[str]) -> Settings | None:
+PRIMARY = "train"  # configs/train.yaml
+
+
+def baseline_settings(settings: Settings, overrides: Sequence[str], config_name: str = PRIMARY) -> Settings | None:
     """The settings of the baseline that a job is compared with: the same command with another model, or None.
 
-    overrides: the ones that gave ``settings``.
+    overrides, config_name: the ones that gave ``settings``.
     """
     if settings.baseline in (None, settings.model.name) or not settings.has_model:
         return None
     kept = [text for text in overrides if _key(text) not in _TUNED]
-    composed = compose("train", overrides=[*kept, f"model={settings.baseline}", "baseline=null", "measure=annotation"])
+    asked = [*kept, f"model={settings.baseline}", "baseline=null", "measure=annotation"]
+    composed = compose(config_name, overrides=asked)
+    if config_name != PRIMARY:
+        _untune(composed)
     return settings_of(plain(composed))
+
+
+def _untune(config: DictConfig) -> None:
+    """Give the `_TUNED` values of configs/train.yaml to a config: those of a primary config of one's own are chosen for
+    its model, like those of the command line."""
+    shipped = OmegaConf.to_container(OmegaConf.load(ROOT / "configs" / f"{PRIMARY}.yaml"), resolve=False)
+    assert isinstance(shipped, dict)
+    for key in _TUNED:
+        if key in shipped and key != "baseline":
+            config[key] = shipped[key]
 
 
 def _key(override: str) -> str:
