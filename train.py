@@ -8,6 +8,7 @@ from hydra.types import RunMode
 from omegaconf import DictConfig
 
 from love_thy_neighbors.programs.start import (
+    PRIMARY,
     baseline_settings,
     job,
     let_idle_threads_sleep,
@@ -39,7 +40,7 @@ def work(config: DictConfig) -> float | None:
     return train_and_compare(
         settings,
         Path(hydra_config.runtime.output_dir),
-        baseline_settings(settings, hydra_config.overrides.task, hydra_config.job.config_name),
+        baseline_settings(settings, hydra_config.overrides.task, hydra_config.job.config_name or PRIMARY),
         # In a sweep another process may be doing this very job already.
         wait=hydra_config.mode == RunMode.MULTIRUN,
     )

@@ -34,18 +34,23 @@ from love_thy_neighbors.runs import printing
 from love_thy_neighbors.runs.identity import needed_run, run_name
 from love_thy_neighbors.runs.results import RESULTS, read_results
 from love_thy_neighbors.runs.settings import Settings
+from love_thy_neighbors.training.loggers import log_finished, outside_the_sweep
 from love_thy_neighbors.training.processes import from_main_process, is_main_process, lost_process_as_user_error
 
 
 def train_and_compare(settings: Settings, folder: Path, baseline: Settings | None, *, wait: bool) -> float | None:
     """Do a job and its baseline's, and print a table and where the files are. Returns validation mAP_L, if any."""
     _quieten()
+    found = not settings.overwrite and (folder / RESULTS).is_file()
     results = finish(settings, folder, overwrite=settings.overwrite, resume=settings.resume, wait=wait)
+    if found and is_main_process():
+        log_finished(settings, folder, results)
     compared = None
     if baseline is not None:
         gc.collect()  # trainer, task and data refer to each other: frees the first job's collection
         place = baseline.logs / run_name(baseline)
-        compared = finish(baseline, place, overwrite=False, resume=True, wait=True)
+        with outside_the_sweep():
+            compared = finish(baseline, place, overwrite=False, resume=True, wait=True)
     if is_main_process():
         printing.print_results(results, compared)
         if "confidence" in results:
@@ -80,7 +85,8 @@ def _do(settings: Settings, folder: Path, resume: bool) -> None:
     needed, source = needed_run(settings), None
     if needed is not None:
         source = needed.logs / run_name(needed)
-        finish(needed, source, overwrite=False, resume=True, wait=True)
+        with outside_the_sweep():
+            finish(needed, source, overwrite=False, resume=True, wait=True)
     if settings.training is not None and settings.measure == "annotation":
         if source is None:
             train(settings, folder, resume)
