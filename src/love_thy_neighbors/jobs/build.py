@@ -6,7 +6,7 @@ from typing import Any
 
 import pytorch_lightning as pl
 from hydra.utils import instantiate
-from pytorch_lightning.callbacks import Callback, RichProgressBar
+from pytorch_lightning.callbacks import Callback, Checkpoint, LearningRateMonitor, RichProgressBar
 from pytorch_lightning.utilities.exceptions import MisconfigurationException
 
 from love_thy_neighbors.errors import UserError
@@ -67,6 +67,27 @@ def make_task(settings: Settings, arguments: dict[str, Any]) -> AnnotationTask:
         n=settings.top_n,
         seed=settings.seed,
     )
+
+
+def make_callbacks(training: TrainingSettings, loggers: list[Any]) -> list[Callback]:
+    """The callbacks of the config group ``callbacks``. Raises `UserError` for one that cannot be made or used."""
+    made: list[Callback] = []
+    for name, config in training.callbacks.items():
+        try:
+            callback = instantiate(dict(config))
+        except Exception as error:
+            cause = str(error.__cause__ or error).splitlines()[0]
+            raise UserError(f"callbacks.{name}: cannot be made ({cause}); see configs/callbacks.") from None
+        if not isinstance(callback, Callback):
+            raise UserError(f"callbacks.{name}: {config['_target_']} is not a callback of Lightning.")
+        if isinstance(callback, Checkpoint):
+            raise UserError(
+                f"callbacks.{name}: last.ckpt and the model of the best epoch are always written; leave it out."
+            )
+        if isinstance(callback, LearningRateMonitor) and not loggers:
+            raise UserError(f"callbacks.{name}: needs a logger; give logger=wandb or logger=tensorboard.")
+        made.append(callback)
+    return made
 
 
 def make_trainer(training: TrainingSettings, callbacks: list[Callback], loggers: list[Any], folder: Path) -> pl.Trainer:

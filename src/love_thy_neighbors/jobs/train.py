@@ -11,7 +11,7 @@ import torch
 from pytorch_lightning.utilities.exceptions import MisconfigurationException
 
 from love_thy_neighbors.errors import UserError
-from love_thy_neighbors.jobs.build import make_data, make_task, make_trainer, model_arguments
+from love_thy_neighbors.jobs.build import make_callbacks, make_data, make_task, make_trainer, model_arguments
 from love_thy_neighbors.jobs.keep_model import Scored, keep_model, other_conditions
 from love_thy_neighbors.runs.checkpoints import read_checkpoint
 from love_thy_neighbors.runs.identity import differences, identity
@@ -41,7 +41,8 @@ def train(settings: Settings, folder: Path, resume: bool) -> None:
         begin(folder, settings, keep_checkpoint=checkpoint == folder / CHECKPOINT)
     snapshots = Snapshots(folder, identity(settings))
     loggers = make_loggers(settings, folder)
-    trainer = make_trainer(training, [snapshots], loggers, folder)
+    # The snapshot is last: it saves the other callbacks' states of this very epoch.
+    trainer = make_trainer(training, [*make_callbacks(training, loggers), snapshots], loggers, folder)
     try:
         with _lightning_errors(trainer):
             trainer.fit(task, datamodule=data, ckpt_path=checkpoint, weights_only=True)
@@ -76,11 +77,16 @@ def tested_arrays(task: AnnotationTask, data: NeighborhoodData) -> dict[str, np.
 
 @contextmanager
 def _lightning_errors(trainer: pl.Trainer) -> Iterator[None]:
-    """Raise a `UserError` for a wrong Trainer setting, and KeyboardInterrupt after Ctrl-C or SIGTERM."""
+    """Raise a `UserError` for a wrong setting of Trainer or callback, and KeyboardInterrupt after Ctrl-C or SIGTERM."""
     try:
         yield
     except MisconfigurationException as error:
         raise UserError(f"trainer: {str(error).splitlines()[0]}") from None
+    except RuntimeError as error:
+        if not str(error).startswith("Early stopping conditioned on metric"):  # Lightning raises no class of its own
+            raise
+        known = sorted(key for key in trainer.callback_metrics if key.startswith(("val/", "train/")))
+        raise UserError(f"callbacks: EarlyStopping.monitor must be one of {', '.join(known)}.") from None
     except SystemExit as leaving:
         # Lightning exits without a message. submitit exits with a status of its own, to queue the job again.
         if trainer.interrupted and leaving.code in (1, None):

@@ -29,7 +29,9 @@ ROOT = Path(__file__).resolve().parents[3]
 
 
 # Keys that do not change a result. A logger's name may be ${run_name:}, so they are not resolved for the name.
-_NOT_IN_THE_NAME = {"logger": {}, "logs": "", "cache": "", "resume": False, "overwrite": False, "baseline": None}
+_NOT_IN_THE_NAME = {"logger": {}, "logs": "", "cache": "", "baseline": None} | dict.fromkeys(
+    ("resume", "overwrite", "verbose"), False
+)
 
 
 def register_resolvers() -> None:
