@@ -16,6 +16,7 @@ def test_training_finds_the_lists_that_were_made_ahead(made_up: Path, tmp_path: 
     assert [(row[1], row[3], row[5]) for row in rows] == [
         ("train", "tags", "139"),
         ("val", "tags", "51"),
+        ("val", "tags", "51"),  # with neighbours from all parts, for probabilities with an archive
         ("test", "tags", "50"),  # of the run that trains the model
         ("test", "sets", "50"),
     ]

@@ -20,6 +20,7 @@ from love_thy_neighbors.runs.model_folder import (
     CONFIG,
     WEIGHTS,
     load_model,
+    model_folder,
     read_confidence,
     read_description,
 )
@@ -98,3 +99,17 @@ def test_a_missing_key_is_named(folder: Path, key: str) -> None:
     (folder / CONFIG).write_text(json.dumps(values))
     with pytest.raises(UserError, match=f"'{key}'"):
         read_description(folder)
+
+
+def test_the_card_and_the_results_count_the_same_suggestions(run: Path, folder: Path) -> None:
+    rows = [line.split("|") for line in (folder / CARD).read_text().splitlines() if line.startswith("| label")]
+    suggestions = [int(row[5].replace(",", "")) for row in rows if row[5].strip().replace(",", "").isdigit()]
+    found = json.loads((run / "results.json").read_text())["confidence"]["suggestions"]
+    assert sum(suggestions) == found["suggested"]
+
+
+def test_a_run_of_an_earlier_version_still_gives_its_model(run: Path, tmp_path: Path) -> None:
+    write_old_checkpoint(run, tmp_path / "model.ckpt")
+    assert load_model(tmp_path)[1].keys() == {"labels", "config"}
+    with pytest.raises(UserError, match="overwrite=true"):
+        model_folder(tmp_path)

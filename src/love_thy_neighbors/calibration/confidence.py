@@ -106,6 +106,24 @@ class Alone:
     test: np.ndarray
 
 
+def probabilities_and_limits(
+    scores: np.ndarray,
+    precision: float,
+    confidence: Confidence,
+    alone: Confidence | None = None,
+    without: np.ndarray | None = None,
+) -> tuple[np.ndarray, np.ndarray]:
+    """The probabilities of n images, and from which probability on each label is suggested, inf for never.
+
+    ``alone`` is for the images without neighbours, which ``without`` [n] marks. Shapes: all [n, L].
+    """
+    found, limits = confidence.probabilities(scores), np.broadcast_to(confidence.thresholds(precision), scores.shape)
+    if alone is None or without is None:
+        return found, limits
+    marked = without[:, None]
+    return np.where(marked, alone.probabilities(scores), found), np.where(marked, alone.thresholds(precision), limits)
+
+
 def confidence_figures(
     val_scores: np.ndarray,
     val_labels: np.ndarray,
@@ -131,12 +149,9 @@ def confidence_figures(
     of them. Raises `ValueError` like `fit_confidence`, and `UserError` for a precision that is not between 0 and 1.
     """
     fitted = fit_confidence(val_scores, val_labels) if confidence is None else confidence
-    val, test = fitted.probabilities(val_scores), fitted.probabilities(test_scores)
-    limits = np.broadcast_to(fitted.thresholds(precision), test.shape)
-    if alone is not None:
-        val = np.where(alone.val[:, None], alone.confidence.probabilities(val_scores), val)
-        test = np.where(alone.test[:, None], alone.confidence.probabilities(test_scores), test)
-        limits = np.where(alone.test[:, None], alone.confidence.thresholds(precision), limits)
+    second, val_alone, test_alone = (None, None, None) if alone is None else (alone.confidence, alone.val, alone.test)
+    val, _ = probabilities_and_limits(val_scores, precision, fitted, second, val_alone)
+    test, limits = probabilities_and_limits(test_scores, precision, fitted, second, test_alone)
     never = np.isinf(limits).all(axis=0)
     return {
         "precision": precision,

@@ -11,7 +11,7 @@ from love_thy_neighbors.jobs.build import make_data, make_task, make_trainer, mo
 from love_thy_neighbors.jobs.train import tested_arrays
 from love_thy_neighbors.runs.checkpoints import model_class
 from love_thy_neighbors.runs.model_folder import load_model
-from love_thy_neighbors.runs.results import MODEL, begin, read_results, write_results
+from love_thy_neighbors.runs.results import begin, read_results, write_results
 from love_thy_neighbors.runs.settings import Settings
 from love_thy_neighbors.training.data import NeighborhoodData
 from love_thy_neighbors.training.loggers import close_loggers, log_result, make_loggers
@@ -79,5 +79,5 @@ def decompose(settings: Settings, folder: Path, trained: Path) -> None:
 def _trained_task(settings: Settings, trained: Path) -> tuple[NeighborhoodData, AnnotationTask]:
     data = make_data(settings)
     task = make_task(settings, model_arguments(settings, data))
-    task.model = load_model(trained / MODEL, model_class(settings.model.target))[0]
+    task.model = load_model(trained, model_class(settings.model.target))[0]
     return data, task.eval()

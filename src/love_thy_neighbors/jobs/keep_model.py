@@ -8,7 +8,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from love_thy_neighbors.calibration.confidence import Alone, Confidence, confidence_figures, fit_confidence
+from love_thy_neighbors.calibration.confidence import (
+    Alone,
+    confidence_figures,
+    fit_confidence,
+    probabilities_and_limits,
+)
 from love_thy_neighbors.metrics import average_precision_per_label
 from love_thy_neighbors.runs.identity import fingerprint, identity
 from love_thy_neighbors.runs.model_card import LabelFigures, model_card
@@ -50,7 +55,9 @@ def keep_model(
     figures = confidence_figures(*judged, names, settings.precision, fitted[own], alone)
     arguments, weights = model
     description = _description(folder, settings, data, arguments)
-    rows = _label_figures(data, fitted[own], scored["test"], settings.precision)
+    second = (None, None) if alone is None else (alone.confidence, alone.test)
+    judged_test = probabilities_and_limits(tested, settings.precision, fitted[own], *second)
+    rows = _label_figures(data, scored["test"], fitted[own].thresholds(settings.precision), *judged_test)
     licence = str(data.collection.card.get("licence", "not stated"))
     card = model_card(description, test, figures, rows, licence)
     write_model_folder(folder / MODEL, description, weights, {key: one.to_dict() for key, one in fitted.items()}, card)
@@ -141,12 +148,12 @@ def _neighbours_in_validation(settings: Settings, data: NeighborhoodData) -> dic
 
 
 def _label_figures(
-    data: NeighborhoodData, confidence: Confidence, tested: Scored, precision: float
+    data: NeighborhoodData, tested: Scored, thresholds: np.ndarray, probabilities: np.ndarray, limits: np.ndarray
 ) -> list[LabelFigures]:
+    """Of each label; ``thresholds`` [L] are those of images with neighbours, ``limits`` [n, L] those of each image."""
     scores, labels = tested[0], tested[1].numpy().astype(bool)
     ap = average_precision_per_label(scores, tested[1]).numpy()
-    thresholds = confidence.thresholds(precision)
-    suggested = confidence.probabilities(scores.numpy()) >= thresholds
+    suggested = probabilities >= limits
     images = np.asarray(data.collection.labels[data.split.rows["train"]].sum(axis=0)).ravel()
     right, positives = (suggested & labels).sum(axis=0), labels.sum(axis=0)
     return [

@@ -14,7 +14,7 @@ from love_thy_neighbors.jobs.keep_model import keep_model
 from love_thy_neighbors.metrics import annotation_metrics
 from love_thy_neighbors.runs.checkpoints import model_class
 from love_thy_neighbors.runs.model_folder import load_model
-from love_thy_neighbors.runs.results import MODEL, begin, write_results
+from love_thy_neighbors.runs.results import begin, write_results
 from love_thy_neighbors.runs.settings import Settings
 from love_thy_neighbors.training.data import NeighborhoodData
 from love_thy_neighbors.training.loggers import close_loggers, log_result, make_loggers
@@ -73,7 +73,7 @@ def _label_voting(data: NeighborhoodData) -> tuple[Inputs, dict[str, Any], dict[
 
 def _neighbor_voting(data: NeighborhoodData, visual: Path) -> tuple[Inputs, dict[str, Any], dict[str, Tensor]]:
     """Inputs, fixed arguments and weights for a weighted vote of a trained visual-only model's scores."""
-    trained = load_model(visual / MODEL)[0]
+    trained = load_model(visual)[0]
     device = torch.device("cpu")
 
     def inputs(rows: Tensor, neighbors: Tensor) -> tuple[Tensor, ...]:

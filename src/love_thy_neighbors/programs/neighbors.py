@@ -1,6 +1,7 @@
 """``neighbors.py``: makes the neighbour lists of a split before training needs them."""
 
 import time
+from dataclasses import replace
 
 import numpy as np
 from rich.console import Console
@@ -26,8 +27,10 @@ def make_lists(
     split = split_collection(collection, split_settings)
     query, test_query = neighbor_queries(neighbors, split_settings.number)
     wanted = [("train", query), ("val", query), ("test", test_query)]
+    other = {"split": "all", "all": "split"}[neighbors.pool]
+    wanted.insert(2, ("val", replace(query, pool=other)))  # for the probabilities that annotate.py uses
     if neighbors.metadata != neighbors.test_metadata:  # the run that trains the model has a test, too
-        wanted.insert(2, ("test", query))
+        wanted.insert(3, ("test", query))
     few = f"fewer than {neighbors.M}"
     shown = Table()
     for heading in ("part", "by", "images", "no neighbours", few, "seconds", "file"):

@@ -14,6 +14,7 @@ from love_thy_neighbors.runs.settings import NeighborSettings, Settings, Trainin
 
 # Arguments of the Trainer that show or time the work and change no number.
 PRESENTATION = ("enable_progress_bar", "enable_model_summary", "log_every_n_steps", "profiler")
+PRECISION = 0.9  # the default of precision
 # A run may continue from the checkpoint of a run that differs in these keys only.
 CONTINUABLE = ("epochs", "lr", "l2", "rmsprop_decay", "batch_size", "trainer", "callbacks", "ckpt_path")
 
@@ -40,12 +41,9 @@ def identity(settings: Settings) -> dict[str, Any]:
     kept |= {"split": split.number, "split_by": split.by}
     if settings.measure == "label_correlation":
         return kept | {"pool": settings.neighbors.pool, "tau": settings.neighbors.tau}
-    kept |= {
-        "model": dict(settings.model.plain),
-        "seed": settings.seed,
-        "top_n": settings.top_n,
-        "precision": settings.precision,
-    }
+    kept |= {"model": dict(settings.model.plain), "seed": settings.seed, "top_n": settings.top_n}
+    if settings.precision != PRECISION:  # so runs before version 0.2, which lacked the key, keep their names
+        kept["precision"] = settings.precision
     if settings.model.neighbors:
         kept |= _neighbors(settings)
     if settings.training is not None:

@@ -67,7 +67,7 @@ def write_model_folder(
 def load_model(path: Path | str, kind: type[nn.Module] | None = None) -> tuple[nn.Module, dict[str, Any]]:
     """A trained model in evaluation mode, and what is known about it.
 
-    path: a model folder, a run folder with one in ``model/``, or the ``model.ckpt`` of a run before version 0.2.
+    path: a model folder, a run folder, or the ``model.ckpt`` of a run before version 0.2.
     kind: the model's class; by default that of the config with the model's name in configs/model.
 
     The second value has ``labels``, names in the order of the scores, and ``config``, the settings of training; from a
@@ -82,6 +82,8 @@ def load_model(path: Path | str, kind: type[nn.Module] | None = None) -> tuple[n
     path = Path(path)
     if path.is_file() or path.suffix == ".ckpt":
         return load_checkpoint(path, kind)
+    if not (path / "model").is_dir() and (path / "model.ckpt").is_file():
+        return load_checkpoint(path / "model.ckpt", kind)
     folder = model_folder(path)
     about = read_description(folder)
     weights = folder / WEIGHTS
