@@ -49,7 +49,7 @@ def work(config: DictConfig) -> float | None:
 @hydra.main(version_base="1.3", config_path="configs", config_name="train")
 def main(config: DictConfig) -> float | None:
     """Hydra's way in."""
-    return job(work, config)
+    return job(work, config, checks_its_keys=True)
 
 
 if __name__ == "__main__":

@@ -41,13 +41,13 @@ def nearest(key: str, known: Iterable[str]) -> str | None:
     if _ELSEWHERE.get(last) in names:
         return _ELSEWHERE[last]
     for wanted in (key, last):
-        found = get_close_matches(wanted, names, n=1, cutoff=0.7)
+        found = get_close_matches(wanted, names, n=1, cutoff=0.6)
         if found:
             return found[0]
     by_last: dict[str, str] = {}
     for name in names:
         by_last.setdefault(name.rsplit(".", 1)[-1], name)
-    found = get_close_matches(last, list(by_last), n=1, cutoff=0.7)
+    found = get_close_matches(last, list(by_last), n=1, cutoff=0.6)
     return by_last[found[0]] if found else None
 
 
