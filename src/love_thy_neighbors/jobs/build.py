@@ -6,12 +6,13 @@ from typing import Any
 
 import pytorch_lightning as pl
 from hydra.utils import instantiate
-from pytorch_lightning.callbacks import Callback, Checkpoint, LearningRateMonitor, RichProgressBar
+from pytorch_lightning.callbacks import Callback, Checkpoint, LearningRateMonitor
 from pytorch_lightning.utilities.exceptions import MisconfigurationException
 
 from love_thy_neighbors.errors import UserError
 from love_thy_neighbors.runs.checkpoints import model_class
 from love_thy_neighbors.runs.settings import NeighborSettings, Settings, TrainingSettings
+from love_thy_neighbors.training.bar import NamedBar
 from love_thy_neighbors.training.cuda_graph import CudaGraphTask
 from love_thy_neighbors.training.data import NeighborhoodData
 from love_thy_neighbors.training.task import AnnotationTask
@@ -90,10 +91,15 @@ def make_callbacks(training: TrainingSettings, loggers: list[Any]) -> list[Callb
     return made
 
 
-def make_trainer(training: TrainingSettings, callbacks: list[Callback], loggers: list[Any], folder: Path) -> pl.Trainer:
-    """Lightning's Trainer from the config group ``trainer``. Raises `UserError` for a device that is missing."""
+def make_trainer(
+    training: TrainingSettings, callbacks: list[Callback], loggers: list[Any], folder: Path, title: str = "model"
+) -> pl.Trainer:
+    """Lightning's Trainer from the config group ``trainer``, whose bars begin with ``title``.
+
+    Raises `UserError` for a device that is missing.
+    """
     if training.trainer["enable_progress_bar"]:
-        callbacks = [*callbacks, RichProgressBar(refresh_rate=10)]
+        callbacks = [*callbacks, NamedBar(title)]
     try:
         return instantiate(
             dict(training.trainer),
@@ -106,6 +112,11 @@ def make_trainer(training: TrainingSettings, callbacks: list[Callback], loggers:
         )
     except Exception as error:
         cause = error.__cause__
+        if isinstance(cause, MisconfigurationException) and "No supported gpu" in str(cause):
+            raise UserError(
+                "trainer.accelerator=gpu: this machine has no GPU that torch can use; give trainer=cpu, or install a "
+                "torch made for your GPU (python -c 'import torch; print(torch.cuda.is_available())' says True then)."
+            ) from None
         if isinstance(cause, MisconfigurationException | ValueError | TypeError):
             raise UserError(f"trainer: {str(cause).splitlines()[0]}") from None
         raise

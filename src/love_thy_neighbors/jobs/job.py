@@ -50,27 +50,31 @@ def train_and_compare(settings: Settings, folder: Path, baseline: Settings | Non
         gc.collect()  # trainer, task and data refer to each other: frees the first job's collection
         place = baseline.logs / run_name(baseline)
         with outside_the_sweep():
-            compared = finish(baseline, place, overwrite=False, resume=True, wait=True)
+            compared = finish(baseline, place, overwrite=False, resume=True, wait=True, role="the baseline")
     if is_main_process():
         printing.print_results(results, compared)
         if "confidence" in results:
             printing.print_confidence(results["confidence"])
+        printing.print_seconds([one for one in (results, compared) if one is not None])
         printing.print_places(folder)
     return results["val"]["mAP_L"] if "val" in results else None
 
 
-def finish(settings: Settings, folder: Path, *, overwrite: bool, resume: bool, wait: bool) -> dict[str, Any]:
+def finish(
+    settings: Settings, folder: Path, *, overwrite: bool, resume: bool, wait: bool, role: str = ""
+) -> dict[str, Any]:
     """The results of a job: read if it has finished, else computed.
 
     A lock on the folder keeps two processes from doing the same job at once; with ``wait`` the second one waits and
-    then finds it finished. The operating system frees the lock of a process that is killed.
+    then finds it finished. The operating system frees the lock of a process that is killed. ``role`` says what the job
+    is for, if another one was asked for.
     """
     folder.mkdir(parents=True, exist_ok=True)
     lock = FileLock(folder / ".lock", timeout=-1 if wait else 0) if is_main_process() else nullcontext()
     try:
         with lock, lost_process_as_user_error():
             if from_main_process(lambda: overwrite or not (folder / RESULTS).is_file()):
-                _do(settings, folder, resume)
+                _do(settings, folder, resume, role)
             elif is_main_process():
                 printing.print_skipped(folder)
             return from_main_process(lambda: read_results(folder))
@@ -80,16 +84,16 @@ def finish(settings: Settings, folder: Path, *, overwrite: bool, resume: bool, w
         ) from None
 
 
-def _do(settings: Settings, folder: Path, resume: bool) -> None:
+def _do(settings: Settings, folder: Path, resume: bool, role: str) -> None:
     """Do a job, after the one whose run it needs."""
     needed, source = needed_run(settings), None
     if needed is not None:
         source = needed.logs / run_name(needed)
         with outside_the_sweep():
-            finish(needed, source, overwrite=False, resume=True, wait=True)
+            finish(needed, source, overwrite=False, resume=True, wait=True, role="needed first")
     if settings.training is not None and settings.measure == "annotation":
         if source is None:
-            train(settings, folder, resume)
+            train(settings, folder, resume, role)
         else:
             evaluate(settings, folder, source)
         return

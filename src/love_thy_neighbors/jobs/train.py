@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytorch_lightning as pl
 import torch
+from pytorch_lightning.profilers import PassThroughProfiler
 from pytorch_lightning.utilities.exceptions import MisconfigurationException
 
 from love_thy_neighbors.errors import UserError
@@ -15,6 +16,7 @@ from love_thy_neighbors.jobs.build import make_callbacks, make_data, make_task, 
 from love_thy_neighbors.jobs.keep_model import Scored, keep_model, other_conditions
 from love_thy_neighbors.runs.checkpoints import read_checkpoint
 from love_thy_neighbors.runs.identity import differences, identity
+from love_thy_neighbors.runs.printing import print_loss, print_profile
 from love_thy_neighbors.runs.results import CHECKPOINT, begin, write_results
 from love_thy_neighbors.runs.settings import Settings
 from love_thy_neighbors.training.batches import hash_seed
@@ -27,8 +29,11 @@ from love_thy_neighbors.training.task import AnnotationTask
 log = logging.getLogger(__name__)
 
 
-def train(settings: Settings, folder: Path, resume: bool) -> None:
-    """Train a model, or with ``resume`` continue its training, and write its results into ``folder``."""
+def train(settings: Settings, folder: Path, resume: bool, role: str = "") -> None:
+    """Train a model, or with ``resume`` continue its training, and write its results into ``folder``.
+
+    role: what the model is for, if it is not the one that was asked for; shown in the progress bar.
+    """
     training = settings.training
     assert training is not None
     release_large_blocks()
@@ -41,8 +46,9 @@ def train(settings: Settings, folder: Path, resume: bool) -> None:
         begin(folder, settings, keep_checkpoint=checkpoint == folder / CHECKPOINT)
     snapshots = Snapshots(folder, identity(settings))
     loggers = make_loggers(settings, folder)
+    title = ", ".join(filter(None, (settings.model.name, role)))
     # The snapshot is last: it saves the other callbacks' states of this very epoch.
-    trainer = make_trainer(training, [*make_callbacks(training, loggers), snapshots], loggers, folder)
+    trainer = make_trainer(training, [*make_callbacks(training, loggers), snapshots], loggers, folder, title)
     try:
         with _lightning_errors(trainer):
             trainer.fit(task, datamodule=data, ckpt_path=checkpoint, weights_only=True)
@@ -59,9 +65,19 @@ def train(settings: Settings, folder: Path, resume: bool) -> None:
             further = {"confidence": confidence, "best_epoch": snapshots.best_epoch}
             write_results(folder, settings, snapshots.seconds, arrays, **figures, **further)
             log_result(loggers, figures)
+            _print_diagnosis(trainer, snapshots)
         trainer.strategy.barrier()  # no process reads results.json before it is written
     finally:
         close_loggers(loggers)
+
+
+def _print_diagnosis(trainer: pl.Trainer, snapshots: Snapshots) -> None:
+    """Print what debug=profiler and debug=overfit ask for: where the time went, and how far the training loss fell."""
+    profiler = vars(trainer)["profiler"]  # set outside the class, so type checkers do not know it
+    if not isinstance(profiler, PassThroughProfiler):
+        print_profile(profiler.summary())
+    if vars(trainer)["overfit_batches"]:
+        print_loss([line["train/loss"] for line in snapshots.curves])
 
 
 def _scored(task: AnnotationTask, data: NeighborhoodData) -> Scored:
