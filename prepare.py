@@ -28,6 +28,11 @@ def work(config: DictConfig) -> None:
 
         add_features(_chosen(Options, config), _chosen(Extraction, config))
         return
+    if config.out is None and not HydraConfig.get().overrides.task:
+        raise UserError(
+            "source: say what to make and where, for example python prepare.py source=folder root=photos/ "
+            "labels=labels.csv out=data/mine; python prepare.py --help lists the sources."
+        )
     if config.out is None:
         raise UserError("out: give the folder to write (out=data/mine).")
     how = _chosen(Extraction, config)

@@ -8,6 +8,7 @@ from hydra.types import RunMode
 from omegaconf import DictConfig
 
 from love_thy_neighbors.programs.start import (
+    PRIMARY,
     baseline_settings,
     job,
     let_idle_threads_sleep,
@@ -30,16 +31,19 @@ def work(config: DictConfig) -> float | None:
     check_collection(settings)
     # Torch and Lightning take seconds to import: mistakes are reported before.
     from love_thy_neighbors.jobs.job import train_and_compare
-    from love_thy_neighbors.runs.printing import print_config
+    from love_thy_neighbors.runs.printing import print_config, print_start
     from love_thy_neighbors.training.processes import is_main_process
 
-    if is_main_process():
-        print_config(values)
     hydra_config = HydraConfig.get()
+    folder = Path(hydra_config.runtime.output_dir)
+    if is_main_process():
+        print_start(settings, folder)
+        if values["verbose"]:
+            print_config(values)
     return train_and_compare(
         settings,
-        Path(hydra_config.runtime.output_dir),
-        baseline_settings(settings, hydra_config.overrides.task),
+        folder,
+        baseline_settings(settings, hydra_config.overrides.task, hydra_config.job.config_name or PRIMARY),
         # In a sweep another process may be doing this very job already.
         wait=hydra_config.mode == RunMode.MULTIRUN,
     )
@@ -48,7 +52,7 @@ def work(config: DictConfig) -> float | None:
 @hydra.main(version_base="1.3", config_path="configs", config_name="train")
 def main(config: DictConfig) -> float | None:
     """Hydra's way in."""
-    return job(work, config)
+    return job(work, config, checks_its_keys=True)
 
 
 if __name__ == "__main__":

@@ -1,5 +1,6 @@
 """Every YAML file composes and gives the object it describes; every key is explained."""
 
+import inspect
 import re
 from dataclasses import MISSING, fields
 from importlib import import_module
@@ -16,15 +17,16 @@ from pytorch_lightning.loggers import Logger
 from conftest import ROOT, settings
 from love_thy_neighbors.errors import UserError
 from love_thy_neighbors.features.settings import Extraction
-from love_thy_neighbors.jobs.build import make_task, make_trainer
+from love_thy_neighbors.jobs.build import make_callbacks, make_task, make_trainer
 from love_thy_neighbors.neighbors.list_files import BLOCK
 from love_thy_neighbors.runs.identity import run_name
 from love_thy_neighbors.runs.requirements import check_collection
 from love_thy_neighbors.runs.rules import RULES
 from love_thy_neighbors.runs.settings import settings_of
+from love_thy_neighbors.runs.trainer_rules import ALLOWED, REFUSED
 from love_thy_neighbors.training.task import AnnotationTask
 
-GROUPS = ("cluster", "data", "debug", "logger", "metadata", "model", "trainer")
+GROUPS = ("callbacks", "cluster", "data", "debug", "logger", "metadata", "model", "trainer")
 CHOICES = [f"{group}={path.stem}" for group in GROUPS for path in sorted((ROOT / "configs" / group).glob("*.yaml"))]
 # Programs or devices that this machine may lack are composed here and run where they are.
 SETTINGS = {"data=collection": ("data.dir=/somewhere",), "trainer=gpu": ("trainer.accelerator=cpu",)}
@@ -48,7 +50,7 @@ def test_every_choice_composes_and_instantiates(choice: str, tmp_path: Path) -> 
         task = make_task(made, {"dim": 8, "labels": 3, **values, **made.model.arguments})
         assert isinstance(task, AnnotationTask)
         assert isinstance(task.configure_optimizers(), torch.optim.RMSprop)
-        assert isinstance(make_trainer(made.training, [], [], tmp_path), pl.Trainer)
+        assert isinstance(make_trainer(made.training, make_callbacks(made.training, [None]), [], tmp_path), pl.Trainer)
     if "_target_" in made.logger:
         extra = {"offline": True} if "Wandb" in made.logger["_target_"] else {}
         assert isinstance(instantiate(dict(made.logger) | {"save_dir": str(tmp_path)}, **extra), Logger)
@@ -79,6 +81,43 @@ def test_a_model_without_hyperparameters_gives_the_file_and_the_key() -> None:
 def test_a_key_that_nothing_reads_is_refused() -> None:
     with pytest.raises(UserError, match="learning_rate"):
         settings_of(settings("+learning_rate=1"))
+
+
+@pytest.mark.parametrize(
+    ("override", "named"),
+    [
+        ("+learning_rate=1", ("learning_rate", " lr?")),
+        ("+trainer.max_epochs=9", ("trainer.max_epochs", "epochs=")),
+        ("+trainer.callbacks=[]", ("trainer.callbacks", "callbacks=early_stopping")),
+        ("+trainer.logger=true", ("trainer.logger", "logger=")),
+        ("+trainer.enable_checkpointing=true", ("trainer.enable_checkpointing", "last.ckpt")),
+        ("+trainer.default_root_dir=/x", ("trainer.default_root_dir", "logs=")),
+        ("+trainer.check_val_every_n_epoch=2", ("trainer.check_val_every_n_epoch", "each epoch")),
+        ("+trainer.max_steps=3", ("trainer.max_steps", "epochs=")),
+        ("trainer.precision=bf16-true", ("trainer.precision=bf16-true", "bf16-mixed")),
+        ("trainer.precision=64-true", ("trainer.precision=64-true", "32-true")),
+        ("+trainer.device=2", ("trainer.device", "trainer.devices?")),
+        ("+neighborhoods.tran=2", ("neighborhoods.tran", "neighborhoods.train?")),
+        ("+data.backbon=x", ("data.backbon", "data.backbone?")),
+        ("+model.argument=1", ("model.argument", "model.arguments?")),
+        ("+data.hyperparameters.neighborhood.learning_rate=1", ("data.hyperparameters.", "learning_rate")),
+        ("+logger.projct=x", ("logger", "_target_")),
+        ("verbose=yes please", ("verbose=", "true or false")),
+    ],
+)
+def test_a_setting_that_would_be_ignored_is_refused_with_what_to_give_instead(
+    override: str, named: tuple[str, str]
+) -> None:
+    with pytest.raises(UserError) as error:
+        settings_of(settings(override))
+    assert str(error.value).startswith(named[0])
+    assert named[1] in str(error.value)
+
+
+def test_every_argument_of_the_trainer_is_allowed_or_refused_with_a_reason() -> None:
+    assert not {*ALLOWED} & REFUSED.keys()
+    arguments = set(inspect.signature(pl.Trainer.__init__).parameters) - {"self"}
+    assert {*ALLOWED} | REFUSED.keys() == arguments
 
 
 def test_every_key_of_the_root_config_has_a_comment() -> None:

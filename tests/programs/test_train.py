@@ -36,7 +36,15 @@ def test_the_readme_s_command_on_the_embedded_collection(tmp_path: Path) -> None
     command = ("metadata=tags", "m=3", "M=6", "epochs=2", *places(tmp_path))
     done = run_program("train.py", *command, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
-    for shown in ("metadata:", "Test images of openclipart", "visual_only", "neighborhood", "difference", "Written to"):
+    for shown in (
+        "neighbours by tags",
+        "Seconds: ",
+        "Test images of openclipart",
+        "visual_only",
+        "neighborhood",
+        "difference",
+        "Written to",
+    ):
         assert shown in done.stdout
     folders = {results_of(folder)["model"]: folder for folder in run_folders(tmp_path)}
     assert folders.keys() == {"neighborhood", "visual_only"}

@@ -1,10 +1,13 @@
-"""What train.py prints of a model's confidence."""
+"""What train.py prints: the line at the start, a model's confidence, the loss of overfitting."""
 
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from love_thy_neighbors.runs.printing import confidence_lines, print_confidence
+from conftest import settings
+from love_thy_neighbors.runs.printing import confidence_lines, print_confidence, print_loss, start_line
+from love_thy_neighbors.runs.settings import settings_of
 
 
 def confidence(suggested: int = 2310, never: int = 12, possible: float | None = 1.5) -> dict[str, Any]:
@@ -43,3 +46,22 @@ def test_nothing_is_suggested() -> None:
     first, second = confidence_lines(confidence(suggested=0, never=60, possible=None))
     assert "nothing is suggested" in first
     assert "60 of 60" in second
+
+
+@pytest.mark.parametrize(
+    ("overrides", "line"),
+    [
+        ((), "openclipart, neighborhood, neighbours by tags, m=3 M=6, split 0: run"),
+        (("test_metadata=sets",), "openclipart, neighborhood, neighbours by tags, at test time by sets, m=3 M=6, split 0: run"),
+        (("model=visual_only", "split=2"), "openclipart, visual_only, split 2: run"),
+        (("measure=statistics",), "openclipart, statistics: run"),
+    ],
+)  # fmt: skip
+def test_the_line_at_the_start(overrides: tuple[str, ...], line: str) -> None:
+    assert start_line(settings_of(settings(*overrides)), Path("run")) == line
+
+
+@pytest.mark.parametrize(("losses", "verdict"), [((30.0, 0.5), "can learn"), ((30.0, 20.0), "has not learned")])
+def test_the_answer_of_overfitting(losses: tuple[float, ...], verdict: str, capsys: pytest.CaptureFixture[str]) -> None:
+    print_loss(losses)
+    assert verdict in capsys.readouterr().out

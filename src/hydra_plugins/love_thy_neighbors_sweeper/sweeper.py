@@ -40,11 +40,13 @@ class ExperimentSweeper(Sweeper):
         self.params = params
         self.grids = grids
         self.launcher: Launcher | None = None
+        self.config_name = ""
 
     def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
         """Called by Hydra before `sweep`."""
         from love_thy_neighbors.programs.sweep_outcomes import TaskWithoutExceptions
 
+        self.config_name = config.hydra.job.config_name
         self.launcher = Plugins.instance().instantiate_launcher(
             hydra_context=hydra_context, task_function=TaskWithoutExceptions(task_function), config=config
         )
@@ -57,9 +59,9 @@ class ExperimentSweeper(Sweeper):
         from love_thy_neighbors.programs import sweep_outcomes
         from love_thy_neighbors.programs.experiments import plan
 
-        planned = plan(self.params, self.grids, arguments)
+        planned = plan(self.params, self.grids, arguments, self.config_name)
         sweep_outcomes.print_plan(planned)
-        to_do = [job for job in planned.jobs if not sweep_outcomes.is_finished(job)]
+        to_do = [job for job in planned.jobs if not sweep_outcomes.is_finished(job, self.config_name)]
         outcomes = self._launch(to_do, first=0) if to_do else []
         sweep_outcomes.print_summary(to_do, len(planned.jobs) - len(to_do), outcomes)
         return outcomes

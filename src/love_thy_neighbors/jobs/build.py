@@ -6,12 +6,13 @@ from typing import Any
 
 import pytorch_lightning as pl
 from hydra.utils import instantiate
-from pytorch_lightning.callbacks import Callback, RichProgressBar
+from pytorch_lightning.callbacks import Callback, Checkpoint, LearningRateMonitor
 from pytorch_lightning.utilities.exceptions import MisconfigurationException
 
 from love_thy_neighbors.errors import UserError
 from love_thy_neighbors.runs.checkpoints import model_class
 from love_thy_neighbors.runs.settings import NeighborSettings, Settings, TrainingSettings
+from love_thy_neighbors.training.bar import NamedBar
 from love_thy_neighbors.training.cuda_graph import CudaGraphTask
 from love_thy_neighbors.training.data import NeighborhoodData
 from love_thy_neighbors.training.task import AnnotationTask
@@ -69,10 +70,36 @@ def make_task(settings: Settings, arguments: dict[str, Any]) -> AnnotationTask:
     )
 
 
-def make_trainer(training: TrainingSettings, callbacks: list[Callback], loggers: list[Any], folder: Path) -> pl.Trainer:
-    """Lightning's Trainer from the config group ``trainer``. Raises `UserError` for a device that is missing."""
+def make_callbacks(training: TrainingSettings, loggers: list[Any]) -> list[Callback]:
+    """The callbacks of the config group ``callbacks``. Raises `UserError` for one that cannot be made or used."""
+    made: list[Callback] = []
+    for name, config in training.callbacks.items():
+        try:
+            callback = instantiate(dict(config))
+        except Exception as error:
+            cause = str(error.__cause__ or error).splitlines()[0]
+            raise UserError(f"callbacks.{name}: cannot be made ({cause}); see configs/callbacks.") from None
+        if not isinstance(callback, Callback):
+            raise UserError(f"callbacks.{name}: {config['_target_']} is not a callback of Lightning.")
+        if isinstance(callback, Checkpoint):
+            raise UserError(
+                f"callbacks.{name}: last.ckpt and the model of the best epoch are always written; leave it out."
+            )
+        if isinstance(callback, LearningRateMonitor) and not loggers:
+            raise UserError(f"callbacks.{name}: needs a logger; give logger=wandb or logger=tensorboard.")
+        made.append(callback)
+    return made
+
+
+def make_trainer(
+    training: TrainingSettings, callbacks: list[Callback], loggers: list[Any], folder: Path, title: str = "model"
+) -> pl.Trainer:
+    """Lightning's Trainer from the config group ``trainer``, whose bars begin with ``title``.
+
+    Raises `UserError` for a device that is missing.
+    """
     if training.trainer["enable_progress_bar"]:
-        callbacks = [*callbacks, RichProgressBar(refresh_rate=10)]
+        callbacks = [*callbacks, NamedBar(title)]
     try:
         return instantiate(
             dict(training.trainer),
@@ -85,6 +112,11 @@ def make_trainer(training: TrainingSettings, callbacks: list[Callback], loggers:
         )
     except Exception as error:
         cause = error.__cause__
+        if isinstance(cause, MisconfigurationException) and "No supported gpu" in str(cause):
+            raise UserError(
+                "trainer.accelerator=gpu: this machine has no GPU that torch can use; give trainer=cpu, or install a "
+                "torch made for your GPU (python -c 'import torch; print(torch.cuda.is_available())' says True then)."
+            ) from None
         if isinstance(cause, MisconfigurationException | ValueError | TypeError):
             raise UserError(f"trainer: {str(cause).splitlines()[0]}") from None
         raise

@@ -30,7 +30,7 @@ def evaluate(settings: Settings, folder: Path, trained: Path) -> None:
     data, task = _trained_task(settings, trained)
     loggers = make_loggers(settings, folder)
     assert settings.training is not None
-    trainer = make_trainer(settings.training, [], loggers, folder)
+    trainer = make_trainer(settings.training, [], loggers, folder, settings.model.name)
     try:
         trainer.test(task, datamodule=data, verbose=False)
         if trainer.is_global_zero:

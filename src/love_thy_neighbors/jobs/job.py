@@ -34,6 +34,7 @@ from love_thy_neighbors.runs import printing
 from love_thy_neighbors.runs.identity import needed_run, run_name
 from love_thy_neighbors.runs.results import RESULTS, read_results, record_baseline
 from love_thy_neighbors.runs.settings import Settings
+from love_thy_neighbors.training.loggers import log_finished, outside_the_sweep
 from love_thy_neighbors.training.processes import from_main_process, is_main_process, lost_process_as_user_error
 
 
@@ -41,36 +42,55 @@ def train_and_compare(settings: Settings, folder: Path, baseline: Settings | Non
     """Do a job and its baseline's, and print a table and where the files are. Returns validation mAP_L, if any."""
     _quieten()
     place = None if baseline is None else baseline.logs / run_name(baseline)
-    how = {"overwrite": settings.overwrite, "resume": settings.resume, "wait": wait}
-    results = finish(settings, folder, **how, baseline_run=None if place is None else place.name)
+    found = not settings.overwrite and (folder / RESULTS).is_file()
+    results = finish(
+        settings,
+        folder,
+        overwrite=settings.overwrite,
+        resume=settings.resume,
+        wait=wait,
+        baseline_run=None if place is None else place.name,
+    )
+    if found and is_main_process():
+        log_finished(settings, folder, results)
     compared = None
     if baseline is not None and place is not None:
         gc.collect()  # trainer, task and data refer to each other: frees the first job's collection
-        compared = finish(baseline, place, overwrite=False, resume=True, wait=True)
+        with outside_the_sweep():
+            compared = finish(baseline, place, overwrite=False, resume=True, wait=True, role="the baseline")
     if is_main_process():
         printing.print_results(results, compared)
         if "confidence" in results:
             printing.print_confidence(results["confidence"])
+        printing.print_seconds([one for one in (results, compared) if one is not None])
         printing.print_places(folder)
     return results["val"]["mAP_L"] if "val" in results else None
 
 
 def finish(
-    settings: Settings, folder: Path, *, overwrite: bool, resume: bool, wait: bool, baseline_run: str | None = None
+    settings: Settings,
+    folder: Path,
+    *,
+    overwrite: bool,
+    resume: bool,
+    wait: bool,
+    baseline_run: str | None = None,
+    role: str = "",
 ) -> dict[str, Any]:
     """The results of a job: read if it has finished, else computed.
 
     baseline_run: the folder name of the run that this one is compared with, which its results record.
 
     A lock on the folder keeps two processes from doing the same job at once; with ``wait`` the second one waits and
-    then finds it finished. The operating system frees the lock of a process that is killed.
+    then finds it finished. The operating system frees the lock of a process that is killed. ``role`` says what the job
+    is for, if another one was asked for.
     """
     folder.mkdir(parents=True, exist_ok=True)
     lock = FileLock(folder / ".lock", timeout=-1 if wait else 0) if is_main_process() else nullcontext()
     try:
         with lock, lost_process_as_user_error():
             if from_main_process(lambda: overwrite or not (folder / RESULTS).is_file()):
-                _do(settings, folder, resume)
+                _do(settings, folder, resume, role)
             elif is_main_process():
                 printing.print_skipped(folder)
             if baseline_run is not None and is_main_process():
@@ -82,15 +102,16 @@ def finish(
         ) from None
 
 
-def _do(settings: Settings, folder: Path, resume: bool) -> None:
+def _do(settings: Settings, folder: Path, resume: bool, role: str) -> None:
     """Do a job, after the one whose run it needs."""
     needed, source = needed_run(settings), None
     if needed is not None:
         source = needed.logs / run_name(needed)
-        finish(needed, source, overwrite=False, resume=True, wait=True)
+        with outside_the_sweep():
+            finish(needed, source, overwrite=False, resume=True, wait=True, role="needed first")
     if settings.training is not None and settings.measure == "annotation":
         if source is None:
-            train(settings, folder, resume)
+            train(settings, folder, resume, role)
         else:
             evaluate(settings, folder, source)
         return

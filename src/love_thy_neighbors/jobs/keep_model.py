@@ -39,13 +39,15 @@ def keep_model(
     """Write the model folder of a run; returns the value of ``confidence`` in results.json.
 
     model: arguments of the model's constructor, and its weights. scored: those of the parts 'val' and 'test'. test:
-    figures on test images. other_conditions: scores of the validation images under the conditions that the model was
+    figures on test images. other_conditions: scores of all validation images under the conditions that the model was
     not trained for (see `runs.model_folder`).
     """
     names = list(data.collection.label_names)
     own = _own_condition(settings, data)
     labels = scored["val"][1].numpy().astype(bool)
-    scores = {own: scored["val"][0], **(other_conditions or {})}
+    # debug= and trainer.limit_val_batches score only some of the validation images.
+    places = np.searchsorted(data.split.rows["val"], scored["val"][2])
+    scores = {own: scored["val"][0], **{key: one[places] for key, one in (other_conditions or {}).items()}}
     fitted = {condition: fit_confidence(one.numpy(), labels) for condition, one in scores.items()}
     tested, test_labels = scored["test"][0].numpy(), scored["test"][1].numpy().astype(bool)
     alone = None

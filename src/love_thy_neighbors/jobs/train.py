@@ -8,13 +8,15 @@ from pathlib import Path
 import numpy as np
 import pytorch_lightning as pl
 import torch
+from pytorch_lightning.profilers import PassThroughProfiler
 from pytorch_lightning.utilities.exceptions import MisconfigurationException
 
 from love_thy_neighbors.errors import UserError
-from love_thy_neighbors.jobs.build import make_data, make_task, make_trainer, model_arguments
+from love_thy_neighbors.jobs.build import make_callbacks, make_data, make_task, make_trainer, model_arguments
 from love_thy_neighbors.jobs.keep_model import Scored, keep_model, other_conditions
 from love_thy_neighbors.runs.checkpoints import read_checkpoint
 from love_thy_neighbors.runs.identity import differences, identity
+from love_thy_neighbors.runs.printing import print_loss, print_profile
 from love_thy_neighbors.runs.results import CHECKPOINT, begin, write_results
 from love_thy_neighbors.runs.settings import Settings
 from love_thy_neighbors.training.batches import hash_seed
@@ -27,8 +29,11 @@ from love_thy_neighbors.training.task import AnnotationTask
 log = logging.getLogger(__name__)
 
 
-def train(settings: Settings, folder: Path, resume: bool) -> None:
-    """Train a model, or with ``resume`` continue its training, and write its results into ``folder``."""
+def train(settings: Settings, folder: Path, resume: bool, role: str = "") -> None:
+    """Train a model, or with ``resume`` continue its training, and write its results into ``folder``.
+
+    role: what the model is for, if it is not the one that was asked for; shown in the progress bar.
+    """
     training = settings.training
     assert training is not None
     release_large_blocks()
@@ -41,7 +46,9 @@ def train(settings: Settings, folder: Path, resume: bool) -> None:
         begin(folder, settings, keep_checkpoint=checkpoint == folder / CHECKPOINT)
     snapshots = Snapshots(folder, identity(settings))
     loggers = make_loggers(settings, folder)
-    trainer = make_trainer(training, [snapshots], loggers, folder)
+    title = ", ".join(filter(None, (settings.model.name, role)))
+    # The snapshot is last: it saves the other callbacks' states of this very epoch.
+    trainer = make_trainer(training, [*make_callbacks(training, loggers), snapshots], loggers, folder, title)
     try:
         with _lightning_errors(trainer):
             trainer.fit(task, datamodule=data, ckpt_path=checkpoint, weights_only=True)
@@ -58,9 +65,19 @@ def train(settings: Settings, folder: Path, resume: bool) -> None:
             further = {"confidence": confidence, "best_epoch": snapshots.best_epoch}
             write_results(folder, settings, snapshots.seconds, arrays, **figures, **further)
             log_result(loggers, figures)
+            _print_diagnosis(trainer, snapshots)
         trainer.strategy.barrier()  # no process reads results.json before it is written
     finally:
         close_loggers(loggers)
+
+
+def _print_diagnosis(trainer: pl.Trainer, snapshots: Snapshots) -> None:
+    """Print what debug=profiler and debug=overfit ask for: where the time went, and how far the training loss fell."""
+    profiler = vars(trainer)["profiler"]  # set outside the class, so type checkers do not know it
+    if not isinstance(profiler, PassThroughProfiler):
+        print_profile(profiler.summary())
+    if vars(trainer)["overfit_batches"]:
+        print_loss([line["train/loss"] for line in snapshots.curves])
 
 
 def _scored(task: AnnotationTask, data: NeighborhoodData) -> Scored:
@@ -76,11 +93,16 @@ def tested_arrays(task: AnnotationTask, data: NeighborhoodData) -> dict[str, np.
 
 @contextmanager
 def _lightning_errors(trainer: pl.Trainer) -> Iterator[None]:
-    """Raise a `UserError` for a wrong Trainer setting, and KeyboardInterrupt after Ctrl-C or SIGTERM."""
+    """Raise a `UserError` for a wrong setting of Trainer or callback, and KeyboardInterrupt after Ctrl-C or SIGTERM."""
     try:
         yield
     except MisconfigurationException as error:
         raise UserError(f"trainer: {str(error).splitlines()[0]}") from None
+    except RuntimeError as error:
+        if not str(error).startswith("Early stopping conditioned on metric"):  # Lightning raises no class of its own
+            raise
+        known = sorted(key for key in trainer.callback_metrics if key.startswith(("val/", "train/")))
+        raise UserError(f"callbacks: EarlyStopping.monitor must be one of {', '.join(known)}.") from None
     except SystemExit as leaving:
         # Lightning exits without a message. submitit exits with a status of its own, to queue the job again.
         if trainer.interrupted and leaving.code in (1, None):

@@ -29,7 +29,7 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from love_thy_neighbors.errors import UserError
-from love_thy_neighbors.programs.start import ROOT, job_name, plain
+from love_thy_neighbors.programs.start import PRIMARY, ROOT, job_name, plain
 from love_thy_neighbors.runs.requirements import CollectionLacksError, check_collection
 from love_thy_neighbors.runs.settings import settings_of
 
@@ -77,18 +77,23 @@ def plan_of(experiment: str, overrides: Sequence[str] = ()) -> Plan:
     Hydra must be initialised with the folder configs, as in a program or by ``hydra.initialize_config_dir``.
     """
     chosen = f"experiment={experiment}"
-    sweeper = compose("train", overrides=[chosen], return_hydra_config=True).hydra.sweeper
+    sweeper = compose(PRIMARY, overrides=[chosen], return_hydra_config=True).hydra.sweeper
     return plan(sweeper.params, sweeper.grids, [chosen, *overrides])
 
 
-def plan(params: Mapping[str, str] | None, grids: Sequence[Mapping[str, str]] | None, overrides: Sequence[str]) -> Plan:
-    """The jobs of a sweep over ``params`` and ``grids``, with the command line's ``overrides``.
+def plan(
+    params: Mapping[str, str] | None,
+    grids: Sequence[Mapping[str, str]] | None,
+    overrides: Sequence[str],
+    config_name: str = PRIMARY,
+) -> Plan:
+    """The jobs of a sweep of a primary config over ``params`` and ``grids``, with the command line's ``overrides``.
 
     An experiment leaves out the jobs that the collection cannot have; in a sweep of one's own they fail with a reason.
     """
     loader = GlobalHydra.instance().config_loader()
     choices = choices_of(params, grids, overrides, loader)
-    made = select(combinations(choices), Composer(loader))
+    made = select(combinations(choices), Composer(loader, config_name))
     return without_lacking(made) if any("experiment" in one for one in choices) else made
 
 
@@ -177,7 +182,8 @@ class Composer:
     config, and their values are set in it afterwards, as Hydra does.
     """
 
-    def __init__(self, config_loader: ConfigLoader) -> None:
+    def __init__(self, config_loader: ConfigLoader, config_name: str = PRIMARY) -> None:
+        self.config_name = config_name
         self.parser = OverridesParser.create(config_loader)
         self.is_group = cache(lambda key: bool(config_loader.get_group_options(key)))
         self.composed: dict[tuple[str, ...], DictConfig] = {}
@@ -188,13 +194,13 @@ class Composer:
         values = [override for override in parsed if self._is_value(override)]
         key = tuple(override.input_line or "" for override in parsed if override not in values)
         if key not in self.composed:
-            self.composed[key] = compose("train", overrides=list(key))
+            self.composed[key] = compose(self.config_name, overrides=list(key))
         config = copy.deepcopy(self.composed[key])
         try:
             for override in values:
                 OmegaConf.update(config, override.key_or_group, override.value())
         except OmegaConfBaseException:  # Hydra has the better message
-            compose("train", overrides=list(overrides))
+            compose(self.config_name, overrides=list(overrides))
             raise
         return plain(config)
 

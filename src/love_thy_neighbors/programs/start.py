@@ -21,7 +21,9 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from love_thy_neighbors.errors import UserError
+from love_thy_neighbors.programs.command_line import arranged
 from love_thy_neighbors.runs.identity import run_name
+from love_thy_neighbors.runs.nearest import dotted, no_such_key
 from love_thy_neighbors.runs.settings import Settings, settings_of
 from love_thy_neighbors.training.processes import is_main_process
 
@@ -29,7 +31,9 @@ ROOT = Path(__file__).resolve().parents[3]
 
 
 # Keys that do not change a result. A logger's name may be ${run_name:}, so they are not resolved for the name.
-_NOT_IN_THE_NAME = {"logger": {}, "logs": "", "cache": "", "resume": False, "overwrite": False, "baseline": None}
+_NOT_IN_THE_NAME: dict[str, Any] = {"logger": {}, "logs": "", "cache": "", "baseline": None} | dict.fromkeys(
+    ("resume", "overwrite", "verbose"), False
+)
 
 
 def register_resolvers() -> None:
@@ -90,6 +94,7 @@ def run(
     if not is_main_process():  # only the first process writes into the run's folder, and Hydra's files are part of it
         sys.argv += ["hydra.output_subdir=null", "hydra/job_logging=stdout"]
     try:
+        sys.argv[1:] = arranged(sys.argv[1:])
         main()
     except UserError as error:
         fail(str(error))
@@ -124,9 +129,14 @@ def let_idle_threads_sleep() -> None:
     os.environ.setdefault("GOMP_SPINCOUNT", "2000")  # loops, in GNU's OpenMP, which is part of torch for Linux
 
 
-def job(work: Callable[[DictConfig], Any], config: DictConfig) -> Any:
-    """Do one job. A user's mistake ends the program; in a sweep it is raised, and the sweep continues."""
+def job(work: Callable[[DictConfig], Any], config: DictConfig, *, checks_its_keys: bool = False) -> Any:
+    """Do one job. A user's mistake ends the program; in a sweep it is raised, and the sweep continues.
+
+    checks_its_keys: whether ``work`` refuses keys that nothing reads; else no key may be added with ``+``.
+    """
     try:
+        if not checks_its_keys:
+            _refuse_added(config)
         if HydraConfig.get().mode == RunMode.RUN and (name := _experiment()) is not None:
             raise UserError(f"experiment={name}: an experiment is a sweep; add -m to the command.")
         return work(config)
@@ -136,6 +146,22 @@ def job(work: Callable[[DictConfig], Any], config: DictConfig) -> Any:
         if HydraConfig.get().mode == RunMode.MULTIRUN:
             raise
         fail(str(error))
+
+
+def _refuse_added(config: DictConfig) -> None:
+    for text in HydraConfig.get().overrides.task:
+        added = re.match(r"\+(?!\+)([^=]+)=", text)
+        if added:
+            names = dotted(_plain_keys(config))
+            known = [name for name in names if name != added[1]]
+            raise UserError(no_such_key(added[1], known, Path(sys.argv[0]).name))
+
+
+def _plain_keys(config: DictConfig) -> dict[str, Any]:
+    """A config's own keys; their values may be unresolved."""
+    values = OmegaConf.to_container(config, resolve=False)
+    assert isinstance(values, dict)
+    return {str(key): value for key, value in values.items() if key != "hydra"}
 
 
 def _remove_if_unused(folder: Path) -> None:
@@ -152,6 +178,9 @@ def fail(message: str) -> None:
 
 def sentence(error: Exception) -> str:
     """Hydra's and OmegaConf's many-line messages as one line, without their internal details."""
+    unknown = _unknown_key(error)
+    if unknown is not None:
+        return unknown
     text = re.split(r"\s*Config search path:|\s*See https://|\n\s*full_key:", str(error))[0]
     text = re.sub(r"^(In '[^']*'|\w+Exception): ", "", text.strip())
     removed = re.fullmatch(r"KeyError raised while resolving interpolation: '(.*)'", text)
@@ -167,21 +196,49 @@ def sentence(error: Exception) -> str:
     return lines if lines.endswith(".") else f"{lines}."
 
 
+def _unknown_key(error: Exception) -> str | None:
+    """The sentence on an override of a key that does not exist; None for another mistake."""
+    cause = error.__cause__
+    missing = re.match(r"Could not override '([^']*)'", str(error))
+    if missing is None or not isinstance(cause, OmegaConfBaseException) or cause.parent_node is None:
+        return None
+    root = cause.parent_node._get_root()
+    groups = [path.name for path in (ROOT / "configs").iterdir() if path.is_dir()]
+    known = [*dotted(_plain_keys(root)), *groups] if isinstance(root, DictConfig) else groups
+    return no_such_key(missing[1], dict.fromkeys(known), Path(sys.argv[0]).name)
+
+
 # Settings that a command chooses for its own model; the baseline keeps those chosen for it. `epochs` is not among them:
 # a short trial is short for both.
 _TUNED = ("model", "lr", "l2", "rmsprop_decay", "dropout", "h", "ckpt_path", "baseline")
 
 
-def baseline_settings(settings: Settings, overrides: Sequence[str]) -> Settings | None:
+PRIMARY = "train"  # configs/train.yaml
+
+
+def baseline_settings(settings: Settings, overrides: Sequence[str], config_name: str = PRIMARY) -> Settings | None:
     """The settings of the baseline that a job is compared with: the same command with another model, or None.
 
-    overrides: the ones that gave ``settings``.
+    overrides, config_name: the ones that gave ``settings``.
     """
     if settings.baseline in (None, settings.model.name) or not settings.has_model:
         return None
     kept = [text for text in overrides if _key(text) not in _TUNED]
-    composed = compose("train", overrides=[*kept, f"model={settings.baseline}", "baseline=null", "measure=annotation"])
+    asked = [*kept, f"model={settings.baseline}", "baseline=null", "measure=annotation"]
+    composed = compose(config_name, overrides=asked)
+    if config_name != PRIMARY:
+        _untune(composed)
     return settings_of(plain(composed))
+
+
+def _untune(config: DictConfig) -> None:
+    """Give the `_TUNED` values of configs/train.yaml to a config: those of a primary config of one's own are chosen for
+    its model, like those of the command line."""
+    shipped = OmegaConf.to_container(OmegaConf.load(ROOT / "configs" / f"{PRIMARY}.yaml"), resolve=False)
+    assert isinstance(shipped, dict)
+    for key in _TUNED:
+        if key in shipped and key != "baseline":
+            config[key] = shipped[key]
 
 
 def _key(override: str) -> str:

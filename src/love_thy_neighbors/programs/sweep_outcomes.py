@@ -98,13 +98,13 @@ def failures_of_killed_jobs(launcher: Launcher) -> Iterator[None]:
         submitit.Job.results = wait  # type: ignore[method-assign]
 
 
-def is_finished(job: Job) -> bool:
-    """Whether the results of the job and of its baseline exist already."""
+def is_finished(job: Job, config_name: str) -> bool:
+    """Whether the results of the job, one of the primary config ``config_name``, and of its baseline exist already."""
     try:
         settings = settings_of(job.config)
         if settings.overwrite or not _has_result(settings):
             return False
-        baseline = baseline_settings(settings, job.overrides)
+        baseline = baseline_settings(settings, job.overrides, config_name)
     except UserError:
         return False  # the job itself names the mistake
     return baseline is None or _has_result(baseline)

@@ -17,7 +17,7 @@ from love_thy_neighbors.runs.settings import NeighborSettings, Settings, Trainin
 PRESENTATION = ("enable_progress_bar", "enable_model_summary", "log_every_n_steps", "profiler")
 PRECISION = 0.9  # the default of precision
 # A run may continue from the checkpoint of a run that differs in these keys only.
-CONTINUABLE = ("epochs", "lr", "l2", "rmsprop_decay", "batch_size", "trainer", "ckpt_path")
+CONTINUABLE = ("epochs", "lr", "l2", "rmsprop_decay", "batch_size", "trainer", "callbacks", "ckpt_path")
 
 
 def identity(settings: Settings) -> dict[str, Any]:
@@ -67,10 +67,13 @@ def _neighbors(settings: Settings) -> dict[str, Any]:
 
 def _training(training: TrainingSettings) -> dict[str, Any]:
     checkpoint = training.checkpoint
+    # Without callbacks the key is left out, so that runs of versions without them are found.
+    callbacks = {"callbacks": {**training.callbacks}} if training.callbacks else {}
     return {
         **{key: getattr(training, key) for key in ("lr", "l2", "rmsprop_decay", "epochs", "batch_size")},
         "ckpt_path": None if checkpoint is None else fingerprint(checkpoint),
         "trainer": {key: value for key, value in training.trainer.items() if key not in PRESENTATION},
+        **callbacks,
     }
 
 

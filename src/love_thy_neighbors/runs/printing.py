@@ -1,5 +1,6 @@
 """The output of a run: its config, the final table, and the list of its files."""
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,10 +12,55 @@ from rich.table import Table
 
 from love_thy_neighbors.runs.model_folder import NONE, read_confidence
 from love_thy_neighbors.runs.results import MODEL
+from love_thy_neighbors.runs.settings import Settings
 from love_thy_neighbors.terminal import terminal
 
 PAPER_METRICS = ("mAP_L", "mAP_I", "Rec_L", "Prec_L", "Rec_I", "Prec_I")  # Table 2's columns
 METRICS = (*PAPER_METRICS, "Rec_O", "Prec_O")
+
+
+def print_start(settings: Settings, folder: Path) -> None:
+    """Print in one line what a run is about; the whole config is in the run's folder."""
+    terminal(highlight=False, soft_wrap=True).print(start_line(settings, folder))
+
+
+def start_line(settings: Settings, folder: Path) -> str:
+    """Collection, measure or model, neighbours, m and M where there are any, split, and the run's folder."""
+    parts = [settings.collection.name]
+    if settings.measure != "annotation":
+        parts.append(settings.measure)
+    if settings.has_model:
+        parts.append(settings.model.name)
+        if settings.model.neighbors:
+            neighbors = settings.neighbors
+            kinds = dict.fromkeys((neighbors.metadata.type, neighbors.test_metadata.type))
+            parts += [
+                f"neighbours by {', at test time by '.join(kinds)}",
+                f"m={settings.neighborhoods.m} M={neighbors.M}",
+            ]
+    if settings.measure != "statistics":
+        parts.append(f"split {settings.split.number}")
+    return f"{', '.join(parts)}: {folder}"
+
+
+def print_profile(summary: str) -> None:
+    """Print a profiler's table as it is."""
+    terminal(highlight=False, soft_wrap=True).print(summary.strip())
+
+
+def print_loss(losses: Sequence[float]) -> None:
+    """Print whether a model has learned a few batches by heart."""
+    verdict = "the model can learn them" if losses[-1] < losses[0] / 10 else "the model has not learned them"
+    print(
+        f"Training loss on the same few batches: {losses[0]:.3f} in the first epoch, {losses[-1]:.3f} in the last of "
+        f"{len(losses)}: {verdict}."
+    )
+
+
+def print_seconds(results: Sequence[Mapping[str, Any]]) -> None:
+    """Print how long each of the runs has taken, also one that was found finished."""
+    times = (f"{one.get('model', one['measure'])} {one['wall_time_s']:.1f}" for one in results)
+    print(f"Seconds: {', '.join(times)}.", flush=True)
 
 
 def print_config(config: dict[str, Any]) -> None:

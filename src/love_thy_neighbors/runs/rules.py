@@ -7,6 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from love_thy_neighbors.errors import UserError, require_whole
+from love_thy_neighbors.runs.nearest import dotted, no_such_key
+from love_thy_neighbors.runs.trainer_rules import check_trainer
 
 Rule = tuple[str, Callable[[Any], bool]]
 
@@ -65,6 +67,7 @@ RULES: dict[str, Rule] = {
     "keep_unlabelled": _FLAG,
     "resume": _FLAG,
     "overwrite": _FLAG,
+    "verbose": _FLAG,
     "neighborhoods.train": _SAMPLES,
     "neighborhoods.test": _SAMPLES,
     "neighborhoods.fill": _choice("none", "random"),
@@ -93,6 +96,16 @@ HYPERPARAMETERS = ("lr", "l2", "dropout", "epochs")
 _OF_TRAINING = (*HYPERPARAMETERS, "rmsprop_decay", "batch_size", "trainer")
 # Root keys without a rule of their own; all others are refused, since nothing reads them.
 _OTHERS = ("metadata", "test_metadata", "baseline", "logger", "ckpt_path", "logs", "cache")
+_OPTIONAL = ("callbacks",)
+# Keys of the groups that have no rule of their own.
+_BELOW = {
+    "neighborhoods": (),
+    "data": ("name", "backbone", "hyperparameters"),
+    "model": (
+        *("name", "_target_", "trained", "neighbors", "values", "voters", "candidates", "hyperparameters"),
+        *("visual", "visual_hyperparameters"),
+    ),
+}
 
 
 def check_keys(config: dict[str, Any]) -> None:
@@ -101,13 +114,16 @@ def check_keys(config: dict[str, Any]) -> None:
     The keys of training are not checked where no model is trained by gradient descent.
     """
     known = {key.split(".")[0] for key in RULES} | {*_OTHERS}
-    for key in sorted(config.keys() - known):
-        raise UserError(f"{key}: nothing reads this key; python train.py --help lists those that count.")
+    for key in sorted(config.keys() - known - {*_OPTIONAL}):
+        others = {name: value for name, value in config.items() if name != key}
+        raise UserError(no_such_key(key, [*dotted(others), *_OPTIONAL], "train.py"))
+    _check_below(config)
     for key in sorted(known - config.keys()):
         raise UserError(f"{key} is missing; it is needed, so do not delete it.")
     trained = config["measure"] not in WITHOUT_MODEL and config["model"].get("trained") is not False
     if trained:
         _check_hyperparameters(config)
+        check_trainer(config["trainer"])
     unused = () if trained else (*_OF_TRAINING, "model")
     _check_rules(config, [key for key in RULES if key.split(".")[0] not in unused])
     for key in ("metadata", "test_metadata"):
@@ -123,6 +139,26 @@ def check_keys(config: dict[str, Any]) -> None:
         raise UserError("resume=true and overwrite=true contradict each other; give one of them.")
     if config["ckpt_path"] is not None and not Path(config["ckpt_path"]).is_file():
         raise UserError(f"ckpt_path={config['ckpt_path']}: there is no such file; give the last.ckpt of a run.")
+
+
+def _check_below(config: dict[str, Any]) -> None:
+    """Raise `UserError` naming the first key below another one that nothing reads."""
+    for group, names in _BELOW.items():
+        if isinstance(config[group], dict):
+            known = {*names, *(key.split(".", 1)[1] for key in RULES if key.startswith(f"{group}."))}
+            _refuse_others(f"{group}.", config[group], known)
+    for model, chosen in (config["data"].get("hyperparameters") or {}).items():
+        _refuse_others(f"data.hyperparameters.{model}.", chosen, {*HYPERPARAMETERS, "drop"})
+    for group in ("logger", "callbacks"):
+        given = config.get(group) or {}
+        for place, one in {group: given}.items() if group == "logger" else given.items():
+            if not isinstance(one, dict) or (one and "_target_" not in one):
+                raise UserError(f"{group}: {place} has no _target_, so nothing is made of it; see configs/{group}.")
+
+
+def _refuse_others(prefix: str, given: dict[str, Any], known: set[str]) -> None:
+    for key in sorted(given.keys() - known):
+        raise UserError(no_such_key(f"{prefix}{key}", [f"{prefix}{name}" for name in sorted(known)], "train.py"))
 
 
 def check_model(config: dict[str, Any]) -> None:

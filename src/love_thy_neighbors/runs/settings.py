@@ -75,7 +75,8 @@ class NeighborhoodSettings:
 
 @dataclass(frozen=True)
 class TrainingSettings:
-    """RMSProp, L2, batches and epochs (section 3.4); ``trainer`` is passed to Lightning's Trainer as it is."""
+    """RMSProp, L2, batches and epochs (section 3.4); ``trainer`` is passed to Lightning's Trainer as it is, and so are
+    the objects of ``callbacks``, a config by name."""
 
     lr: float
     l2: float
@@ -84,6 +85,7 @@ class TrainingSettings:
     batch_size: int
     checkpoint: Path | None
     trainer: Mapping[str, Any]
+    callbacks: Mapping[str, Any]
 
 
 @dataclass(frozen=True)
@@ -213,7 +215,8 @@ def _plain(model: Mapping[str, Any]) -> dict[str, Any]:
 def _training(config: dict[str, Any]) -> TrainingSettings:
     numbers = {key: config[key] for key in ("lr", "l2", "rmsprop_decay", "epochs", "batch_size")}
     checkpoint = None if config["ckpt_path"] is None else Path(config["ckpt_path"])
-    return TrainingSettings(**numbers, checkpoint=checkpoint, trainer=config["trainer"])
+    callbacks = config.get("callbacks") or {}
+    return TrainingSettings(**numbers, checkpoint=checkpoint, trainer=config["trainer"], callbacks=callbacks)
 
 
 def _visual(config: dict[str, Any]) -> Settings:

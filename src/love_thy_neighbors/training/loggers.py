@@ -4,7 +4,9 @@ import logging
 import netrc
 import os
 import socket
-from collections.abc import Callable
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import wraps
 from pathlib import Path
 from typing import Any
@@ -63,6 +65,48 @@ def _guarded(logger: Logger, method: Callable[..., Any]) -> Callable[..., Any]:
             return None
 
     return guarded
+
+
+# What `wandb agent` gives to a trial: it makes a run of this process join the sweep, under the agent's run id.
+_OF_THE_AGENT = ("WANDB_SWEEP_ID", "WANDB_SWEEP_PARAM_PATH", "WANDB_RUN_ID")
+
+
+def is_sweep_trial() -> bool:
+    """Whether an agent of a Weights & Biases sweep has started this process, and waits for its figures."""
+    return bool(os.environ.get("WANDB_SWEEP_ID"))
+
+
+@contextmanager
+def outside_the_sweep() -> Iterator[None]:
+    """Inside, a run in Weights & Biases is one of its own, also in a trial of a sweep.
+
+    For the other runs that a trial needs, such as its baseline: they would replace the trial's figures.
+    """
+    if not is_sweep_trial():
+        yield
+        return
+    kept = {name: os.environ.pop(name) for name in _OF_THE_AGENT if name in os.environ}
+    _forget_environment()
+    try:
+        yield
+    finally:
+        os.environ.update(kept)
+        _forget_environment()
+
+
+def _forget_environment() -> None:
+    """Make wandb, if it is loaded, read the environment again: it does so once a process."""
+    if "wandb" in sys.modules:
+        sys.modules["wandb"].teardown()
+
+
+def log_finished(settings: Settings, folder: Path, results: dict[str, Any]) -> None:
+    """In a trial of a sweep, log the figures of a run that was found finished: the sweep would get none."""
+    if not is_sweep_trial() or "val" not in results:
+        return
+    loggers = make_loggers(settings, folder)
+    log_result(loggers, results)
+    close_loggers(loggers)
 
 
 def wandb_is_offline() -> bool:

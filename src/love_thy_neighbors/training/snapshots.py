@@ -12,7 +12,7 @@ from love_thy_neighbors.atomic import written_whole
 from love_thy_neighbors.runs.results import CHECKPOINT, CURVES
 from love_thy_neighbors.training.task import AnnotationTask
 
-_STATE = ("identity", "best_epoch", "best_score", "best_weights", "curves", "seconds")
+_STATE = ("identity", "best_epoch", "best_score", "best_weights", "curves", "seconds", "stopped")
 
 
 class Snapshots(pl.Callback):
@@ -30,7 +30,12 @@ class Snapshots(pl.Callback):
         self.best_weights: dict[str, Tensor] = {}
         self.curves: list[dict[str, float]] = []
         self.seconds = 0.0  # of training so far, over all attempts
+        self.stopped = False  # by another callback, before the last epoch
         self._since = time.monotonic()
+
+    def on_fit_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        # Lightning forgets it: a run that is killed after it was stopped early would train for another epoch.
+        trainer.should_stop = self.stopped
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         assert isinstance(pl_module, AnnotationTask)
@@ -47,6 +52,7 @@ class Snapshots(pl.Callback):
             {"epoch": trainer.current_epoch, "train/loss": loss}
             | {f"val/{key}": value for key, value in figures.items()}
         )
+        self.stopped = trainer.should_stop
         # Curves first: if the run is killed between the two writes, the next attempt writes the same line again.
         if trainer.is_global_zero:
             self._write_curves()
@@ -73,4 +79,4 @@ class Snapshots(pl.Callback):
         return {key: getattr(self, key) for key in _STATE}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        vars(self).update({key: state[key] for key in _STATE if key != "identity"})
+        vars(self).update({key: state[key] for key in _STATE if key in state and key != "identity"})

@@ -152,8 +152,9 @@ class AnnotationTask(pl.LightningModule):
             raise UserError(
                 f"training diverged: {str(error).rstrip('.')}; lower lr (now {self.lr}) or raise l2 (now {self.l2})."
             ) from None
-        # Every process has computed the same figures from all images, so Lightning need not average them.
-        self.log_dict({f"{part}/{key}": value for key, value in figures.items()}, rank_zero_only=True)
+        # Every process has computed the same figures from all images, so Lightning need not average them. All of them
+        # log: callbacks of every process read the figures.
+        self.log_dict({f"{part}/{key}": value for key, value in figures.items()})
         self.figures = figures
         self.rows, self.scores = metrics.gathered()
         metrics.reset()
