@@ -39,7 +39,8 @@ def identity(settings: Settings) -> dict[str, Any]:
         return kept
     kept |= {"split": split.number, "split_by": split.by}
     if settings.measure == "label_correlation":
-        return kept | {"pool": settings.neighbors.pool, "tau": settings.neighbors.tau}
+        kept |= {"pool": settings.neighbors.pool, "tau": settings.neighbors.tau}
+        return kept | ({"vocabulary": "pool"} if settings.neighbors.vocabulary == "pool" else {})
     kept |= {
         "model": dict(settings.model.plain),
         "seed": settings.seed,
@@ -63,6 +64,9 @@ def _neighbors(settings: Settings) -> dict[str, Any]:
         "pool": neighbors.pool,
         "overlap": neighbors.overlap,
         "neighborhoods": neighborhoods,
+        # Only where they differ from the paper's: runs of earlier versions are found again under their names.
+        **({"vocabulary": "pool"} if neighbors.counts_pool else {}),
+        **({"rename_test": True} if neighbors.rename_test else {}),
     }
 
 
@@ -111,7 +115,7 @@ def needed_run(settings: Settings) -> Settings | None:
 def as_trained(neighbors: NeighborSettings) -> NeighborSettings:
     """The same neighbours in training, and the same choice of them at test time."""
     overlap = None if neighbors.overlap is None else 1.0
-    return replace(neighbors, test_metadata=neighbors.metadata, overlap=overlap)
+    return replace(neighbors, test_metadata=neighbors.metadata, overlap=overlap, rename_test=False)
 
 
 def run_name(settings: Settings) -> str:
@@ -129,6 +133,8 @@ def run_name(settings: Settings) -> str:
     if "metadata" in kept:
         kinds = [kept[key]["type"] for key in ("metadata", "test_metadata")]
         parts += ["-to-".join(dict.fromkeys(kinds)), f"m{kept['m']}", f"M{kept['M']}", f"pool-{kept['pool']}"]
+    if "rename_test" in kept:
+        parts.append("renamed")
     if kept.get("overlap") is not None:
         parts.append(f"overlap{kept['overlap']}")
     parts += [f"{key}{kept[key]}" for key in ("split", "seed") if key in kept]

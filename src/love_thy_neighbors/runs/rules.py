@@ -60,6 +60,8 @@ RULES: dict[str, Rule] = {
     "rmsprop_decay": _number(0, 1),
     "measure": _choice("annotation", *WITHOUT_MODEL, "score_parts"),
     "pool": _choice("split", "all"),
+    "vocabulary": _choice("train", "pool"),
+    "rename_test": _FLAG,
     "overlap": ("must be a number from 0 to 1, or null for one vocabulary", _share),
     "split_by": _choice("image", "set", "release"),
     "keep_unlabelled": _FLAG,
@@ -83,7 +85,7 @@ RULES: dict[str, Rule] = {
 }
 # Those that neighbors.py has too.
 NEIGHBOR_KEYS = (
-    *("M", "tau", "split", "pool", "overlap", "split_by", "keep_unlabelled"),
+    *("M", "tau", "vocabulary", "split", "pool", "overlap", "rename_test", "split_by", "keep_unlabelled"),
     *("data.dir", "data.split_sizes", "data.discard_without_metadata"),
 )
 
