@@ -9,7 +9,7 @@ from typing import Any
 
 from love_thy_neighbors.errors import UserError
 
-TEXT_COLUMNS = ("id", "file", "owner")
+TEXT_COLUMNS = ("id", "file", "owner", "split", "taken")
 METADATA_TYPES = ("tags", "sets", "groups")  # those of the paper; any other list column is a metadata type too
 _TYPE_NAME = re.compile(r"[A-Za-z][\w-]*", re.ASCII)  # a name that the command line takes as metadata=NAME
 _TAKEN = (*TEXT_COLUMNS, "labels", "images", "union", "visual")  # names that already mean something else

@@ -1,9 +1,11 @@
 """What a run asks of its collection, checked on the collection's card before anything is loaded."""
 
 from love_thy_neighbors.collection.card import metadata_types, read_card
+from love_thy_neighbors.collection.columns import has_column
 from love_thy_neighbors.errors import UserError
 from love_thy_neighbors.runs.settings import CollectionSettings, NeighborSettings, Settings, SplitSettings
 
+COLUMNS = {"owner": "owner", "time": "taken", "column": "split"}  # of images.parquet, by split_by
 WITHOUT_METADATA = ("visual", "labels")  # neighbours by features; the true labels as an input
 
 
@@ -33,6 +35,7 @@ def check_neighbors(
         if neighbors.overlap is not None and set(kinds.values()) != {"tags"}:
             raise UserError(f"overlap={neighbors.overlap}: divides a vocabulary of tags; give metadata=tags.")
     _check_given_splits(collection, split)
+    _check_column(collection, split)
     there = metadata_types(collection.folder)
     for who, kind in wanted.items():
         if kind not in there and kind not in WITHOUT_METADATA and not (kind == "union" and there):
@@ -49,4 +52,20 @@ def _check_given_splits(collection: CollectionSettings, split: SplitSettings) ->
         raise UserError(
             f"split_by=release: the collection in {collection.folder} has {there}, but split={split.number} is asked "
             "for; give one of them, or split_by=image."
+        )
+
+
+def _check_column(collection: CollectionSettings, split: SplitSettings) -> None:
+    read_card(collection.folder)
+    if split.by not in COLUMNS:
+        return
+    column = COLUMNS[split.by]
+    if not has_column(collection.folder, column):
+        raise UserError(
+            f"split_by={split.by}: {collection.folder / 'images.parquet'} has no column '{column}'; make the "
+            f"collection again from records with '{column}', or give split_by=image."
+        )
+    if split.by != "owner" and split.number:
+        raise UserError(
+            f"split={split.number}: split_by={split.by} is not random and has only one split; give split=0."
         )

@@ -63,7 +63,7 @@ RULES: dict[str, Rule] = {
     "vocabulary": _choice("train", "pool"),
     "rename_test": _FLAG,
     "overlap": ("must be a number from 0 to 1, or null for one vocabulary", _share),
-    "split_by": _choice("image", "set", "release"),
+    "split_by": _choice("image", "set", "owner", "time", "column", "release"),
     "keep_unlabelled": _FLAG,
     "resume": _FLAG,
     "overwrite": _FLAG,
