@@ -46,6 +46,15 @@ def read_card(folder: Path) -> dict[str, Any]:
     return card
 
 
+def collection_name(folder: Path) -> str:
+    """The name in the card of the collection in ``folder``; the folder's own name if there is none to be read."""
+    try:
+        name = json.loads((folder / "card.json").read_text(encoding="utf-8")).get("name")
+    except (OSError, ValueError, AttributeError):  # `read_card` says what is wrong
+        name = None
+    return name if isinstance(name, str) and name.strip() else folder.resolve().name
+
+
 def metadata_types(folder: Path) -> tuple[str, ...]:
     """The metadata types of the collection in ``folder``; reads only its card."""
     return metadata_columns(read_card(folder)["metadata"])

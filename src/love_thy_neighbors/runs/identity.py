@@ -14,6 +14,7 @@ from love_thy_neighbors.runs.settings import NeighborSettings, Settings, Trainin
 
 # Arguments of the Trainer that show or time the work and change no number.
 PRESENTATION = ("enable_progress_bar", "enable_model_summary", "log_every_n_steps", "profiler")
+LONGEST_NAME = 60  # characters of a collection's name in that of a run folder: file systems allow 255 in all
 # A run may continue from the checkpoint of a run that differs in these keys only.
 CONTINUABLE = ("epochs", "lr", "l2", "rmsprop_decay", "batch_size", "trainer", "ckpt_path")
 
@@ -125,7 +126,7 @@ def run_name(settings: Settings) -> str:
     """
     kept = identity(settings)
     digest = hashlib.sha256(json.dumps(kept, sort_keys=True, default=str).encode()).hexdigest()[:8]
-    parts = [settings.collection.name]
+    parts = [settings.collection.name[:LONGEST_NAME]]
     if settings.measure != "annotation":
         parts.append(settings.measure)
     if "model" in kept:

@@ -28,6 +28,7 @@ def check_neighbors(
 
     neighbors: None if no neighbours are looked up. wanted: metadata types that something else needs, by what needs it.
     """
+    _check_name(collection)
     wanted = {**(wanted or {}), **({"split_by=set": "sets"} if split.by == "set" else {})}
     if neighbors is not None:
         kinds = {"metadata": neighbors.metadata.type, "test_metadata": neighbors.test_metadata.type}
@@ -43,6 +44,16 @@ def check_neighbors(
             raise UserError(f"{who}: the collection in {collection.folder} has no {kind}; it has {listed}.")
 
 
+def _check_name(collection: CollectionSettings) -> None:
+    """The hyperparameters and the name of a file in configs/data belong to one collection."""
+    found = read_card(collection.folder).get("name")
+    if collection.card is not None and found != collection.card:
+        raise UserError(
+            f"data.dir={collection.folder}: this is the collection '{found}', but data={collection.name} is for "
+            f"'{collection.card}' alone; give data={collection.folder} and no data.dir."
+        )
+
+
 def _check_given_splits(collection: CollectionSettings, split: SplitSettings) -> None:
     if split.by != "release":
         return
@@ -56,7 +67,6 @@ def _check_given_splits(collection: CollectionSettings, split: SplitSettings) ->
 
 
 def _check_column(collection: CollectionSettings, split: SplitSettings) -> None:
-    read_card(collection.folder)
     if split.by not in COLUMNS:
         return
     column = COLUMNS[split.by]

@@ -72,7 +72,7 @@ RULES: dict[str, Rule] = {
     "neighborhoods.fill": _choice("none", "random"),
     "neighborhoods.drop": _number(0, 1),
     "data.dir": (
-        "must be given: data.dir=FOLDER, as prepare.py made it",
+        "must be given: data=FOLDER, as prepare.py made it",
         lambda v: v not in ("", "???", None),
     ),
     "data.split_sizes": (

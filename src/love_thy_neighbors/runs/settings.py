@@ -14,11 +14,15 @@ from love_thy_neighbors.runs.rules import WITHOUT_MODEL, check_keys, check_model
 
 @dataclass(frozen=True)
 class CollectionSettings:
-    """A collection's short name, its folder, and which of its feature tables is used (None: the only one)."""
+    """A collection's short name, its folder, and which of its feature tables is used (None: the only one).
+
+    card: the name that its card must have; None if any will do.
+    """
 
     name: str
     folder: Path
     backbone: str | None
+    card: str | None = None
 
 
 @dataclass(frozen=True)
@@ -183,7 +187,7 @@ def settings_of(config: dict[str, Any]) -> Settings:
 def collection_settings(config: dict[str, Any]) -> CollectionSettings:
     """The part of a checked config that names a collection."""
     data = config["data"]
-    return CollectionSettings(str(data["name"]), Path(data["dir"]), data["backbone"])
+    return CollectionSettings(str(data["name"]), Path(data["dir"]), data["backbone"], data.get("card"))
 
 
 def split_settings(config: dict[str, Any]) -> SplitSettings:
