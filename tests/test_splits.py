@@ -122,6 +122,8 @@ def test_linked_sets_that_do_not_fit_the_sizes_are_refused() -> None:
     assert np.bincount(units).max() == 101
     with pytest.raises(UserError, match=r"^split_by=set: .*50 % of the images.*split_by=owner or split_by=time"):
         make_split(labels, (0.3, 0.3, 0.4), 0, units=units, by="set")
+    with pytest.raises(UserError, match=r"^split_by=owner: .*25 % of the images; give another split or split_by=time"):
+        make_split(labels, (0.3, 0.3, 0.4), 0, units=np.repeat(np.arange(4), 50), by="owner")
     alone = make_split(labels, (0.3, 0.3, 0.4), 0, units=np.arange(200), by="set")
     assert [len(alone.rows[name]) for name in PARTS] == [60, 60, 80]
 

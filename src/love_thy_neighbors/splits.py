@@ -103,12 +103,13 @@ def _check_sizes(rows: dict[str, np.ndarray], quotas: np.ndarray, units: np.ndar
     shown = (
         ", ".join(f"{name} {count:,}" for name, count in zip(PARTS, counts, strict=True)) for counts in (got, wanted)
     )
-    largest = np.bincount(units).max() / len(units)
-    others = " or ".join(f"split_by={other}" for other in ("owner", "time", "image") if other != by)
+    largest = np.bincount(units).max()
+    chance = ["another split"] if by != "time" and largest <= wanted.min() else []
+    cures = [*chance, *(f"split_by={other}" for other in ("owner", "time", "image") if other != by)]
     raise UserError(
         "split_by={}: the parts would have {} images instead of {}, because {} in one part, and the largest such group "
         "has {:.0f} % of the images; give {}, or other data.split_sizes.".format(
-            by, *shown, _WHOLE[by], 100 * largest, others
+            by, *shown, _WHOLE[by], 100 * largest / len(units), " or ".join(cures)
         )
     )
 
