@@ -80,8 +80,13 @@ def test_one_training_serves_new_names_at_test_time(
     lost = do(made_up, place, "vocabulary=train", "rename_test=true")
     assert (np.load(lost[2] / "neighbors.npy") == -1).all()
     (warning,) = [record.getMessage() for record in caplog.records if "no neighbour" in record.getMessage()]
-    assert "vocabulary=train" in warning
+    assert "vocabulary=pool" in warning
     assert "50 of 50 test images" in warning
+
+
+def test_features_have_no_names_to_change(made_up: Path) -> None:
+    with pytest.raises(UserError, match=r"^rename_test=true: "):
+        checked(settings("data=collection", f"data.dir={made_up}", "rename_test=true", "test_metadata=visual"))
 
 
 def test_runs_with_the_papers_vocabulary_keep_their_names(made_up: Path) -> None:

@@ -35,6 +35,8 @@ def check_neighbors(
         wanted |= {f"{key}={kind}": kind for key, kind in kinds.items()}
         if neighbors.overlap is not None and set(kinds.values()) != {"tags"}:
             raise UserError(f"overlap={neighbors.overlap}: divides a vocabulary of tags; give metadata=tags.")
+        if neighbors.rename_test and kinds["test_metadata"] == "visual":
+            raise UserError("rename_test=true: test_metadata=visual has no names; give test_metadata=tags.")
     _check_given_splits(collection, split)
     _check_column(collection, split)
     there = metadata_types(collection.folder)

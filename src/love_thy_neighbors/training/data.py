@@ -177,16 +177,17 @@ class NeighborhoodData(pl.LightningDataModule):
         return lists
 
     def _warn_of_no_neighbors(self, part: str, lists: np.ndarray) -> None:
-        """Say once for each part if most of its images have no neighbour: the model then sees their pixels alone."""
+        """Say once for each part if most images have no neighbour: the model then sees their own features alone."""
         alone = np.count_nonzero(lists[:, 0] < 0)
         if part in self._warned or 2 * alone <= len(lists) or not is_main_process():
             return
         self._warned.add(part)
+        query = self.queries[part]
+        only_known = query.tau is not None and query.vocabulary == "train" and query.overlap is None
         log.warning(
-            "%s of %s %s images have no neighbour by %s, and are annotated by their features alone; the values that "
-            "count are chosen with vocabulary=%s.",
-            *(f"{alone:,}", f"{len(lists):,}", _PART_NAMES[part], self.queries[part].kind),
-            self.queries[part].vocabulary,
+            "%s of %s %s images have no neighbour by %s; only their own features count.%s",
+            *(f"{alone:,}", f"{len(lists):,}", _PART_NAMES[part], query.kind),
+            " Values that no training image has do not count; vocabulary=pool counts them." if only_known else "",
         )
 
     def prepare_data(self) -> None:
