@@ -80,6 +80,10 @@ def test_a_long_name_makes_no_folder_that_the_file_system_refuses(mine: Path) ->
 def test_the_programs_take_a_folder(mine: Path) -> None:
     done = run_program("neighbors.py", "data=data/mine", "cache=lists", cwd=mine.parent.parent)
     assert done.returncode == 0, done.stderr
+    (mine.parent.parent / "logs").mkdir()
+    done = run_program("report.py", "data.dir=data/mine", "runs=logs", "out=report", cwd=mine.parent.parent)
+    assert (done.returncode, done.stderr.count("\n")) == (1, 1)
+    assert done.stderr.startswith("report.py: data.dir=data/mine")
     done = run_program("train.py", "data=data/none", cwd=mine.parent.parent)
     assert (done.returncode, done.stderr.count("\n")) == (1, 1)
     assert done.stderr.startswith("train.py: data.dir: data/none")

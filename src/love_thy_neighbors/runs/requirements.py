@@ -28,7 +28,7 @@ def check_neighbors(
 
     neighbors: None if no neighbours are looked up. wanted: metadata types that something else needs, by what needs it.
     """
-    _check_name(collection)
+    check_name(collection)
     wanted = {**(wanted or {}), **({"split_by=set": "sets"} if split.by == "set" else {})}
     if neighbors is not None:
         kinds = {"metadata": neighbors.metadata.type, "test_metadata": neighbors.test_metadata.type}
@@ -46,8 +46,8 @@ def check_neighbors(
             raise UserError(f"{who}: the collection in {collection.folder} has no {kind}; it has {listed}.")
 
 
-def _check_name(collection: CollectionSettings) -> None:
-    """The hyperparameters and the name of a file in configs/data belong to one collection."""
+def check_name(collection: CollectionSettings) -> None:
+    """Raise `UserError` if a file in configs/data is used for another collection than its own."""
     found = read_card(collection.folder).get("name")
     if collection.card is not None and found != collection.card:
         raise UserError(
