@@ -1,5 +1,7 @@
 """Partitions: sizes, seeds, complete sets, unlabelled images, images left out."""
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -7,7 +9,7 @@ from hypothesis import strategies as st
 from scipy import sparse
 
 from love_thy_neighbors.errors import UserError
-from love_thy_neighbors.splits import PARTS, given_split, make_split
+from love_thy_neighbors.splits import PARTS, given_split, linked_units, make_split, units_of
 
 
 def matrix(images: int, columns: int, density: float, seed: int) -> sparse.csr_matrix:
@@ -25,7 +27,7 @@ def test_parts_are_disjoint_and_obey_the_rules(
         labels,
         (0.5, 0.25, 0.25),
         split,
-        sets=sets if by_set else None,
+        units=linked_units(sets) if by_set else None,
         keep_unlabelled=keep,
         discard=discard,
     )
@@ -108,5 +110,42 @@ def test_a_split_of_the_release_is_not_changed() -> None:
         "val": [2, 5],
         "test": [0],
     }
-    with pytest.raises(UserError, match="split_by=release: the test part is empty"):
+    with pytest.raises(UserError, match="split_by=release: the test part has no labelled image"):
         given_split(np.where(parts == 2, 0, parts), labels)
+
+
+def test_linked_sets_that_do_not_fit_the_sizes_are_refused() -> None:
+    # The last image of each set is the first of the next: half of the images hang together.
+    sets = sparse.csr_matrix(np.eye(200, 200) + np.diag([1] * 100 + [0] * 99, 1), dtype=np.uint8)
+    labels = sparse.csr_matrix(np.ones((200, 1), dtype=np.uint8))
+    units = linked_units(sets)
+    assert np.bincount(units).max() == 101
+    with pytest.raises(UserError, match=r"^split_by=set: .*50 % of the images.*split_by=owner or split_by=time"):
+        make_split(labels, (0.3, 0.3, 0.4), 0, units=units, by="set")
+    with pytest.raises(UserError, match=r"^split_by=owner: .*25 % of the images; give another split or split_by=time"):
+        make_split(labels, (0.3, 0.3, 0.4), 0, units=np.repeat(np.arange(4), 50), by="owner")
+    alone = make_split(labels, (0.3, 0.3, 0.4), 0, units=np.arange(200), by="set")
+    assert [len(alone.rows[name]) for name in PARTS] == [60, 60, 80]
+
+
+def test_fractions_that_leave_images_out_are_compared_with_what_they_ask_for() -> None:
+    labels, units = sparse.csr_matrix(np.ones((200, 1), dtype=np.uint8)), np.repeat(np.arange(100), 2)
+    parts = make_split(labels, (0.1, 0.1, 0.1), 0, units=units, by="owner")
+    assert [len(parts.rows[name]) for name in PARTS] == [20, 20, 20]
+
+
+@given(st.lists(st.integers(0, 20), min_size=60, max_size=200), st.booleans())
+@settings(max_examples=60, deadline=None)
+def test_in_order_no_part_begins_before_the_one_before_it_ends(values: list[int], keep: bool) -> None:
+    labels, times = matrix(len(values), 2, 0.8, 1), np.array(values)
+    try:
+        parts = make_split(labels, (0.5, 0.25, 0.25), 0, units=units_of(times), in_order=True, keep_unlabelled=keep)
+    except UserError:  # so many images of one time that a part is empty
+        return
+    for earlier, later in pairwise(PARTS):
+        assert times[parts.neighbors[earlier]].max() < times[parts.neighbors[later]].min()
+
+
+def test_images_without_a_value_are_units_alone() -> None:
+    units = units_of(np.array(["b", "", "a", "b", ""]), alone=np.array([False, True, False, False, True]))
+    assert units.tolist() == [1, 2, 0, 1, 3]

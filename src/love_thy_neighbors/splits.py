@@ -1,4 +1,4 @@
-"""Random partitions into training, validation and test images (section 4.1)."""
+"""Partitions into training, validation and test images: random (section 4.1), in an order, or given."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,6 +10,11 @@ from scipy.sparse.csgraph import connected_components
 from love_thy_neighbors.errors import UserError
 
 PARTS = ("train", "val", "test")
+_WHOLE = {
+    "set": "images of linked sets stay",
+    "owner": "all images of an owner stay",
+    "time": "images of the same time stay",
+}
 
 
 @dataclass(frozen=True)
@@ -29,19 +34,23 @@ def make_split(
     sizes: Sequence[float],
     split: int,
     *,
-    sets: sparse.csr_matrix | None = None,
+    units: np.ndarray | None = None,
+    in_order: bool = False,
+    by: str | None = None,
     keep_unlabelled: bool = False,
     discard: np.ndarray | None = None,
 ) -> Split:
     """Partition the images at random; the same arguments give the same split on every machine.
 
     Images without any label are left out; with ``keep_unlabelled`` they are split too, but serve only as neighbours.
-    With ``sets``, images that share a set (directly or through other images) stay in one part, and the sizes are as
-    close as complete sets allow.
+    Images of one unit stay in one part, and the sizes are as close as complete units allow.
 
-    ``labels`` [N, L] and ``sets`` [N, S] are binary. ``sizes`` of training, validation and test are fractions that add
-    up to at most 1, or counts of labelled images. ``split`` is the random seed. ``discard`` boolean [N] are images to
-    leave out. Raises `UserError` for wrong sizes, more images than there are, and an empty part.
+    ``labels`` [N, L] is binary. ``sizes`` of training, validation and test are fractions that add up to at most 1, or
+    counts of labelled images. ``split`` is the random seed. ``units`` [N] are numbers from 0, None for a unit an image;
+    see `linked_units` and `units_of`. With ``in_order`` nothing is random: the lowest units are for training, the
+    highest for the test. ``by``, if given, is the value of split_by, and every part must have its size to a fifth.
+    ``discard`` boolean [N] are images to leave out. Raises `UserError` for wrong sizes, more images than there are, an
+    empty part, and units that do not fit the sizes.
     """
     labelled = np.diff(labels.indptr) > 0
     taking_part = labelled | keep_unlabelled
@@ -50,14 +59,18 @@ def make_split(
     if not labelled.any():
         raise UserError("data.dir: the collection has no labelled images; give prepare.py labels.")
     quotas = _quotas(sizes, int(labelled.sum()))
-    units = _units(sets, len(labelled))
-    order = np.random.default_rng([0x5EED, split]).permutation(units.max(initial=-1) + 1)
+    units = np.arange(len(labelled)) if units is None else units
+    count = units.max(initial=-1) + 1
+    order = np.arange(count) if in_order else np.random.default_rng([0x5EED, split]).permutation(count)
     rank = np.empty_like(order)
-    rank[order] = np.arange(len(order))
+    rank[order] = np.arange(count)
     shuffled = np.flatnonzero(taking_part)
     shuffled = shuffled[np.lexsort((shuffled, rank[units[shuffled]]))]
     part = _assign_parts(rank[units[shuffled]], labelled[shuffled], quotas)
     neighbors = {name: np.sort(shuffled[part == number]) for number, name in enumerate(PARTS)}
+    if by is not None:
+        rows = {name: members[labelled[members]] for name, members in neighbors.items()}
+        _check_sizes(rows, quotas, units[labelled], by)
     return _labelled_parts(
         neighbors,
         labelled,
@@ -66,16 +79,39 @@ def make_split(
     )
 
 
-def given_split(parts: np.ndarray, labels: sparse.csr_matrix, *, keep_unlabelled: bool = False) -> Split:
-    """A split that the release defines, such as the paper's five; images without metadata stay in it.
+def given_split(
+    parts: np.ndarray, labels: sparse.csr_matrix, *, keep_unlabelled: bool = False, by: str = "release"
+) -> Split:
+    """A split that the collection defines, such as the paper's five; images without metadata stay in it.
 
     ``parts`` int8 [N] is 0 for a training, 1 for a validation, 2 for a test image, -1 for an image that is left out.
-    Raises `UserError` for a part without labelled images.
+    ``by`` is the value of split_by, for the message. Raises `UserError` for a part without labelled images.
     """
     labelled = np.diff(labels.indptr) > 0
     taking_part = labelled | keep_unlabelled
     neighbors = {name: np.flatnonzero((parts == number) & taking_part) for number, name in enumerate(PARTS)}
-    return _labelled_parts(neighbors, labelled, "split_by=release: the {} part is empty; use split_by=image.")
+    return _labelled_parts(
+        neighbors, labelled, f"split_by={by}: the {{}} part has no labelled image; use split_by=image."
+    )
+
+
+def _check_sizes(rows: dict[str, np.ndarray], quotas: np.ndarray, units: np.ndarray, by: str) -> None:
+    """Raise `UserError` if a part differs from its size by more than a fifth, because units cannot be divided."""
+    got, wanted = np.array([len(rows[name]) for name in PARTS]), np.diff(quotas, prepend=0)
+    if np.all(np.abs(got - wanted) <= wanted / 5):
+        return
+    shown = (
+        ", ".join(f"{name} {count:,}" for name, count in zip(PARTS, counts, strict=True)) for counts in (got, wanted)
+    )
+    largest = np.bincount(units).max()
+    chance = ["another split"] if by != "time" and largest <= wanted.min() else []
+    cures = [*chance, *(f"split_by={other}" for other in ("owner", "time", "image") if other != by)]
+    raise UserError(
+        "split_by={}: the parts would have {} images instead of {}, because {} in one part, and the largest such group "
+        "has {:.0f} % of the images; give {}, or other data.split_sizes.".format(
+            by, *shown, _WHOLE[by], 100 * largest / len(units), " or ".join(cures)
+        )
+    )
 
 
 def _labelled_parts(neighbors: dict[str, np.ndarray], labelled: np.ndarray, if_empty: str) -> Split:
@@ -105,13 +141,30 @@ def _quotas(sizes: Sequence[float], labelled: int) -> np.ndarray:
     return np.rint(np.cumsum(sizes) * labelled).astype(np.int64)
 
 
-def _units(sets: sparse.csr_matrix | None, images: int) -> np.ndarray:
-    """The number [N] of each image's unit: the image alone, or all images connected to it by sets."""
-    if sets is None:
-        return np.arange(images)
+def linked_units(sets: sparse.csr_matrix) -> np.ndarray:
+    """Units [N] of all images that share a set, directly or through other images; an image without sets is one alone.
+
+    ``sets`` [N, S] is binary.
+    """
     # The connected components of the bipartite graph of images and sets.
     graph = sparse.bmat([[None, sets], [sets.T, None]], format="csr")
-    return connected_components(graph, directed=False)[1][:images]
+    return connected_components(graph, directed=False)[1][: sets.shape[0]]
+
+
+def units_of(values: np.ndarray, alone: np.ndarray | None = None) -> np.ndarray:
+    """Units [N] of the images with the same value, numbered in the order of the values.
+
+    ``values`` [N] can be sorted. ``alone`` boolean [N] are images whose value does not count: each is a unit, and their
+    numbers follow those of all others.
+
+    >>> units_of(np.array(["b", "a", "", "b"]), alone=np.array([False, False, True, False]))
+    array([1, 0, 2, 1])
+    """
+    alone = np.zeros(len(values), dtype=bool) if alone is None else alone
+    units = np.empty(len(values), dtype=np.int64)
+    names, units[~alone] = np.unique(values[~alone], return_inverse=True)
+    units[alone] = len(names) + np.arange(np.count_nonzero(alone))
+    return units
 
 
 def _assign_parts(units: np.ndarray, labelled: np.ndarray, quotas: np.ndarray) -> np.ndarray:

@@ -25,7 +25,7 @@ QUICK = ("epochs=8", "h=8", "baseline=null", "lr=0.01")
 
 
 def train(collection: Path, place: Path, *overrides: str) -> Path:
-    chosen = settings(*QUICK, f"data.dir={collection}", f"cache={place / 'cache'}", f"logs={place}", *overrides)
+    chosen = settings(*QUICK, f"data={collection}", f"cache={place / 'cache'}", f"logs={place}", *overrides)
     finish(checked(chosen), place / "run", overwrite=False, resume=False, wait=True)
     return place / "run"
 
@@ -53,7 +53,17 @@ def nearest(tags: list[set[str]], photo: int, pool: list[int], M: int) -> list[i
     return sorted((i for i in similar if similar[i] > 0), key=lambda i: (-similar[i], i))[:M]
 
 
-@pytest.mark.parametrize("overrides", [(), ("pool=all",), ("metadata=union",), ("test_metadata=sets",)])
+@pytest.mark.parametrize(
+    "overrides",
+    [
+        (),
+        ("pool=all",),
+        ("metadata=union",),
+        ("test_metadata=sets",),
+        ("tau=8", "vocabulary=pool"),
+        ("tau=8", "vocabulary=train"),
+    ],
+)
 def test_test_images_get_the_scores_of_the_run(
     made_up: Path, tmp_path: Path, overrides: tuple[str, ...], run: Path
 ) -> None:

@@ -124,7 +124,7 @@ def to_train(words: list[str], folder: Path) -> list[str]:
         short += ["epochs=1", "baseline=null", "trainer.enable_progress_bar=false"]
     if any(word.startswith("experiment=") for word in words):
         short += ["split=0", "model=visual_only"]
-    if "data.dir=data/mine" in words:
+    if "data=data/mine" in words:
         have("data/mine", folder)
     for name in ("nuswide", "synthetic"):
         if f"data={name}" in words:
@@ -167,18 +167,18 @@ def have_run(folder: Path) -> None:
         return
     made = ("source=folder", "root=photos/", "labels=labels.csv", "out=data/of_photos")
     short = (
-        "data.dir=data/of_photos",
+        "data=data/of_photos",
         "epochs=1",
         "h=8",
         "baseline=null",
         f"logs={folder}/made",
         f"cache={folder}/cache",
     )
-    for program, arguments in (("prepare.py", made), ("train.py", ("data=collection", *short))):
+    for program, arguments in (("prepare.py", made), ("train.py", short)):
         done = run_program(program, *arguments, cwd=folder)
         assert done.returncode == 0, done.stderr
     run.parent.mkdir(parents=True, exist_ok=True)
-    next((folder / "made").glob("collection-*")).rename(run)
+    next((folder / "made").glob("photos-*")).rename(run)
 
 
 def to_report(words: list[str], folder: Path) -> list[str]:

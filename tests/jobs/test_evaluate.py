@@ -1,5 +1,6 @@
 """Jobs that need another run, or no model: Table 4, Figure 8, Figure 3, voting, Table 1 and Figure 6."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ from love_thy_neighbors.errors import UserError
 from love_thy_neighbors.jobs.build import make_data
 from love_thy_neighbors.jobs.job import finish
 from love_thy_neighbors.metrics import annotation_metrics
-from love_thy_neighbors.runs.identity import needed_run, run_name
+from love_thy_neighbors.runs.identity import identity, needed_run, run_name
 from love_thy_neighbors.runs.model_folder import load_model
 from love_thy_neighbors.runs.settings import Settings
 
@@ -66,6 +67,41 @@ def test_one_training_serves_all_overlaps(made_up: Path, place: Path) -> None:
     lists = {share: np.load(folder / "neighbors.npy") for share, folder in folders.items()}
     assert not np.array_equal(lists[0], lists[1])
     assert not np.array_equal(lists[0.5], lists[1])
+
+
+def test_one_training_serves_new_names_at_test_time(
+    made_up: Path, place: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("WARNING")
+    known, new = (do(made_up, place, "vocabulary=pool", *more) for more in ((), ("rename_test=true",)))
+    assert needed_run(new[0]) == replace(known[0], baseline=None)
+    assert new[1]["test"] == known[1]["test"]
+    assert "no neighbour" not in caplog.text
+    lost = do(made_up, place, "vocabulary=train", "rename_test=true")
+    assert (np.load(lost[2] / "neighbors.npy") == -1).all()
+    (warning,) = [record.getMessage() for record in caplog.records if "no neighbour" in record.getMessage()]
+    assert "vocabulary=pool" in warning
+    assert "50 of 50 test images" in warning
+
+
+def test_features_have_no_names_to_change(made_up: Path) -> None:
+    with pytest.raises(UserError, match=r"^rename_test=true: "):
+        checked(settings("data=collection", f"data.dir={made_up}", "rename_test=true", "test_metadata=visual"))
+
+
+def test_runs_with_the_papers_vocabulary_keep_their_names(made_up: Path) -> None:
+    paper, pool, by_sets = (
+        identity(checked(settings("data=collection", f"data.dir={made_up}", *keys)))
+        for keys in (("vocabulary=train",), (), ("metadata=sets",))
+    )
+    assert "vocabulary" not in paper
+    assert pool == paper | {"vocabulary": "pool"}
+    assert "vocabulary" not in by_sets  # all sets count with both
+
+
+@pytest.mark.parametrize("name", ["nuswide", "synthetic", "openclipart"])
+def test_collections_with_published_figures_count_tags_on_training_images(name: str) -> None:
+    assert settings(f"data={name}")["vocabulary"] == "train"
 
 
 def test_training_neighbours_do_not_depend_on_the_overlap(made_up: Path, place: Path) -> None:

@@ -1,6 +1,7 @@
 """Which images are neighbours, and the cache of their lists."""
 
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,14 @@ import torch
 from love_thy_neighbors.collection.loading import Collection, load_collection
 from love_thy_neighbors.neighbors import lists as module
 from love_thy_neighbors.neighbors.list_files import write_lists
-from love_thy_neighbors.neighbors.lists import NeighborQuery, fill_random, neighbor_lists
+from love_thy_neighbors.neighbors.lists import (
+    NeighborQuery,
+    counted_rows,
+    fill_random,
+    metadata_matrix,
+    metadata_values,
+    neighbor_lists,
+)
 from love_thy_neighbors.splits import Split, make_split
 
 TAGS = NeighborQuery("tags", 5000, "split")
@@ -109,6 +117,46 @@ def test_the_vocabulary_is_chosen_on_the_training_split(collection: Collection, 
         assert ((shares[there] @ shares[row]) > 0).all()
         others = split.rows["test"][split.rows["test"] != row]
         assert len(there) == min(6, ((shares[others] @ shares[row]) > 0).sum())
+
+
+@pytest.mark.parametrize("tau", [5, 5000])
+@pytest.mark.parametrize("kind", ["tags", "union"])
+def test_new_names_at_test_time_change_nothing_with_the_vocabulary_of_the_pool(
+    collection: Collection, split: Split, tmp_path: Path, kind: str, tau: int
+) -> None:
+    query = NeighborQuery(kind, tau, "split", vocabulary="pool")
+    known = neighbor_lists(collection, split, query, 6, "test", tmp_path)
+    renamed = neighbor_lists(collection, split, replace(query, renamed=True), 6, "test", tmp_path)
+    assert (known >= 0).any()
+    np.testing.assert_array_equal(renamed, known)
+
+
+def test_new_names_have_no_neighbours_with_the_vocabulary_of_training(
+    collection: Collection, split: Split, tmp_path: Path
+) -> None:
+    renamed = neighbor_lists(collection, split, replace(TAGS, renamed=True), 6, "test", tmp_path)
+    assert (renamed == -1).all()
+
+
+def test_renamed_test_images_are_nobodys_neighbours(collection: Collection, split: Split, tmp_path: Path) -> None:
+    query = NeighborQuery("tags", 5000, "all", vocabulary="pool", renamed=True)
+    lists = neighbor_lists(collection, split, query, 6, "val", tmp_path)
+    assert not np.isin(lists, split.rows["test"]).any()
+    assert np.isin(
+        neighbor_lists(collection, split, replace(query, renamed=False), 6, "val", tmp_path), split.rows["test"]
+    ).any()
+
+
+def test_the_vocabulary_of_the_pool_reads_the_pool_alone(collection: Collection, split: Split) -> None:
+    for part in ("train", "val", "test"):
+        query = NeighborQuery("tags", 5, "split", vocabulary="pool")
+        counted = counted_rows(split, query, part)
+        np.testing.assert_array_equal(counted, split.neighbors[part])
+        most = np.asarray(collection.metadata["tags"][counted].sum(axis=0)).ravel()
+        values = metadata_values(collection, split, query, counted)
+        kept = [most[collection.values["tags"].index(value)] for value in values]
+        assert sorted(kept) == sorted(most)[-5:]
+        assert metadata_matrix(collection, split, query, counted).shape == (len(collection), 5)
 
 
 def test_random_filling_is_uniform_over_the_pool() -> None:

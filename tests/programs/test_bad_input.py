@@ -195,7 +195,7 @@ BROKEN_SETTINGS = {
     ("split=-1",): "split=-1: split must be a whole number, 0 or more",
     ("seed=null",): "seed=null: seed must be a whole number, 0 or more",
     ("pool=test",): "pool=test: pool must be split or all",
-    ("split_by=owner",): "split_by=owner: split_by must be image or set",
+    ("split_by=album",): "split_by=album: split_by must be image or set or owner or time or column or release",
     ("lr=0",): "lr=0: lr must be a number, more than 0",
     ("lr=.nan",): "lr must be a number, more than 0",
     ("l2=-1",): "l2=-1: l2 must be a number, 0 or more",
@@ -209,8 +209,8 @@ BROKEN_SETTINGS = {
     ("resume=true", "overwrite=true"): "resume=true and overwrite=true contradict each other",
     ("ckpt_path=/nowhere/last.ckpt",): "ckpt_path=/nowhere/last.ckpt: there is no such file",
     ("data.split_sizes=0.5",): "data.split_sizes must be a list: training, validation, test",
-    ("data=collection",): "data.dir must be given: data.dir=FOLDER",
-    ("data.dir=null",): "data.dir=null: data.dir must be given: data.dir=FOLDER",
+    ("data=collection",): "data.dir must be given: data=FOLDER",
+    ("data.dir=null",): "data.dir=null: data.dir must be given: data=FOLDER",
     ("data.dir=2019",): "data.dir: 2019 is not a folder",
     ("ckpt_path=3",): "ckpt_path=3: there is no such file",
     ("neighborhoods=exact",): "neighborhoods=exact: neighborhoods holds several keys, neighborhoods.train among them",
@@ -311,7 +311,9 @@ def test_a_checkpoint_of_another_model(made_up: Path, finished: Path, tmp_path: 
 def test_a_checkpoint_of_other_images_or_with_more_epochs(made_up: Path, finished: Path, tmp_path: Path) -> None:
     with pytest.raises(UserError, match="that run's settings differ in split; give"):
         resume_from(finished / "last.ckpt", made_up, tmp_path, "split=1", "epochs=2")
-    with pytest.raises(UserError, match="that run's settings differ in metadata, pool, test_metadata; give"):
+    with pytest.raises(
+        UserError, match="that run's settings differ in metadata, pool, test_metadata, vocabulary; give"
+    ):
         resume_from(finished / "last.ckpt", made_up, tmp_path, "pool=all", "metadata=sets", "epochs=2")
     resume_from(finished / "last.ckpt", made_up, tmp_path, "epochs=2")
     with pytest.raises(UserError, match="has 2 epochs already; give epochs=2 or more"):

@@ -136,6 +136,7 @@ def test_tables_hold_the_figures_of_the_runs_and_the_papers(beside: Path, full: 
     points = [row["hyperparameter"] for row in table(full, "hyperparameters")]
     assert points == [*(f"m = {m}" for m in (1, 2, 3, 4, 6)), *(f"M = {M}" for M in (3, 4, 6, 10, 20)), *(f"tau = {t}" for t in (50, 200, 1000, 5000))]  # fmt: skip
     assert len(table(full, "vocabulary_overlap")) == 5
+    assert len(table(full, "new_vocabulary")) == 4
     assert [row["trained with"] for row in table(full, "metadata_generalization")] == ["tags", "sets", "groups"]
     assert len(table(full, "per_label")) == 5
 

@@ -32,7 +32,7 @@ QUICK = ("epochs=3", "h=8", "baseline=null", "logger=csv")
 @pytest.fixture(scope="module")
 def run(made_up: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     place = tmp_path_factory.mktemp("run")
-    chosen = settings(*QUICK, f"data.dir={made_up}", f"cache={place / 'cache'}", f"logs={place}")
+    chosen = settings(*QUICK, f"data={made_up}", f"cache={place / 'cache'}", f"logs={place}")
     finish(checked(chosen), place / "run", overwrite=False, resume=False, wait=True)
     return place / "run"
 

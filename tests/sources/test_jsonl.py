@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from hypothesis import given, settings
@@ -93,6 +94,10 @@ BAD_LINES: list[tuple[Any, str]] = [
     ({"id": " ", "file": "1.png"}, "has an empty 'id'"),
     ({"id": "1", "file": ["1.png"]}, "has a list as 'file', which must be a string"),
     ({"id": "1", "file": "1.png", "owner": None}, "has null as 'owner', which must be a string"),
+    ({"id": "1", "file": "1.png", "split": "training"}, "has the split 'training'; the parts are train, val, test"),
+    ({"id": "1", "file": "1.png", "split": ["train"]}, "has a list as 'split', which must be a string"),
+    ({"id": "1", "file": "1.png", "taken": "May 2019"}, "has 'May 2019' as 'taken', which is not an ISO date"),
+    ({"id": "1", "file": "1.png", "taken": 2019}, "has a number as 'taken', which must be a string"),
     ({"id": "1", "file": "1.png", "tags": "x"}, "has a string as 'tags', which must be a list of strings"),
     ({"id": "1", "file": "1.png", "tags": ["x", 2]}, "has a number in 'tags', which must be a list of strings"),
     ({"id": "1", "file": "1.png", "sets": [True]}, "has a boolean in 'sets', which must be a list of strings"),
@@ -163,9 +168,10 @@ def test_an_unreadable_image_is_named_with_its_line(photos: Photos) -> None:
 
 
 def test_images_make_features_thumbnails_and_a_card(photos: Photos) -> None:
-    photos.lines[0]["owner"] = "ann"
+    photos.lines[0] |= {"owner": "ann", "split": "val", "taken": "2019-05"}
     photos.prepare()
     collection = load_collection(photos.out)
+    assert (collection.parts, collection.taken) == (pa.array(["val", None, None]), pa.array(["2019-05", None, None]))
     assert collection.features.table.dtype == np.float16
     assert collection.features.table.tolist() == [[255, 0, 0], [0, 255, 0], [0, 0, 255]]
     assert collection.owners.to_pylist() == ["ann", None, None]

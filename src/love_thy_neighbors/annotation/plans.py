@@ -15,6 +15,7 @@ from love_thy_neighbors.errors import UserError
 from love_thy_neighbors.neighbors.lists import (
     NeighborQuery,
     Overlap,
+    counted_rows,
     metadata_matrix,
     metadata_values,
     neighbor_pool,
@@ -115,7 +116,10 @@ def plan_for_own(
     matrix, values = None, []
     if query is not None:
         check_type(collection, query.kind)
-        matrix, values = metadata_matrix(collection, split, query), metadata_values(collection, split, query)
+        own_test = images == TEST or query.vocabulary == "train"
+        counted = counted_rows(split, query, "test") if own_test else pool
+        matrix = metadata_matrix(collection, split, query, counted)
+        values = metadata_values(collection, split, query, counted)
     photos = Photos((collection,), archived, targets, pool, matrix, values)
     labels = _labels(about["labels"], collection, judged, suggest_all=images == TEST)
     condition = {NEW: SPLIT, NOBODY: NONE}.get(neighbours, ALL)
@@ -181,7 +185,8 @@ def _query(about: dict[str, Any], kind: str, tau: int | None, neighbours: str) -
     own, overlap = about["neighbours"], None
     if own.get("overlap") is not None and kind == "tags":
         overlap = Overlap(own["overlap"], True, about["config"]["split"])
-    return NeighborQuery(kind, tau, "split" if neighbours == NEW else "all", overlap)
+    vocabulary = own.get("vocabulary", "train")
+    return NeighborQuery(kind, tau, "split" if neighbours == NEW else "all", overlap, vocabulary)
 
 
 def _labels(names: list[str], collection: Collection, judged: np.ndarray, suggest_all: bool = False) -> Labels:

@@ -10,7 +10,7 @@ from typing import Any
 from love_thy_neighbors.atomic import as_json
 from love_thy_neighbors.errors import UserError
 
-TEXT_COLUMNS = ("id", "file", "owner")
+TEXT_COLUMNS = ("id", "file", "owner", "split", "taken")
 METADATA_TYPES = ("tags", "sets", "groups")  # those of the paper; any other list column is a metadata type too
 _TYPE_NAME = re.compile(r"[A-Za-z][\w-]*", re.ASCII)  # a name that the command line takes as metadata=NAME
 _TAKEN = (*TEXT_COLUMNS, "labels", "images", "union", "visual")  # names that already mean something else
@@ -45,6 +45,15 @@ def read_card(folder: Path) -> dict[str, Any]:
     if not isinstance(names, list) or not all(isinstance(name, str) for name in names) or len(set(names)) != len(names):
         raise UserError(f"{path}: labels.names must be a list of distinct strings; run prepare.py again.")
     return card
+
+
+def collection_name(folder: Path) -> str:
+    """The name in the card of the collection in ``folder``; the folder's own name if there is none to be read."""
+    try:
+        name = json.loads((folder / "card.json").read_text(encoding="utf-8")).get("name")
+    except (OSError, ValueError, AttributeError):  # `read_card` says what is wrong
+        name = None
+    return name if isinstance(name, str) and name.strip() else folder.resolve().name
 
 
 def metadata_types(folder: Path) -> tuple[str, ...]:

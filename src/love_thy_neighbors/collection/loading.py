@@ -2,7 +2,8 @@
 
 On disk a collection is a folder:
 
-    images.parquet            one row per image: id, file, owner (strings); labels and metadata (lists of strings)
+    images.parquet            one row per image: id, file, owner, split (train, val or test), taken (an ISO date), all
+                              strings; labels and metadata (lists of strings)
     features/<backbone>.npy   [N, d] float16 or float32, or int8 to be multiplied by the scale in the card
     thumbnails/<row>.webp     optional small pictures for figures
     splits.npy                optional int8 [S, N], the part of each image in S splits that the release itself defines
@@ -54,8 +55,8 @@ class Collection:
 
     Shapes: ``labels`` [N, L] and each ``metadata[type]`` [N, T_type], binary CSR (uint8, sorted indices); the L
     ``label_names`` and the T_type ``values[type]`` are in column order. ``ids``, ``files`` and ``owners`` are Arrow
-    string columns of N rows (``files`` and ``owners`` may hold nulls). ``splits`` int8 [S, N] or None, see
-    `splits.given_split`.
+    string columns of N rows, and so are ``parts`` (column ``split``) and ``taken``; all but ``ids`` may hold nulls.
+    ``splits`` int8 [S, N] or None, see `splits.given_split`.
     """
 
     folder: Path
@@ -69,6 +70,8 @@ class Collection:
     values: dict[str, list[str]]
     features: Features
     splits: np.ndarray | None = None
+    parts: pa.Array | None = None
+    taken: pa.Array | None = None
 
     def __len__(self) -> int:
         return int(self.labels.shape[0])
@@ -110,6 +113,8 @@ def load_collection(folder: Path, backbone: str | None = None) -> Collection:
         values=values,
         features=_load_features(folder, card, backbone, rows),
         splits=_load_splits(folder, card, rows),
+        parts=_text(table, "split"),
+        taken=_text(table, "taken"),
     )
     pa.default_memory_pool().release_unused()  # a quarter of a gigabyte for NUS-WIDE
     return collection
@@ -160,7 +165,7 @@ def read_images_table(path: Path) -> pa.Table:
                 f"{path}: column '{column}' cannot name a metadata type; use letters, digits, '_' and '-', and none of "
                 "the names images, union and visual."
             )
-        if column not in ("file", "owner"):
+        if column == "id" or column not in TEXT_COLUMNS:
             _refuse_nulls(path, table, column)
     return table
 

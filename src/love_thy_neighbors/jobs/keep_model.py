@@ -115,6 +115,7 @@ def _description(folder: Path, settings: Settings, data: NeighborhoodData, argum
     if settings.model.neighbors:
         keys = ("m", "M", "pool", "overlap", "metadata", "test_metadata")
         neighbours = {key: kept.get(key) for key in keys} | kept.get("neighborhoods", {})
+        neighbours["vocabulary"] = kept.get("vocabulary", "train")
     return {
         "model": {"name": settings.model.name, "arguments": arguments},
         "labels": list(data.collection.label_names),

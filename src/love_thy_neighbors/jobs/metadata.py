@@ -41,7 +41,8 @@ def measure_label_correlation(settings: Settings, folder: Path) -> None:
     types = [*collection.metadata, "visual"]
     probability, covered = [], {}
     for kind in types:
-        query = NeighborQuery(kind, neighbors.tau if kind == "tags" else None, neighbors.pool)
+        tau = neighbors.tau if kind == "tags" else None
+        query = NeighborQuery(kind, tau, neighbors.pool, vocabulary=neighbors.vocabulary)
         lists = neighbor_lists(collection, split, query, K, "test", neighbors.cache)
         probability.append(label_correlation(collection.labels, rows, lists))
         covered[kind] = coverage(lists).tolist()

@@ -8,7 +8,7 @@ the lock, because some shared file systems have no locks. Files are memory-mappe
 
 import hashlib
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
@@ -52,17 +52,22 @@ class NeighborQuery:
 
     kind: a metadata type of the collection, 'union' for all types together, or 'visual' for Euclidean distance of
         features (Table 3).
-    tau: only the tau values of ``kind`` that are most frequent on the training images count; None for all values
-        (section 3.1).
+    tau: only the tau most frequent values of ``kind`` count; None for all values (section 3.1).
     pool: 'split' for neighbours from the image's own part of the split, 'all' for neighbours from every part, 'train'
         for labelled training images. The first two read no label.
     overlap: None for one vocabulary, else which half of the tau values counts.
+    vocabulary: 'train' for the tau values that are most frequent on the training images, as in the paper, or 'pool' for
+        those that are most frequent on the images that may be neighbours, see `counted_rows`.
+    renamed: True to look up neighbours as if every value of a test image had a new name, which no training or
+        validation image has.
     """
 
     kind: str
     tau: int | None
     pool: str
     overlap: Overlap | None = None
+    vocabulary: str = "train"
+    renamed: bool = False
 
 
 def neighbor_lists(
@@ -93,7 +98,7 @@ def list_file(
         key = _key(_visual_identity(collection), queries, pool, depth)
         search: Callable[[], Search] = partial(euclidean_search, table, queries, pool, depth)
     else:
-        matrix = metadata_matrix(collection, split, query)
+        matrix = metadata_matrix(collection, split, query, counted_rows(split, query, part))
         key = _key(b"jaccard", matrix.indptr, matrix.indices, queries, pool, depth)
         search = partial(jaccard_search, matrix, queries, pool, depth)
     path, shape = cache / f"{key}.npy", (len(queries), depth)
@@ -112,30 +117,67 @@ def list_file(
     return path
 
 
-def metadata_matrix(collection: Collection, split: Split, query: NeighborQuery) -> sparse.csr_matrix:
-    """The binary matrix [N, T] whose rows are compared; for 'union', the matrices of all types side by side."""
+def counted_rows(split: Split, query: NeighborQuery, part: str) -> np.ndarray:
+    """The rows whose values are counted to find the tau most frequent, for neighbours of the images of ``part``.
+
+    Labels are not known at test time, but metadata is: with the vocabulary 'pool' a value that only test images have
+    counts, too. Two vocabularies that overlap are always drawn from the values of training images, because the choice
+    of the first must not depend on the part.
+    """
+    if query.vocabulary == "train" or query.overlap is not None:
+        return split.rows["train"]
+    return neighbor_pool(split, query, part)
+
+
+def metadata_matrix(
+    collection: Collection, split: Split, query: NeighborQuery, counted: np.ndarray
+) -> sparse.csr_matrix:
+    """The binary matrix [N, T] whose rows are compared; for 'union', the matrices of all types side by side.
+
+    counted: rows that decide which values are the tau most frequent, as `counted_rows` gives them.
+    """
     if query.kind == "union":
-        types = [NeighborQuery(kind, query.tau if kind == "tags" else None, query.pool) for kind in collection.metadata]
-        return sparse.hstack([metadata_matrix(collection, split, one) for one in types], format="csr")
-    matrix = collection.metadata[query.kind]
-    columns = _vocabulary(collection, split, query)
+        parts = [metadata_matrix(collection, split, one, counted) for one in _each_type(collection, query)]
+        return sparse.hstack(parts, format="csr")
+    matrix = _matrix(collection, split, query)
+    columns = _vocabulary(matrix, query, counted)
     return matrix if columns is None else matrix[:, columns]
 
 
-def metadata_values(collection: Collection, split: Split, query: NeighborQuery) -> list[str]:
-    """The values that the columns of `metadata_matrix` stand for."""
+def metadata_values(collection: Collection, split: Split, query: NeighborQuery, counted: np.ndarray) -> list[str]:
+    """The values that the columns of `metadata_matrix` stand for; a value that is renamed has the same text twice."""
     if query.kind == "union":
-        types = [NeighborQuery(kind, query.tau if kind == "tags" else None, query.pool) for kind in collection.metadata]
-        return [value for one in types for value in metadata_values(collection, split, one)]
-    values, columns = collection.values[query.kind], _vocabulary(collection, split, query)
+        types = _each_type(collection, query)
+        return [value for one in types for value in metadata_values(collection, split, one, counted)]
+    values = collection.values[query.kind] * (2 if query.renamed else 1)
+    columns = _vocabulary(_matrix(collection, split, query), query, counted)
     return values if columns is None else [values[column] for column in columns]
 
 
-def _vocabulary(collection: Collection, split: Split, query: NeighborQuery) -> np.ndarray | None:
+def _each_type(collection: Collection, query: NeighborQuery) -> list[NeighborQuery]:
+    """The queries by a single type whose matrices, side by side, are that of 'union'; tau is for tags alone."""
+    return [replace(query, kind=kind, tau=query.tau if kind == "tags" else None) for kind in collection.metadata]
+
+
+def _matrix(collection: Collection, split: Split, query: NeighborQuery) -> sparse.csr_matrix:
+    """The matrix [N, T] of one type; with renamed values [N, 2T], where test images have the second T columns."""
+    matrix = collection.metadata[query.kind]
+    if not query.renamed:
+        return matrix
+    tested = np.zeros(matrix.shape[0], dtype=matrix.dtype)
+    tested[split.neighbors["test"]] = 1
+    sides = [sparse.diags_array(side, dtype=matrix.dtype) @ matrix for side in (1 - tested, tested)]
+    renamed = sparse.csr_matrix(sparse.hstack(sides, format="csr"))
+    renamed.eliminate_zeros()
+    renamed.sort_indices()
+    return renamed
+
+
+def _vocabulary(matrix: sparse.csr_matrix, query: NeighborQuery, counted: np.ndarray) -> np.ndarray | None:
     """The columns of the values that count; None for all."""
     if query.tau is None:
         return None
-    columns = top_vocabulary(collection.metadata[query.kind], split.rows["train"], query.tau)
+    columns = top_vocabulary(matrix, counted, query.tau)
     if query.overlap is None:
         return columns
     pair = overlapping_vocabularies(columns, query.overlap.share, query.overlap.seed)

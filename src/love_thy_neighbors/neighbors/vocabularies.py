@@ -42,7 +42,8 @@ def top_vocabulary(metadata: sparse.csr_matrix, rows: np.ndarray, tau: int) -> n
 
     Ties go to the lower column. Values that no row has are left out, so the result may be shorter than tau.
 
-    Shapes: ``metadata`` [N, T] binary, ``rows`` row numbers of the training split; returns int64 [<= tau], ascending.
+    Shapes: ``metadata`` [N, T] binary, ``rows`` row numbers of the images that are counted; returns int64 [<= tau],
+    ascending.
 
     >>> top_vocabulary(sparse.csr_matrix([[0, 1, 1, 0], [0, 0, 1, 1]]), rows=np.array([0, 1]), tau=2)
     array([1, 2])

@@ -20,6 +20,7 @@ from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
+from love_thy_neighbors.collection.card import collection_name
 from love_thy_neighbors.errors import UserError
 from love_thy_neighbors.programs.command_line import arranged
 from love_thy_neighbors.runs.identity import run_name
@@ -39,16 +40,22 @@ _NOT_IN_THE_NAME: dict[str, Any] = {"logger": {}, "logs": "", "cache": "", "base
 def register_resolvers() -> None:
     """Register the resolvers of the configs.
 
-    ``${root:}`` is the project's folder, ``${run_name:}`` the name of the job's folder, and ``${experiment:OTHERWISE}``
-    the chosen experiment.
+    ``${root:}`` is the project's folder, ``${run_name:}`` the name of the job's folder, ``${collection_name:}`` that of
+    its collection, and ``${experiment:OTHERWISE}`` the chosen experiment.
     """
     OmegaConf.register_new_resolver("root", lambda: str(ROOT), replace=True)
     OmegaConf.register_new_resolver("run_name", _run_name, replace=True)
+    OmegaConf.register_new_resolver("collection_name", _collection_name, replace=True)
     OmegaConf.register_new_resolver("experiment", lambda otherwise: _experiment() or otherwise, replace=True)
 
 
 def _run_name(*, _root_: DictConfig) -> str:
     return job_name(plain(_root_, without=tuple(_NOT_IN_THE_NAME)) | _NOT_IN_THE_NAME)
+
+
+def _collection_name(*, _root_: DictConfig) -> str:
+    data = _root_["data"]
+    return "collection" if OmegaConf.is_missing(data, "dir") else collection_name(Path(str(data["dir"])))
 
 
 def job_name(config: dict[str, Any]) -> str:

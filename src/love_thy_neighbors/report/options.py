@@ -7,8 +7,9 @@ from typing import Any
 
 from omegaconf import DictConfig, ListConfig, OmegaConf
 
-from love_thy_neighbors.collection.card import read_card
 from love_thy_neighbors.errors import UserError
+from love_thy_neighbors.runs.requirements import check_name
+from love_thy_neighbors.runs.settings import collection_settings
 
 
 @dataclass(frozen=True)
@@ -44,8 +45,8 @@ def options_of(config: DictConfig, data: Sequence[str]) -> Options:
             example = "settings='[\"pool=all\"]'"
             raise UserError(f"settings: '{setting}' is not KEY=VALUE as train.py takes it; write {example}.")
     if OmegaConf.is_missing(config["data"], "dir"):
-        raise UserError("data.dir: give the collection's folder (data.dir=data/mine).")
-    read_card(Path(str(config["data"]["dir"])))  # raises early if there is no collection
+        raise UserError("data.dir: give the collection's folder (data=data/mine).")
+    check_name(collection_settings({"data": config["data"]}))  # raises early if there is no collection
     return Options(tuple(map(Path, runs)), out, tuple(dict.fromkeys((*data, *settings))), config["watch"])
 
 

@@ -16,6 +16,7 @@ from love_thy_neighbors.runs.settings import NeighborSettings, Settings, Trainin
 # Arguments of the Trainer that show or time the work and change no number.
 PRESENTATION = ("enable_progress_bar", "enable_model_summary", "log_every_n_steps", "profiler")
 PRECISION = 0.9  # the default of precision
+LONGEST_NAME = 60  # characters of a collection's name in that of a run folder: file systems allow 255 in all
 # A run may continue from the checkpoint of a run that differs in these keys only.
 CONTINUABLE = ("epochs", "lr", "l2", "rmsprop_decay", "batch_size", "trainer", "callbacks", "ckpt_path")
 
@@ -41,7 +42,8 @@ def identity(settings: Settings) -> dict[str, Any]:
         return kept
     kept |= {"split": split.number, "split_by": split.by}
     if settings.measure == "label_correlation":
-        return kept | {"pool": settings.neighbors.pool, "tau": settings.neighbors.tau}
+        kept |= {"pool": settings.neighbors.pool, "tau": settings.neighbors.tau}
+        return kept | ({"vocabulary": "pool"} if settings.neighbors.vocabulary == "pool" else {})
     kept |= {"model": dict(settings.model.plain), "seed": settings.seed, "top_n": settings.top_n}
     if settings.precision != PRECISION:  # so runs before version 0.2, which lacked the key, keep their names
         kept["precision"] = settings.precision
@@ -62,6 +64,9 @@ def _neighbors(settings: Settings) -> dict[str, Any]:
         "pool": neighbors.pool,
         "overlap": neighbors.overlap,
         "neighborhoods": neighborhoods,
+        # Only where they differ from the paper's: runs of earlier versions are found again under their names.
+        **({"vocabulary": "pool"} if neighbors.counts_pool else {}),
+        **({"rename_test": True} if neighbors.rename_test else {}),
     }
 
 
@@ -110,7 +115,7 @@ def needed_run(settings: Settings) -> Settings | None:
 def as_trained(neighbors: NeighborSettings) -> NeighborSettings:
     """The same neighbours in training, and the same choice of them at test time."""
     overlap = None if neighbors.overlap is None else 1.0
-    return replace(neighbors, test_metadata=neighbors.metadata, overlap=overlap)
+    return replace(neighbors, test_metadata=neighbors.metadata, overlap=overlap, rename_test=False)
 
 
 def run_name(settings: Settings) -> str:
@@ -120,7 +125,7 @@ def run_name(settings: Settings) -> str:
     """
     kept = identity(settings)
     digest = hashlib.sha256(json.dumps(kept, sort_keys=True, default=str).encode()).hexdigest()[:8]
-    parts = [settings.collection.name]
+    parts = [settings.collection.name[:LONGEST_NAME]]
     if settings.measure != "annotation":
         parts.append(settings.measure)
     if "model" in kept:
@@ -128,6 +133,8 @@ def run_name(settings: Settings) -> str:
     if "metadata" in kept:
         kinds = [kept[key]["type"] for key in ("metadata", "test_metadata")]
         parts += ["-to-".join(dict.fromkeys(kinds)), f"m{kept['m']}", f"M{kept['M']}", f"pool-{kept['pool']}"]
+    if "rename_test" in kept:
+        parts.append("renamed")
     if kept.get("overlap") is not None:
         parts.append(f"overlap{kept['overlap']}")
     parts += [f"{key}{kept[key]}" for key in ("split", "seed") if key in kept]

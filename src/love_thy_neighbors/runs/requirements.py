@@ -1,9 +1,11 @@
 """What a run asks of its collection, checked on the collection's card before anything is loaded."""
 
 from love_thy_neighbors.collection.card import metadata_types, read_card
+from love_thy_neighbors.collection.columns import has_column
 from love_thy_neighbors.errors import UserError
 from love_thy_neighbors.runs.settings import CollectionSettings, NeighborSettings, Settings, SplitSettings
 
+COLUMNS = {"owner": "owner", "time": "taken", "column": "split"}  # of images.parquet, by split_by
 WITHOUT_METADATA = ("visual", "labels")  # neighbours by features; the true labels as an input
 
 
@@ -30,18 +32,32 @@ def check_neighbors(
 
     neighbors: None if no neighbours are looked up. wanted: metadata types that something else needs, by what needs it.
     """
+    check_name(collection)
     wanted = {**(wanted or {}), **({"split_by=set": "sets"} if split.by == "set" else {})}
     if neighbors is not None:
         kinds = {"metadata": neighbors.metadata.type, "test_metadata": neighbors.test_metadata.type}
         wanted |= {f"{key}={kind}": kind for key, kind in kinds.items()}
         if neighbors.overlap is not None and set(kinds.values()) != {"tags"}:
             raise UserError(f"overlap={neighbors.overlap}: divides a vocabulary of tags; give metadata=tags.")
+        if neighbors.rename_test and kinds["test_metadata"] == "visual":
+            raise UserError("rename_test=true: test_metadata=visual has no names; give test_metadata=tags.")
     _check_given_splits(collection, split)
+    _check_column(collection, split)
     there = metadata_types(collection.folder)
     for who, kind in wanted.items():
         if kind not in there and kind not in WITHOUT_METADATA and not (kind == "union" and there):
             listed = ", ".join(there) or "no metadata at all"
             raise CollectionLacksError(f"{who}: the collection in {collection.folder} has no {kind}; it has {listed}.")
+
+
+def check_name(collection: CollectionSettings) -> None:
+    """Raise `UserError` if a file in configs/data is used for another collection than its own."""
+    found = read_card(collection.folder).get("name")
+    if collection.card is not None and found != collection.card:
+        raise UserError(
+            f"data.dir={collection.folder}: this is the collection '{found}', but data={collection.name} is for "
+            f"'{collection.card}' alone; give data={collection.folder} and no data.dir."
+        )
 
 
 def _check_given_splits(collection: CollectionSettings, split: SplitSettings) -> None:
@@ -53,4 +69,19 @@ def _check_given_splits(collection: CollectionSettings, split: SplitSettings) ->
         raise CollectionLacksError(
             f"split_by=release: the collection in {collection.folder} has {there}, but split={split.number} is asked "
             "for; give one of them, or split_by=image."
+        )
+
+
+def _check_column(collection: CollectionSettings, split: SplitSettings) -> None:
+    if split.by not in COLUMNS:
+        return
+    column = COLUMNS[split.by]
+    if not has_column(collection.folder, column):
+        raise UserError(
+            f"split_by={split.by}: {collection.folder / 'images.parquet'} has no column '{column}'; make the "
+            f"collection again from records with '{column}', or give split_by=image."
+        )
+    if split.by != "owner" and split.number:
+        raise UserError(
+            f"split={split.number}: split_by={split.by} is not random and has only one split; give split=0."
         )

@@ -62,8 +62,10 @@ RULES: dict[str, Rule] = {
     "rmsprop_decay": _number(0, 1),
     "measure": _choice("annotation", *WITHOUT_MODEL, "score_parts"),
     "pool": _choice("split", "all"),
+    "vocabulary": _choice("train", "pool"),
+    "rename_test": _FLAG,
     "overlap": ("must be a number from 0 to 1, or null for one vocabulary", _share),
-    "split_by": _choice("image", "set", "release"),
+    "split_by": _choice("image", "set", "owner", "time", "column", "release"),
     "keep_unlabelled": _FLAG,
     "resume": _FLAG,
     "overwrite": _FLAG,
@@ -73,7 +75,7 @@ RULES: dict[str, Rule] = {
     "neighborhoods.fill": _choice("none", "random"),
     "neighborhoods.drop": _number(0, 1),
     "data.dir": (
-        "must be given: data.dir=FOLDER, as prepare.py made it",
+        "must be given: data=FOLDER, as prepare.py made it",
         lambda v: v not in ("", "???", None),
     ),
     "data.split_sizes": (
@@ -86,7 +88,7 @@ RULES: dict[str, Rule] = {
 }
 # Those that neighbors.py has too.
 NEIGHBOR_KEYS = (
-    *("M", "tau", "split", "pool", "overlap", "split_by", "keep_unlabelled"),
+    *("M", "tau", "vocabulary", "split", "pool", "overlap", "rename_test", "split_by", "keep_unlabelled"),
     *("data.dir", "data.split_sizes", "data.discard_without_metadata"),
 )
 

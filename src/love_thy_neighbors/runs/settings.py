@@ -14,11 +14,15 @@ from love_thy_neighbors.runs.rules import WITHOUT_MODEL, check_keys, check_model
 
 @dataclass(frozen=True)
 class CollectionSettings:
-    """A collection's short name, its folder, and which of its feature tables is used (None: the first)."""
+    """A collection's short name, its folder, and which of its feature tables is used (None: the first).
+
+    card: the name that its card must have; None if any will do.
+    """
 
     name: str
     folder: Path
     backbone: str | None
+    card: str | None = None
 
 
 @dataclass(frozen=True)
@@ -46,6 +50,8 @@ class NeighborSettings:
 
     overlap: share of tags that the vocabularies of training and testing have in common; None for one vocabulary.
     tau: how many tags count where no metadata setting says it (Figure 6).
+    vocabulary: 'train' or 'pool': the images on which the tau most frequent values are counted.
+    rename_test: True to give every value of the test images a name that no other image has.
     """
 
     metadata: ValuesSettings
@@ -55,11 +61,20 @@ class NeighborSettings:
     overlap: float | None
     tau: int
     cache: Path
+    vocabulary: str = "train"
+    rename_test: bool = False
 
     @property
     def tested_as_trained(self) -> bool:
         """Whether test images find their neighbours as training images do."""
-        return self.metadata == self.test_metadata and self.overlap in (None, 1)
+        same_names = self.overlap in (None, 1) and not self.rename_test
+        return self.metadata == self.test_metadata and same_names
+
+    @property
+    def counts_pool(self) -> bool:
+        """Whether the result depends on the most frequent values of the pool, and not of the training images."""
+        limited = any(values.tau is not None for values in (self.metadata, self.test_metadata))
+        return self.vocabulary == "pool" and limited and self.overlap is None
 
 
 @dataclass(frozen=True)
@@ -174,7 +189,7 @@ def settings_of(config: dict[str, Any]) -> Settings:
 def collection_settings(config: dict[str, Any]) -> CollectionSettings:
     """The part of a checked config that names a collection."""
     data = config["data"]
-    return CollectionSettings(str(data["name"]), Path(data["dir"]), data["backbone"])
+    return CollectionSettings(str(data["name"]), Path(data["dir"]), data["backbone"], data.get("card"))
 
 
 def split_settings(config: dict[str, Any]) -> SplitSettings:
@@ -188,7 +203,7 @@ def neighbor_settings(config: dict[str, Any]) -> NeighborSettings:
     metadata, test_metadata = (ValuesSettings(**config[key]) for key in ("metadata", "test_metadata"))
     overlap = None if config["overlap"] is None else float(config["overlap"])
     others = (config["M"], config["pool"], overlap, config["tau"], Path(config["cache"]))
-    return NeighborSettings(metadata, test_metadata, *others)
+    return NeighborSettings(metadata, test_metadata, *others, config["vocabulary"], config["rename_test"])
 
 
 def _model(model: Mapping[str, Any]) -> ModelSettings:

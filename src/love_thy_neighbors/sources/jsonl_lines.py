@@ -1,6 +1,7 @@
 """One line of a records file: a `Record`, or the reason why it is not one.
 
-    {"id": "...", "file": "a/b.jpg", "labels": [...], "tags": [...], "sets": [...], "groups": [...], "owner": "..."}
+    {"id": "...", "file": "a/b.jpg", "labels": [...], "tags": [...], "sets": [...], "groups": [...], "owner": "...",
+     "taken": "2019-05-03", "split": "train"}
 
 Any other key with a list of strings is a metadata type of its own. The rest is strict: a value of another kind is an
 error and is not converted, and so is null. A key that looks like a misspelling of one above is an error. The file may
@@ -14,10 +15,12 @@ from pathlib import Path
 from typing import Any
 
 from love_thy_neighbors.collection.card import METADATA_TYPES, TEXT_COLUMNS, is_type_name
+from love_thy_neighbors.collection.dates import microseconds
 from love_thy_neighbors.sources.records import Record
 from love_thy_neighbors.sources.rejects import RowError
+from love_thy_neighbors.splits import PARTS
 
-KEYS = ("id", "file", "labels", *METADATA_TYPES, "owner")
+KEYS = (*TEXT_COLUMNS, "labels", *METADATA_TYPES)
 _BOM = b"\xef\xbb\xbf"
 _JSON_NAMES = {
     dict: "an object",
@@ -105,7 +108,20 @@ def _text(key: str, value: Any) -> str:
         raise RowError(f"has {_kind(value)} as '{key}', which must be a string")
     if not value.strip():
         raise RowError(f"has an empty '{key}'")
+    if key == "split" and value not in PARTS:
+        raise RowError(f"has the split '{_shown(value)}'; the parts are {', '.join(PARTS)}")
+    if key == "taken":
+        _check_date(value)
     return value
+
+
+def _check_date(value: str) -> None:
+    try:
+        microseconds(value)
+    except ValueError:
+        raise RowError(
+            f"has '{_shown(value)}' as 'taken', which is not an ISO date such as 2019-05-03 or 2019-05-03T14:30:00"
+        ) from None
 
 
 def _texts(key: str, values: Any) -> tuple[str, ...]:

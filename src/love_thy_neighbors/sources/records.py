@@ -6,11 +6,16 @@ from dataclasses import dataclass, field
 
 @dataclass(frozen=True)
 class Record:
-    """An image; None means that the source does not have this kind of metadata. ``other`` holds all other types."""
+    """An image; None means that the source does not have this kind of metadata. ``other`` holds all other types.
+
+    split: 'train', 'val' or 'test'. taken: an ISO 8601 date, see `collection.dates`.
+    """
 
     id: str
     file: str | None = None
     owner: str | None = None
+    split: str | None = None
+    taken: str | None = None
     labels: tuple[str, ...] = ()
     tags: tuple[str, ...] | None = None
     sets: tuple[str, ...] | None = None

@@ -1,5 +1,6 @@
 """Batches: images, their sampled neighborhoods and their labels, gathered from one feature table."""
 
+import logging
 from dataclasses import replace
 from typing import Any, NamedTuple
 
@@ -15,6 +16,7 @@ from love_thy_neighbors.collection.loading import Collection, load_collection
 from love_thy_neighbors.neighbors.lists import (
     NeighborQuery,
     Overlap,
+    counted_rows,
     fill_random,
     metadata_matrix,
     neighbor_lists,
@@ -31,8 +33,12 @@ from love_thy_neighbors.runs.settings import (
 from love_thy_neighbors.splits import PARTS
 from love_thy_neighbors.training.batches import IndexBatch, IndexBatches, hash_seed
 from love_thy_neighbors.training.neighbor_states import NeighborStates
+from love_thy_neighbors.training.processes import is_main_process
+
+log = logging.getLogger(__name__)
 
 EVALUATION_BATCH = 512  # images
+_PART_NAMES = {"train": "training", "val": "validation", "test": "test"}
 
 
 class Batch(NamedTuple):
@@ -95,10 +101,10 @@ def neighbor_queries(neighbors: NeighborSettings, split: int) -> tuple[NeighborQ
         else [Overlap(neighbors.overlap, second, split) for second in (False, True)]
     )
     first, second = (
-        NeighborQuery(metadata.type, metadata.tau, neighbors.pool, overlap)
+        NeighborQuery(metadata.type, metadata.tau, neighbors.pool, overlap, neighbors.vocabulary)
         for metadata, overlap in zip((neighbors.metadata, neighbors.test_metadata), overlaps, strict=True)
     )
-    return first, second
+    return first, replace(second, renamed=neighbors.rename_test)
 
 
 class NeighborhoodData(pl.LightningDataModule):
@@ -140,6 +146,7 @@ class NeighborhoodData(pl.LightningDataModule):
         self.labels = torch.from_numpy(self.collection.labels.toarray())
         self.states: NeighborStates | None = None  # set by the task while it evaluates
         self.bags = None if values is None else BagTable(self._values(values))
+        self._warned: set[str] = set()
         self.leaves_rows = False  # whether training batches stay row numbers (cuda_graph)
 
     @property
@@ -150,7 +157,8 @@ class NeighborhoodData(pl.LightningDataModule):
         """The binary matrix [N, T] of the model's sparse input."""
         if values.type == "labels":
             return self.collection.labels
-        return metadata_matrix(self.collection, self.split, NeighborQuery(values.type, values.tau, "split"))
+        query = NeighborQuery(values.type, values.tau, "split")  # the model has a weight for each value of training
+        return metadata_matrix(self.collection, self.split, query, counted_rows(self.split, query, "train"))
 
     def lists(self, part: str, pool: str | None = None) -> np.ndarray | None:
         """Neighbour lists [n, M] of ``split.rows[part]``, or None for a model without neighbours.
@@ -162,9 +170,25 @@ class NeighborhoodData(pl.LightningDataModule):
         query, M = self.queries[part], self.neighbors.M
         query = query if pool is None else replace(query, pool=pool)
         lists = neighbor_lists(self.collection, self.split, query, M, part, self.neighbors.cache)
+        if pool is None:
+            self._warn_of_no_neighbors(part, lists)
         if self.neighborhoods.fill == "random":
             lists = fill_random(lists, self.split.rows[part], neighbor_pool(self.split, query, part), self.seed)
         return lists
+
+    def _warn_of_no_neighbors(self, part: str, lists: np.ndarray) -> None:
+        """Say once for each part if most images have no neighbour: the model then sees their own features alone."""
+        alone = np.count_nonzero(lists[:, 0] < 0)
+        if part in self._warned or 2 * alone <= len(lists) or not is_main_process():
+            return
+        self._warned.add(part)
+        query = self.queries[part]
+        only_known = query.tau is not None and query.vocabulary == "train" and query.overlap is None
+        log.warning(
+            "%s of %s %s images have no neighbour by %s; only their own features count.%s",
+            *(f"{alone:,}", f"{len(lists):,}", _PART_NAMES[part], query.kind),
+            " Values that no training image has do not count; vocabulary=pool counts them." if only_known else "",
+        )
 
     def prepare_data(self) -> None:
         """Compute the neighbour lists that are not in the cache, in one process, before the others read them.

@@ -87,6 +87,7 @@ def test_from_an_archive_to_results(photos: Photos, capsys: pytest.CaptureFixtur
         "xmp_blocks_not_readable": 2,
         "descriptions_that_say_nothing_left_out": 0,
         "pictures_with_artist": 36,
+        "pictures_with_date": 0,
         "pictures_with_description": 12,
         "pictures_with_keywords": COUNT + 1,
         "pictures_with_title": 24,

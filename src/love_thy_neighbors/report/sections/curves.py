@@ -104,6 +104,20 @@ def vocabulary_overlap(context: Context) -> tuple[list[Block], list[Origin]]:
     return blocks, origins
 
 
+def new_vocabulary(context: Context) -> tuple[list[Block], list[Origin]]:
+    """A row for each vocabulary, with the tags of training and with all tags of the test images renamed."""
+    counted = {"pool": "counted on the images that may be neighbours", "train": "counted on training images"}
+    renamed = {False: "tags as they are", True: "test tags all new"}
+    runs = context.matched.runs("new_vocabulary").by(lambda one: (one.config["vocabulary"], one.config["rename_test"]))
+    settings = {f"{renamed[new]}, {counted[vocabulary]}": found for (vocabulary, new), found in runs.items()}
+    caption = (
+        "Tags of test images that no training image has, percent. The most frequent tags are counted on the training "
+        "images, as in the paper, or on the images that may be neighbours."
+    )
+    table, origins = _table(context, "new_vocabulary", caption, "tags", settings)
+    return [Note(visual_line(context)), table], origins
+
+
 def hyperparameter_curves(curves: Mapping[str, Curve], lines: Mapping[str, float]) -> Drawing:
     """A panel for each hyperparameter: mAP_L of the values tried, and of baselines as dashed lines, in percent."""
     figure, axes = canvas(6.8, 3.2, columns=len(curves), sharey=True)
@@ -150,4 +164,5 @@ def _error_bars(axis: Axes, curve: Curve) -> None:
 SECTIONS = {
     "hyperparameters": ("Neighborhood hyperparameters", "Figure 7, section 5.2", hyperparameters),
     "vocabulary_overlap": ("Vocabulary generalization", "Figure 8, section 5.3", vocabulary_overlap),
+    "new_vocabulary": ("New tags at test time", "not in the paper", new_vocabulary),
 }

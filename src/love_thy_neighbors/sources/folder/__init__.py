@@ -1,8 +1,8 @@
 """A folder of photos: ``python prepare.py source=folder root=photos/ labels=labels.csv out=data/mine``.
 
 Tags are the keywords in the pictures' EXIF, IPTC and XMP blocks and in XMP sidecars, and the words of their titles;
-sets are the folders; the owner is the artist. All headers are read first, then the features are extracted. The same
-folder gives the same table, byte for byte.
+sets are the folders; the owner is the artist, and ``taken`` is the date of the photo. All headers are read first, then
+the features are extracted. The same folder gives the same table, byte for byte.
 """
 
 import re
@@ -168,6 +168,7 @@ def _records(
                 found |= {spelling.setdefault(word.casefold(), word) for word in sorted(words(text))}
         counts["pictures_with_keywords"] += bool(picture.metadata.keywords)
         counts["pictures_with_artist"] += bool(picture.metadata.artist)
+        counts["pictures_with_date"] += bool(picture.metadata.taken)
         tags.append(tuple(sorted(found)))
     folders = [
         {unicodedata.normalize("NFC", path.rpartition("/")[0]) for path in picture.paths} for picture in pictures
@@ -179,6 +180,7 @@ def _records(
             id=picture.paths[0],
             file=picture.paths[0],
             owner=artists[picture.metadata.artist.casefold()] or None,
+            taken=picture.metadata.taken or None,
             labels=tuple(sorted({label for path in picture.paths for label in labels.get(path, ())})),
             tags=tags[row] if with_tags else None,
             sets=sets[row] if with_sets else None,
@@ -204,4 +206,5 @@ def _about(options: Options) -> dict[str, Any]:
             "sets": {"how": "the folders of a picture and its copies, except root itself"},
         },
         "owner": "the artist: dc:creator, IPTC 2:80, EXIF Artist or XPAuthor",
+        "taken": "local time: XMP DateTimeOriginal or DateCreated, EXIF DateTimeOriginal or DateTimeDigitized",
     }

@@ -1,4 +1,4 @@
-"""Embedded metadata of a picture: keywords, title, description and artist in its EXIF, IPTC and XMP blocks.
+"""Embedded metadata of a picture: keywords, title, description, artist and date in its EXIF, IPTC and XMP blocks.
 
 Pillow finds the blocks and reads EXIF and IPTC; defusedxml, which refuses entities, reads XMP. A picture can have the
 same field in up to four places: keywords of all places are taken; of the other fields the first text in the order XMP,
@@ -18,14 +18,17 @@ from xml.etree.ElementTree import Element
 
 from defusedxml.ElementTree import fromstring
 from PIL import Image
+from PIL.ExifTags import IFD, Base
 from PIL.IptcImagePlugin import getiptcinfo
 from PIL.TiffImagePlugin import IPTC_NAA_CHUNK, TiffImageFile
 
 from love_thy_neighbors.features.images import FORMATS, ImageError
+from love_thy_neighbors.sources.folder.dates import local_time
 
 MAX_BLOCK_BYTES = 4 << 20  # Photoshop's blocks reach a megabyte; a parsed XMP block takes 20 times its size
 _IMAGE_DESCRIPTION, _ARTIST = 0x010E, 0x013B
 _XP_TITLE, _XP_COMMENT, _XP_AUTHOR, _XP_KEYWORDS, _XP_SUBJECT = 0x9C9B, 0x9C9C, 0x9C9D, 0x9C9E, 0x9C9F
+_DATES = (Base.DateTimeOriginal, Base.DateTimeDigitized)  # DateTime is that of the last change
 _CHARSET, _TITLE, _KEYWORDS, _BY_LINE, _CAPTION = (1, 90), (2, 5), (2, 25), (2, 80), (2, 120)
 _CONTROLS = dict.fromkeys([*range(0x20), *range(0x7F, 0xA0)], " ")
 _UTF_8 = b"\x1b%G"  # the ISO 2022 code for UTF-8, used by IPTC
@@ -35,14 +38,15 @@ _UTF_8 = b"\x1b%G"  # the ISO 2022 code for UTF-8, used by IPTC
 class Embedded:
     """A picture's metadata as clean text; missing fields are empty.
 
-    ``keywords`` can have several spellings of one word. ``unread`` names the blocks ("exif", "iptc", "xmp") that are
-    damaged or too large.
+    ``keywords`` can have several spellings of one word. ``taken`` is the local time of the photo, as ISO 8601 has it.
+    ``unread`` names the blocks ("exif", "iptc", "xmp") that are damaged or too large.
     """
 
     keywords: tuple[str, ...] = ()
     title: str = ""
     description: str = ""
     artist: str = ""
+    taken: str = ""
     unread: tuple[str, ...] = ()
 
 
@@ -54,6 +58,7 @@ class _Fields:
     titles: list[str] = field(default_factory=list)
     descriptions: list[str] = field(default_factory=list)
     artists: list[str] = field(default_factory=list)
+    dates: list[str] = field(default_factory=list)
 
 
 def read_embedded(path: Path) -> Embedded:
@@ -108,6 +113,7 @@ def _clean_fields(blocks: list[_Fields], unread: Iterable[str]) -> Embedded:
         title=_first(text for block in blocks for text in block.titles),
         description=_first(text for block in blocks for text in block.descriptions),
         artist=_first(text for block in blocks for text in block.artists),
+        taken=next((time for block in blocks for text in block.dates if (time := local_time(_clean(text)))), ""),
         unread=tuple(unread),
     )
 
@@ -151,6 +157,7 @@ def _xmp_fields(packet: bytes | str) -> _Fields:
         titles=_texts(elements, "title"),
         descriptions=_texts(elements, "description"),
         artists=["; ".join(_texts(elements, "creator"))],
+        dates=_texts(elements, "DateTimeOriginal") + _texts(elements, "DateCreated"),
     )
 
 
@@ -219,6 +226,7 @@ def _exif(image: Image.Image) -> _Fields:
         titles=windows(_XP_TITLE),
         descriptions=old(_IMAGE_DESCRIPTION) + windows(_XP_SUBJECT) + windows(_XP_COMMENT),
         artists=old(_ARTIST) + windows(_XP_AUTHOR),
+        dates=[value for tag in _DATES if isinstance(value := exif.get_ifd(IFD.Exif).get(tag), str)],
     )
 
 

@@ -36,6 +36,7 @@ def together(parts: Sequence[Embedded]) -> Embedded:
         title=next((part.title for part in parts if part.title), ""),
         description=next((part.description for part in parts if part.description), ""),
         artist=next((part.artist for part in parts if part.artist), ""),
+        taken=next((part.taken for part in parts if part.taken), ""),
         unread=tuple(dict.fromkeys(name for part in parts for name in part.unread)),
     )
 
