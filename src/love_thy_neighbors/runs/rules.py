@@ -102,7 +102,7 @@ _OPTIONAL = ("callbacks",)
 # Keys of the groups that have no rule of their own.
 _BELOW = {
     "neighborhoods": (),
-    "data": ("name", "backbone", "hyperparameters"),
+    "data": ("name", "card", "backbone", "vocabulary", "hyperparameters"),
     "model": (
         *("name", "_target_", "trained", "neighbors", "values", "voters", "candidates", "hyperparameters"),
         *("visual", "visual_hyperparameters"),
