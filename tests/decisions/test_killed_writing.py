@@ -58,6 +58,7 @@ def finished(decided: Decided, what: str) -> float:
     return time.monotonic() - begin
 
 
+@pytest.mark.slow
 def test_killed_at_random_moments(decided: Decided) -> None:
     before = decided.contents()
     seconds = finished(decided, "write")

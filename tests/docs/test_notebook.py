@@ -3,11 +3,13 @@
 from pathlib import Path
 
 import nbformat
+import pytest
 from nbclient import NotebookClient
 
 from conftest import ROOT, run_program
 
 
+@pytest.mark.slow
 def test_the_notebook_runs(tmp_path: Path) -> None:
     short = ("epochs=8", "baseline=null", f"logs={tmp_path}/logs/runs", f"cache={tmp_path}/cache")
     done = run_program("train.py", *short, cwd=tmp_path)

@@ -71,6 +71,7 @@ def test_the_baseline_stops_early_too(made_up: Path, tmp_path: Path) -> None:
     assert [epochs(run) for run in runs] == [[0, 1, 2]] * 2
 
 
+@pytest.mark.slow
 def test_two_processes_stop_at_the_same_epoch(made_up: Path, tmp_path: Path) -> None:
     places = (f"data.dir={made_up}", f"logs={tmp_path}/logs", f"cache={tmp_path}/cache", "baseline=null")
     distributed = ("trainer=ddp", "trainer.accelerator=cpu", "h=8", "epochs=9")
