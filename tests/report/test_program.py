@@ -36,7 +36,7 @@ def test_a_folder_without_results_gives_one_sentence(tmp_path: Path) -> None:
         (["runs=.", "settings=[pool]"], "settings: 'pool'"),
         (["runs=.", "data=oil"], "Could not find 'data/oil'"),
         (["runs=.", "data=collection"], "data.dir: give"),
-        (["run=."], "Could not override 'run'."),
+        (["run=."], "run: there is no such key; did you mean runs?"),
     ],
 )
 def test_a_mistake_gives_one_sentence(tmp_path: Path, arguments: list[str], message: str) -> None:
