@@ -1,5 +1,6 @@
 """A small annotation folder of made-up photos, for tests of the page, the exports and the decisions."""
 
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,6 @@ from love_thy_neighbors.annotation.files import (
     SCORES,
     SUGGESTIONS,
     About,
-    about_as_dict,
     photos_schema,
     suggestions_schema,
 )
@@ -60,7 +60,7 @@ def write_made_up_annotation(folder: Path, photos: int = 60, seed: int = 0, **ab
         "counts": {"photos": photos, "suggestions": sum(row["suggested"] for row in rows)},
         "notes": [],
     }
-    write_json(folder / ABOUT, about_as_dict(About(**(values | about))))
+    write_json(folder / ABOUT, asdict(About(**(values | about))))
     return folder
 
 

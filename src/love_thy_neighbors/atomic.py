@@ -42,20 +42,26 @@ def folder_written_whole(folder: Path) -> Iterator[Path]:
     try:
         yield temporary
         temporary.chmod(0o755)
-        if folder.exists():
-            # A folder cannot be replaced in one rename. Between the two, both folders exist under other names.
-            retired = temporary.with_suffix(".old")
-            folder.rename(retired)
-            try:
-                temporary.rename(folder)
-            except BaseException:
-                retired.rename(folder)
-                raise
-            shutil.rmtree(retired)
-        else:
-            temporary.rename(folder)
+        replace_folder(temporary, folder)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
+
+
+def replace_folder(finished: Path, folder: Path) -> None:
+    """Rename ``finished`` to ``folder``, beside it; an old folder of that name is removed."""
+    if not folder.exists():
+        finished.rename(folder)
+        return
+    # A folder cannot be replaced in one rename. Between the two, both folders exist under other names.
+    place = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f".{folder.name}.", suffix=".old"))
+    retired = folder.rename(place / folder.name)
+    try:
+        finished.rename(folder)
+    except BaseException:
+        retired.rename(folder)
+        place.rmdir()
+        raise
+    shutil.rmtree(place)
 
 
 def write_json(path: Path, value: Any) -> None:

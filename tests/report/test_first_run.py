@@ -1,6 +1,5 @@
 """The report after one command: the own run comes first, and nothing is called missing that cannot be there."""
 
-import csv
 import json
 from pathlib import Path
 
@@ -9,7 +8,7 @@ import pytest
 from hydra import initialize_config_dir
 
 from conftest import ROOT, made_up_table, write_made_up
-from fixtures.report_runs import FakeRuns
+from fixtures.report_runs import FakeRuns, table
 from love_thy_neighbors.metrics import average_precision_per_label
 from love_thy_neighbors.programs.experiments import Job, plan_of
 from love_thy_neighbors.programs.start import register_resolvers
@@ -56,11 +55,6 @@ def logs(plans: Plans, collection: Path, tmp_path_factory: pytest.TempPathFactor
 @pytest.fixture(scope="module")
 def out(plans: Plans, logs: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return report_on(plans, logs, tmp_path_factory.mktemp("out"))
-
-
-def table(out: Path, name: str) -> list[dict[str, str]]:
-    with (out / "tables" / f"{name}.csv").open(encoding="utf-8", newline="") as file:
-        return list(csv.DictReader(file))
 
 
 def test_the_own_run_is_first_and_what_is_missing_is_last(out: Path) -> None:

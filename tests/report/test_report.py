@@ -1,6 +1,5 @@
 """The whole report, from made-up results of every experiment on the made-up collection."""
 
-import csv
 import json
 import re
 import shutil
@@ -13,7 +12,7 @@ import pytest
 from hydra import initialize_config_dir
 
 from conftest import ROOT
-from fixtures.report_runs import HOSTILE, FakeRuns, write_pictured
+from fixtures.report_runs import HOSTILE, FakeRuns, table, write_pictured
 from love_thy_neighbors.programs import experiments
 from love_thy_neighbors.programs.experiments import experiment_names
 from love_thy_neighbors.programs.start import register_resolvers
@@ -77,11 +76,6 @@ def reported(plans: Plans, logs: Path, out: Path) -> Path:
 @pytest.fixture(scope="module")
 def full(plans: Plans, logs: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return reported(plans, logs, tmp_path_factory.mktemp("out"))
-
-
-def table(out: Path, name: str) -> list[dict[str, str]]:
-    with (out / "tables" / f"{name}.csv").open(encoding="utf-8", newline="") as file:
-        return list(csv.DictReader(file))
 
 
 def test_every_experiment_has_its_section(full: Path) -> None:

@@ -7,7 +7,7 @@ import hashlib
 import json
 import os
 import shutil
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -19,7 +19,6 @@ from love_thy_neighbors.annotation.files import (
     ABOUT,
     SCORES,
     About,
-    about_as_dict,
 )
 from love_thy_neighbors.annotation.joining import BLOCKS, block_file, join_blocks
 from love_thy_neighbors.annotation.plans import Plan
@@ -31,7 +30,7 @@ from love_thy_neighbors.annotation.suggesting import (
     suggestions_table,
 )
 from love_thy_neighbors.atomic import write_json
-from love_thy_neighbors.calibration.confidence import Confidence
+from love_thy_neighbors.calibration.confidence import Confidence, probabilities_and_limits
 from love_thy_neighbors.cluster.engine import LOCAL
 from love_thy_neighbors.errors import UserError
 from love_thy_neighbors.neighbors.jaccard import jaccard_search
@@ -72,9 +71,9 @@ def annotate(plan: Plan, method: Method, partial: Path) -> None:
     count, width = len(plan.photos.targets), len(plan.labels.names)
     scores = _open_scores(partial / SCORES, (count, width))
     starts = range(0, count, BLOCK)
-    missing = [start for start in starts if not _is_done(partial, start)]
-    finished = sum(min(BLOCK, count - start) for start in starts) - sum(min(BLOCK, count - start) for start in missing)
-    with progress_bar("photos", count, done=finished) as advance:
+    missing = [start for start in starts if not block_file(partial, start, "suggestions").is_file()]
+    done = count - sum(min(BLOCK, count - start) for start in missing)
+    with progress_bar("photos", count, done=done) as advance:
         for start in missing:
             numbers = plan.photos.targets[start : start + BLOCK]
             stop = start + len(numbers)
@@ -84,7 +83,7 @@ def annotate(plan: Plan, method: Method, partial: Path) -> None:
             advance(len(numbers))
     counts = {"photos": count, **join_blocks(plan, partial, list(starts))}
     counts["photos_without_neighbours"] = int((lists[:, 0] < 0).sum()) if plan.metadata is not None else count
-    write_json(partial / ABOUT, about_as_dict(_about(plan, method, counts, lists, partial)))
+    write_json(partial / ABOUT, asdict(_about(plan, method, counts, lists, partial)))
 
 
 def remove_unfinished(folder: Path) -> None:
@@ -140,10 +139,6 @@ def _open_scores(path: Path, shape: tuple[int, int]) -> np.memmap:
     return scores
 
 
-def _is_done(partial: Path, start: int) -> bool:
-    return block_file(partial, start, "suggestions").is_file()
-
-
 def _do_block(
     plan: Plan, method: Method, partial: Path, start: int, numbers: np.ndarray, lists: np.ndarray
 ) -> np.ndarray:
@@ -154,7 +149,11 @@ def _do_block(
     places = np.where(present, inverse.reshape(lists.shape), -1)
     last = present & photos.archived[lists]
     scores = method.scorer.score(photos.features(numbers), photos.features(unique), places, last)
-    found = probabilities(plan, method, scores.total, scores.image + scores.bias, present.any(axis=1))
+    without, alone = np.asarray(~present.any(axis=1)), method.confidence[NONE]
+    confidence = method.confidence[plan.condition]
+    judged, limits = probabilities_and_limits(scores.total, method.precision, confidence, alone, without)
+    image = alone.probabilities(scores.image + scores.bias)
+    found = Probabilities(*(one.astype(np.float32) for one in (judged, image, limits)))
     shared = shared_values(photos, numbers, lists)
     pq.write_table(photos_table(photos, numbers, lists, shared, plan.labels), block_file(partial, start, "photos"))
     table = suggestions_table(
@@ -162,21 +161,6 @@ def _do_block(
     )
     pq.write_table(table, block_file(partial, start, "unfinished"))
     return scores.total
-
-
-def probabilities(
-    plan: Plan, method: Method, total: np.ndarray, alone: np.ndarray, has_neighbours: Any
-) -> Probabilities:
-    """Probabilities and thresholds of scores [B, L]; photos without neighbours have their own ones."""
-    with_them, without = method.confidence[plan.condition], method.confidence[NONE]
-    has = has_neighbours[:, None]
-    image = without.probabilities(alone)
-    thresholds = [one.thresholds(method.precision) for one in (with_them, without)]
-    return Probabilities(
-        np.where(has, with_them.probabilities(total), image).astype(np.float32),
-        image.astype(np.float32),
-        np.where(has, *thresholds).astype(np.float32),
-    )
 
 
 def _about(plan: Plan, method: Method, counts: dict[str, int], lists: np.ndarray, partial: Path) -> About:

@@ -1,6 +1,5 @@
 """A trained model that suggests labels for photos: `Annotator`."""
 
-import shutil
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -17,6 +16,7 @@ from love_thy_neighbors.annotation.picture_folders import collection_of_pictures
 from love_thy_neighbors.annotation.plans import Plan, plan_for_new, plan_for_own
 from love_thy_neighbors.annotation.request import Request
 from love_thy_neighbors.annotation.scoring import Scorer
+from love_thy_neighbors.atomic import replace_folder
 from love_thy_neighbors.calibration.confidence import Confidence
 from love_thy_neighbors.collection.card import collection_fingerprint, sha256
 from love_thy_neighbors.collection.loading import Collection, load_collection
@@ -195,7 +195,7 @@ def check_free(out: Path, overwrite: bool) -> None:
         return
     if out.is_symlink():
         raise UserError(f"out: {out} is a link; give the folder itself, or a new one.")
-    if not out.is_dir() or (any(out.iterdir()) and not (out / "annotation.json").is_file()):
+    if not out.is_dir() or (any(out.iterdir()) and not (out / ABOUT).is_file()):
         raise UserError(f"out: {out} exists and is not an annotation, so it is not replaced; give a new folder.")
     if (out / "journal.jsonl").is_file():
         raise UserError(
@@ -222,13 +222,6 @@ def _check_outside(out: Path, request: Request) -> None:
 def _publish(partial: Path, out: Path, overwrite: bool) -> None:
     """Rename the finished folder to ``out``."""
     check_free(out, overwrite)
-    if out.exists():
-        old = out.with_name(f".{out.name}.old")
-        shutil.rmtree(old, ignore_errors=True)
-        out.rename(old)
-        partial.rename(out)
-        shutil.rmtree(old)
-    else:
-        partial.rename(out)
+    replace_folder(partial, out)
     remove_unfinished(out)
     (out / "progress.json").unlink(missing_ok=True)

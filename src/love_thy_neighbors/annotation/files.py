@@ -12,9 +12,8 @@ The score of a photo x and a label is a sum (Eq. 6): score = part_image + bias +
 """
 
 import json
-from dataclasses import asdict, dataclass, fields
+from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -134,11 +133,6 @@ def suggestions_schema(kinds: list[str]) -> pa.Schema:
             ("neighbours", pa.list_(NEIGHBOR_PART)),
         ]
     )
-
-
-def about_as_dict(about: About) -> dict[str, Any]:
-    """The content of annotation.json as plain types."""
-    return asdict(about)
 
 
 def read_about(folder: Path) -> About:

@@ -13,6 +13,7 @@ from love_thy_neighbors.collection.card import read_card
 from love_thy_neighbors.errors import UserError
 from love_thy_neighbors.features.backbones import check_name, load_backbone
 from love_thy_neighbors.features.backbones.preprocessing import Fit
+from love_thy_neighbors.features.images import file_stamp
 from love_thy_neighbors.features.settings import Extraction
 from love_thy_neighbors.sources import folder as source
 from love_thy_neighbors.sources.folder.files import find_pictures
@@ -128,12 +129,7 @@ def _listing(root: Path, reading: PictureFolder, backbone: dict[str, Any]) -> st
     digest = hashlib.sha256(settings.encode("utf-8", "surrogateescape"))
     for path in paths:
         for file in (path, f"{path}.xmp", f"{path.rpartition('.')[0]}.xmp"):
-            try:
-                found = (root / file).stat()
-                line = f"{file}\0{found.st_size}\0{found.st_mtime_ns}\n"
-            except OSError:
-                line = f"{file}\0missing\n"
-            digest.update(line.encode("utf-8", "surrogateescape"))
+            digest.update(file_stamp(root / file))
     return digest.hexdigest()
 
 

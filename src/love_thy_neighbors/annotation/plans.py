@@ -35,18 +35,21 @@ IMAGES = (UNLABELLED, TEST)
 class Plan:
     """Which photos are scored, with which neighbours.
 
-    neighbours: 'new', 'archive', 'both' or 'none'. metadata: the type that chooses them, or None. condition: the key
-    of confidence.json whose probabilities hold for photos with neighbours. photos_folder: where the pictures are, or
-    None. tau: how many values of ``metadata`` count, None for all.
+    neighbours: 'new', 'archive', 'both' or 'none'. metadata: the type that chooses them, or None. photos_folder:
+    where the pictures are, or None. tau: how many values of ``metadata`` count, None for all.
     """
 
     photos: Photos
     labels: Labels
     neighbours: str
     metadata: str | None
-    condition: str
     photos_folder: Path | None = None
     tau: int | None = None
+
+    @property
+    def condition(self) -> str:
+        """The key of confidence.json whose probabilities hold for photos with neighbours."""
+        return {NEW: SPLIT, NOBODY: NONE}.get(self.neighbours, ALL)
 
     @property
     def fingerprints(self) -> list[str]:
@@ -71,14 +74,13 @@ def plan_for_new(
     """
     has_archive = archive is not None
     neighbours, kind, tau = _neighbours(about, neighbours, metadata, has_archive, archive, most_frequent)
-    if kind is not None:
-        for collection in (new, archive):
-            if collection is not None and not (collection is new and not new.metadata):
-                check_type(collection, kind)
+    if kind is not None and new.metadata:  # photos without any metadata are scored alone
+        check_type(new, kind)
+    if kind is not None and archive is not None:
+        check_type(archive, kind)
     photos = new_photos(new, archive, neighbours, kind, tau)
     labels = _labels(about["labels"], new, np.zeros(0, dtype=np.int64))
-    condition = {NEW: SPLIT, NOBODY: NONE}.get(neighbours, ALL)
-    return Plan(photos, labels, neighbours, kind, condition, photos_folder, tau)
+    return Plan(photos, labels, neighbours, kind, photos_folder, tau)
 
 
 def plan_for_own(
@@ -122,8 +124,7 @@ def plan_for_own(
         values = metadata_values(collection, split, query, counted)
     photos = Photos((collection,), archived, targets, pool, matrix, values)
     labels = _labels(about["labels"], collection, judged, suggest_all=images == TEST)
-    condition = {NEW: SPLIT, NOBODY: NONE}.get(neighbours, ALL)
-    return Plan(photos, labels, neighbours, kind, condition)
+    return Plan(photos, labels, neighbours, kind)
 
 
 def own_split(about: dict[str, Any], collection: Collection) -> Split:
@@ -175,9 +176,10 @@ def _neighbours(
             "metadata=visual: neighbours by features are a comparison of the paper (Table 3), not a way to annotate; "
             "give metadata=tags or another type."
         )
-    if tau is None:
-        tau = trained["tau"] if kind == trained["type"] else None
-        tau = own["metadata"]["tau"] if kind != trained["type"] and kind in ("tags", "union") else tau
+    if tau is None and kind == trained["type"]:
+        tau = trained["tau"]
+    elif tau is None and kind in ("tags", "union"):
+        tau = own["metadata"]["tau"]
     return neighbours or (BOTH if has_archive else NEW), kind, tau
 
 

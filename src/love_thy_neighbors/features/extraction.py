@@ -20,6 +20,7 @@ from PIL import Image
 from love_thy_neighbors.atomic import write_json
 from love_thy_neighbors.features.backbones import Backbone, load_backbone
 from love_thy_neighbors.features.decoding import Decoding, decoded_batches
+from love_thy_neighbors.features.images import file_stamp
 from love_thy_neighbors.features.network import choose_device, choose_precision, compute_features, exact_cudnn
 from love_thy_neighbors.features.settings import Extraction
 from love_thy_neighbors.progress import progress_bar
@@ -112,12 +113,7 @@ def _key(files: Sequence[Path], how: Extraction, backbone: Backbone, card: dict[
     made_by = (backbone.name, asdict(backbone.preprocessing), Image.__version__)
     digest = hashlib.sha256(json.dumps([settings, made_by]).encode())
     for file in files:
-        try:
-            found = file.stat()
-            line = f"{file}\0{found.st_size}\0{found.st_mtime_ns}\n"
-        except OSError:
-            line = f"{file}\0missing\n"
-        digest.update(line.encode("utf-8", "surrogateescape"))
+        digest.update(file_stamp(file))
     return digest.hexdigest()
 
 

@@ -23,6 +23,16 @@ class ImageError(Exception):
     """Why an image cannot be used; the message continues the sentence "the image ..."."""
 
 
+def file_stamp(file: Path) -> bytes:
+    """A line with the file's path, size and time of change, for a hash that shows whether a file has changed."""
+    try:
+        found = file.stat()
+        line = f"{file}\0{found.st_size}\0{found.st_mtime_ns}\n"
+    except OSError:
+        line = f"{file}\0missing\n"
+    return line.encode("utf-8", "surrogateescape")
+
+
 def read_image(path: Path, max_pixels: int) -> Image.Image:
     """The picture in ``path`` as upright 8-bit RGB; transparent parts are white; of an animation, the first frame.
 
