@@ -1,8 +1,7 @@
 """A trained model that suggests labels for photos: `Annotator`."""
 
 import tempfile
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -88,29 +87,43 @@ class Annotator:
         *,
         out: Path | str | None = None,
         overwrite: bool = False,
-        finish: Callable[[Path], None] | None = None,
         **keys: Any,
     ) -> pa.Table:
         """The suggestions for a folder of pictures as an Arrow table; columns: `annotation.files.suggestions_schema`.
 
         keys: those of `request.Request`, such as ``collection``, ``archive``, ``neighbours`` and ``precision``.
-        out: the annotation folder to write; None writes none. An interrupted call with ``out`` continues when it is
-            made again. overwrite: replace the annotation in ``out``.
-        finish: called with the finished folder before it gets its name ``out``, to add files.
+        out: the annotation folder to write, see `write`; None writes none. overwrite: replace what is in ``out``.
 
         Raises `UserError` naming the key or file that does not fit.
         """
         request = Request(photos, **keys)
         if out is not None:
-            _check_outside(Path(out), request)
-        with _place(out, overwrite) as partial:
+            self.write(request, Path(out), overwrite=overwrite)
+            return read_annotation(Path(out)).suggestions
+        with tempfile.TemporaryDirectory(prefix="annotation-") as name:
+            annotate(self._plan(request, Path(name)), self._method(request), Path(name))
+            return read_annotation(Path(name)).suggestions
+
+    def write(
+        self, request: Request, out: Path, *, overwrite: bool = False, finish: Callable[[Path], None] | None = None
+    ) -> None:
+        """Write the annotation folder ``out``. An interrupted call continues when it is made again.
+
+        finish: called with the finished folder before it gets its name ``out``, to add files.
+        Raises `UserError` naming the key or file that does not fit.
+        """
+        _check_outside(out, request)
+        check_free(out, overwrite)
+        with partial_folder(out) as partial:
+            partial.mkdir(exist_ok=True)
+            (partial / "progress.json").touch()  # tells partial_folder to keep unfinished work
             annotate(self._plan(request, partial), self._method(request), partial)
             if finish is not None:
                 finish(partial)
-            if out is None:
-                return read_annotation(partial).suggestions
-            _publish(partial, Path(out), overwrite)
-            return read_annotation(Path(out)).suggestions
+            check_free(out, overwrite)
+            replace_folder(partial, out)
+            remove_unfinished(out)
+            (out / "progress.json").unlink(missing_ok=True)
 
     def _plan(self, request: Request, partial: Path) -> Plan:
         pictures = None if request.photos is None else Path(request.photos)
@@ -175,20 +188,6 @@ class Annotator:
         return Method(self._scorer(), self.about, key, M, self.confidence, request.precision, top)
 
 
-@contextmanager
-def _place(out: Path | str | None, overwrite: bool) -> Iterator[Path]:
-    """The partial folder of ``out``, or without ``out`` a temporary folder."""
-    if out is None:
-        with tempfile.TemporaryDirectory(prefix="annotation-") as name:
-            yield Path(name)
-        return
-    check_free(Path(out), overwrite)
-    with partial_folder(Path(out)) as partial:
-        partial.mkdir(exist_ok=True)
-        (partial / "progress.json").touch()  # tells partial_folder to keep unfinished work
-        yield partial
-
-
 def check_free(out: Path, overwrite: bool) -> None:
     """Raise `UserError` if ``out`` exists and may not be replaced."""
     if not out.exists() and not out.is_symlink():
@@ -217,11 +216,3 @@ def _check_outside(out: Path, request: Request) -> None:
         given = getattr(request, key)
         if given is not None and Path(given).resolve().is_relative_to(out.resolve()):
             raise UserError(f"out: {key}={given} lies inside {out}, which is to be replaced; give a new folder.")
-
-
-def _publish(partial: Path, out: Path, overwrite: bool) -> None:
-    """Rename the finished folder to ``out``."""
-    check_free(out, overwrite)
-    replace_folder(partial, out)
-    remove_unfinished(out)
-    (out / "progress.json").unlink(missing_ok=True)

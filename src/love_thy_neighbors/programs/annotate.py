@@ -96,7 +96,7 @@ def suggest(choices: Choices) -> None:
 
     reading = PictureFolder(**{key: values[key] for key in _READING})
     keys = {key: values[key] for key in _SUGGESTING} | {"reading": reading}
-    Request(**keys)  # its mistakes are reported before anything is loaded
+    request = Request(**keys)  # its mistakes are reported before anything is loaded
     if values["out"] is None:
         raise UserError("out: give the folder to write (out=annotations/spring).")
     check_free(values["out"], values["overwrite"])
@@ -110,7 +110,7 @@ def suggest(choices: Choices) -> None:
         if values["format"] is not None:
             write_export(folder, values["format"])
 
-    annotator.suggest(out=values["out"], overwrite=values["overwrite"], finish=finish, **keys)
+    annotator.write(request, values["out"], overwrite=values["overwrite"], finish=finish)
     print_annotation(values["out"])
 
 
