@@ -20,8 +20,12 @@ class _Rate(ProgressColumn):
 def progress_bar(description: str, total: int, done: int = 0) -> Iterator[Callable[[int], None]]:
     """Show a bar on standard error; yields a function that advances the bar by a number of items.
 
-    ``done`` is the number of items that an earlier, interrupted run has finished.
+    ``done`` is the number of items that an earlier, interrupted run has finished. Nothing is shown if there is nothing
+    to do.
     """
+    if not total:
+        yield lambda _: None
+        return
     columns = (
         TextColumn("{task.description}", markup=False),
         BarColumn(),
