@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from love_thy_neighbors.annotation.files import Annotation, read_annotation
+from love_thy_neighbors.annotation.own_files import PAGE_NAMES
 from love_thy_neighbors.atomic import folder_written_whole, written_whole
 from love_thy_neighbors.decision_page.candidates import (
     Candidates,
@@ -34,7 +35,7 @@ def write_page(folder: Path) -> None:
     """
     annotation = read_annotation(folder)
     candidates = sorted_candidates(annotation)
-    with folder_written_whole(folder / PAGE) as temporary:
+    with folder_written_whole(folder / PAGE, PAGE_NAMES) as temporary:
         _copy_site(temporary)
         thumbnails = _write_thumbnails(annotation, temporary / "thumbnails")
         _write_data(annotation, candidates, thumbnails, temporary / "data")
