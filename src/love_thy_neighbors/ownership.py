@@ -15,7 +15,7 @@ from pathlib import Path
 
 from love_thy_neighbors.errors import UserError
 
-MARK = ".love-thy-neighbors"
+MARK = ".love-thy-neighbors-unfinished"
 _MARKED = "Unfinished work of Love Thy Neighbors. The same command continues it and deletes this folder at the end.\n"
 _ANYTHING = re.compile(".*", re.DOTALL)
 _SHOWN = 5  # names in a message
