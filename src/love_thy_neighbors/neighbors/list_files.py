@@ -20,7 +20,7 @@ from love_thy_neighbors.cluster.engine import Engine
 from love_thy_neighbors.errors import UserError
 from love_thy_neighbors.neighbors.euclidean import EuclideanSearch
 from love_thy_neighbors.neighbors.jaccard import JaccardSearch, cores
-from love_thy_neighbors.ownership import known_names, remove_own, require_own
+from love_thy_neighbors.ownership import known_names, remove_own, remove_remains, require_own
 from love_thy_neighbors.progress import progress_bar
 
 # Queries in a block: small enough that all cores finish at about the same time (a block takes 25 ms at 110,000 images
@@ -32,10 +32,15 @@ Search = JaccardSearch | EuclideanSearch
 
 
 def write_lists(path: Path, search: Search, description: str, engine: Engine, block: int) -> None:
-    """Write the lists int32 [Q, depth] of all queries of ``search`` to ``path``, ``block`` queries at a time."""
+    """Write the lists int32 [Q, depth] of all queries of ``search`` to ``path``, ``block`` queries at a time.
+
+    One process at a time writes ``path``. Raises `UserError` if the folder of blocks is a link or has other files.
+    """
     count, depth = len(search.queries), search.depth
     folder = path.with_suffix(".blocks")
     require_own(folder, _BLOCKS)
+    if path.parent.is_dir():
+        remove_remains(path)
     blocks = [range(start, min(start + block, count)) for start in range(0, count, block)]
     files = {rows: folder / f"{rows.start:09}-{rows.stop:09}.npy" for rows in blocks}
     missing = [rows for rows in blocks if not is_complete(files[rows], (len(rows), depth))]

@@ -35,7 +35,7 @@ def check_out(out: Path, overwrite: bool, *inputs: Path) -> None:
         raise UserError(f"out: {out} is {'a link' if out.is_symlink() else 'a file'}; give a new folder.")
     if not overwrite:
         raise UserError(f"out: {out} exists; give a new folder, or overwrite=true to replace it.")
-    require_own(out, own_names(out, ["README.md"]), "out: ")  # `make` knows later whether it is ours
+    require_own(out, own_names(out, ["README.md"]), "out: ")  # whether it is ours, `make` knows after reading
 
 
 @contextmanager
