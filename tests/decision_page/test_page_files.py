@@ -94,3 +94,14 @@ def test_another_index_html_is_not_replaced(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"index\.html"):
         write_page(tmp_path)
     assert contents(tmp_path) == {"index.html": b"mine"}
+
+
+def test_a_page_that_was_killed_while_it_was_replaced_is_mended(tmp_path: Path) -> None:
+    write_page(write_made_up_annotation(tmp_path, photos=20))
+    first = contents(tmp_path)
+    (tmp_path / "page").rename(tmp_path / ".page.0123ab.ltn.old")
+    (tmp_path / ".page.456789.ltn.tmp").mkdir()
+    (tmp_path / ".index.html.456789.ltn.tmp").touch()
+    write_page(tmp_path)
+    assert contents(tmp_path) == first
+    assert not list(tmp_path.glob(".*"))

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from love_thy_neighbors.atomic import written_whole
 from love_thy_neighbors.errors import UserError
+from love_thy_neighbors.ownership import remove_remains
 
 _SHOWN = 20  # files that are printed
 _HEADINGS = ("file", "what", "label", "keyword", "reason")
@@ -48,7 +49,11 @@ class Listing:
     notes: list[str] = field(default_factory=list)
 
     def check_place(self) -> None:
-        """Raise `UserError` if another file stands where the list is to be written; ours is known by its first line."""
+        """Raise `UserError` if another file stands where the list is to be written; ours is known by its first line.
+
+        Deletes what a killed process has left of an earlier list.
+        """
+        remove_remains(self.path)
         if not os.path.lexists(self.path):
             return
         try:

@@ -109,6 +109,7 @@ def record_baseline(folder: Path, name: str) -> None:
     """Add to a finished run's ``results.json`` the folder name of the run that it is compared with."""
     results = read_results(folder)
     if results.get(BASELINE_RUN) != name:  # a file that stays as it is keeps its time
+        remove_remains(folder / RESULTS)
         write_json(folder / RESULTS, results | {BASELINE_RUN: name})
 
 
