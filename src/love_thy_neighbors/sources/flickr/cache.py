@@ -59,6 +59,7 @@ class FlickrCache:
         try:
             if create:
                 path.parent.mkdir(parents=True, exist_ok=True)
+                path.touch()  # with the permissions of the umask; SQLite's own are narrower
             mode = "rwc" if create else "rw"  # not "ro": SQLite must be able to roll back what a killed process left
             self._rows = sqlite3.connect(f"{path.resolve().as_uri()}?mode={mode}", uri=True)
         except (sqlite3.Error, OSError) as error:
