@@ -6,6 +6,7 @@ from dataclasses import astuple, dataclass, field
 from pathlib import Path
 
 from love_thy_neighbors.atomic import written_whole
+from love_thy_neighbors.visible import one_line, say, visible
 
 _SHOWN = 20  # files that are printed
 # What is done with a label, in the order of the lines that are printed: in a dry run, and otherwise.
@@ -56,8 +57,8 @@ class Listing:
         with written_whole(self.path) as temporary, temporary.open("w", encoding="utf-8", newline="") as file:
             writer = csv.writer(file)
             writer.writerow(["file", "what", "label", "keyword", "reason"])
-            writer.writerows(astuple(entry) for entry in self.entries)
-        print("\n".join(self.lines(what)), flush=True)
+            writer.writerows(map(visible, astuple(entry)) for entry in self.entries)
+        say("\n".join(map(one_line, self.lines(what))))
 
     def lines(self, what: str) -> list[str]:
         """The lines to print."""
