@@ -12,6 +12,7 @@ from love_thy_neighbors.report.document import Figure, Links, MissingRuns, Note,
 from love_thy_neighbors.report.page import page
 from love_thy_neighbors.report.tables_as_text import as_csv, as_latex, as_markdown, markdown
 from love_thy_neighbors.report.wording import counted
+from love_thy_neighbors.visible import one_line
 
 DPI = 160
 _LINKED = re.compile(r"(?<!\\)\]\((figures/\w+\.png|figures/\w+\.pdf|tables/\w+\.csv|tables/\w+\.tex)\)")
@@ -78,7 +79,7 @@ def _missing(missing: MissingRuns) -> list[str]:
     return [
         f"{left} of {counted(missing.planned, 'run')} {'is' if left == 1 else 'are'} missing:",
         "\n".join(f"- {markdown(setting)}" for setting in missing.settings),
-        f"```bash\n{missing.command}\n```",
+        f"```bash\n{one_line(missing.command)}\n```",
     ]
 
 
