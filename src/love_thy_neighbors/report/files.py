@@ -2,6 +2,7 @@
 
 import io
 import re
+from functools import partial
 from pathlib import Path
 
 from PIL import Image
@@ -9,10 +10,11 @@ from PIL import Image
 from love_thy_neighbors.atomic import written_whole
 from love_thy_neighbors.progress import progress_bar
 from love_thy_neighbors.report.document import Figure, Links, MissingRuns, Note, Report, Section, Table
+from love_thy_neighbors.report.drawn_text import Fonts
 from love_thy_neighbors.report.page import page
 from love_thy_neighbors.report.tables_as_text import as_csv, as_latex, as_markdown, markdown
 from love_thy_neighbors.report.wording import counted
-from love_thy_neighbors.visible import one_line
+from love_thy_neighbors.visible import one_line, say
 
 DPI = 160
 _LINKED = re.compile(r"(?<!\\)\]\((figures/\w+\.png|figures/\w+\.pdf|tables/\w+\.csv|tables/\w+\.tex)\)")
@@ -26,13 +28,15 @@ def write(report: Report, out: Path) -> dict[str, bytes]:
     text, document = as_document(report), out / "report.md"
     before = document.read_text(encoding="utf-8", errors="replace") if document.is_file() else ""
     pictures: dict[str, bytes] = {}
-    figures = report.figures()
+    figures, fonts = report.figures(), Fonts()
     with progress_bar("figures", len(figures)) as advance:
         for figure in figures:
-            pictures[figure.name], pdf = draw(figure)
+            pictures[figure.name], pdf = fonts.draw(partial(draw, figure))
             _write(out / "figures" / f"{figure.name}.png", pictures[figure.name])
             _write(out / "figures" / f"{figure.name}.pdf", pdf)
             advance(1)
+    if (message := fonts.message()) is not None:
+        say(message, stderr=True)
     for table in report.tables():
         _write(out / "tables" / f"{table.name}.csv", as_csv(table).encode())
         _write(out / "tables" / f"{table.name}.tex", as_latex(table).encode())
