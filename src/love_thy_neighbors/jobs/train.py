@@ -21,6 +21,7 @@ from love_thy_neighbors.runs.results import CHECKPOINT, begin, write_results
 from love_thy_neighbors.runs.settings import Settings
 from love_thy_neighbors.training.batches import hash_seed
 from love_thy_neighbors.training.data import NeighborhoodData
+from love_thy_neighbors.training.divergence import divergence
 from love_thy_neighbors.training.loggers import close_loggers, log_result, make_loggers
 from love_thy_neighbors.training.processes import is_main_process, release_large_blocks
 from love_thy_neighbors.training.snapshots import Snapshots
@@ -63,6 +64,9 @@ def train(settings: Settings, folder: Path, resume: bool, role: str = "") -> Non
             others = other_conditions(settings, task, data)
             confidence = keep_model(folder, settings, data, model, scored, figures["test"], others)
             further = {"confidence": confidence, "best_epoch": snapshots.best_epoch}
+            losses = [line["train/loss"] for line in snapshots.curves]
+            if (found := divergence(losses, arguments["labels"])) is not None:
+                further["divergence"] = found
             write_results(folder, settings, snapshots.seconds, arrays, **figures, **further)
             log_result(loggers, figures)
             _print_diagnosis(trainer, snapshots)

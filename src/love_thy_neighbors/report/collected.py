@@ -19,6 +19,7 @@ class Result:
 
     ``confidence``: what `calibration.confidence_figures` gave, None in results of earlier versions. ``baseline_run``:
     the folder name of the run that this one is compared with, None if there is none or an earlier version made the run.
+    ``divergence``: what `training.divergence` gave, None for a training that did not diverge.
     """
 
     folder: Path
@@ -32,6 +33,7 @@ class Result:
     body: dict[str, Any]
     confidence: Any = None
     baseline_run: str | None = None
+    divergence: Any = None
 
     @property
     def split(self) -> int:
@@ -84,6 +86,7 @@ def _result(folder: Path, changed: int, content: Any) -> Result:
         body={} if has_figures else dict(content[measure]),
         confidence=content.get("confidence"),
         baseline_run=_text_or_none(content.get(BASELINE_RUN)),
+        divergence=content.get("divergence"),
     )
 
 

@@ -102,9 +102,20 @@ def results_table(results: dict[str, Any], baseline: dict[str, Any] | None) -> T
         gains = (results["test"][metric] - baseline["test"][metric] for metric in PAPER_METRICS)
         table.add_row("difference", *(f"{gain:+.2f}" for gain in gains), style="bold")
     left_out = results["test"]["labels_without_positives"]
-    if left_out:
-        table.caption = f"{left_out} labels without a test image are left out."
+    notes = [f"{left_out} labels without a test image are left out."] if left_out else []
+    notes += [diverged(run) for run in (baseline, results) if run is not None and run.get("divergence") is not None]
+    table.caption = "\n".join(notes) or None
     return table
+
+
+def diverged(results: Mapping[str, Any]) -> str:
+    """The sentence on a run whose training diverged (`training.divergence`)."""
+    found, lr = results["divergence"], results["config"]["lr"]
+    loss = "was not a finite number" if found["loss"] is None else f"rose to {found['loss']:.3g}"
+    return (
+        f"The training of {results['model']} diverged: its loss {loss} in epoch {found['epoch'] + 1}, over a thousand "
+        f"times the {found['start']:.3g} at the start; lower lr (now {lr:g})."
+    )
 
 
 def statistics_table(results: dict[str, Any]) -> Table:
