@@ -104,7 +104,7 @@ def results_table(results: dict[str, Any], baseline: dict[str, Any] | None) -> T
     left_out = results["test"]["labels_without_positives"]
     notes = [f"{left_out} labels without a test image are left out."] if left_out else []
     notes += [diverged(run) for run in (baseline, results) if run is not None and run.get("divergence") is not None]
-    table.caption = "\n".join(notes) or None
+    table.caption, table.caption_justify = "\n".join(notes) or None, "left"
     return table
 
 
