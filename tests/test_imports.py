@@ -10,7 +10,7 @@ import pytest
 from conftest import ROOT
 
 PACKAGE = ROOT / "src" / "love_thy_neighbors"
-TOOLS = {"errors", "progress", "terminal", "visible", "atomic"}
+TOOLS = {"errors", "progress", "terminal", "visible", "atomic", "plain_json"}
 # Each room may import the rooms to its right. A room that is missing here has no rule yet: add it.
 MAY_IMPORT = {
     "model": set(),
@@ -22,6 +22,7 @@ MAY_IMPORT = {
     "progress": {"terminal", "visible"},
     "terminal": {"visible"},
     "visible": set(),
+    "plain_json": set(),
     "atomic": TOOLS,
     "cluster": TOOLS,
     "collection": TOOLS,

@@ -60,14 +60,18 @@ def test_no_content_of_a_file_raises(tmp_path: Path, text: str | bytes) -> None:
 
 def test_runs_that_diverged_are_named(tmp_path: Path) -> None:
     found = {"epoch": 3, "loss": 4e21, "start": 9.0}
-    for name, content in {"a": GOOD, "b": GOOD | {"divergence": found}, "c": GOOD | {"divergence": None}}.items():
+    for name, content in {
+        "a": GOOD,
+        "b": GOOD | {"divergence": found, "config": GOOD["config"] | {"lr": 0.01}},
+        "c": GOOD | {"divergence": None},
+    }.items():
         (tmp_path / name).mkdir()
         (tmp_path / name / "results.json").write_text(json.dumps(content))
     results, messages = collect(stamp([tmp_path]))
     assert messages == []
     assert [one.divergence for one in results] == [None, found, None]
     (message,) = diverged(results)
-    assert f"b (lr={GOOD['config']['lr']})" in message
+    assert "b (lr=0.01)" in message
     assert diverged(results[:1]) == []
 
 

@@ -1,7 +1,6 @@
 """A collection's ``card.json``: its origin, its counts, and hashes of its files; and the names of its columns."""
 
 import hashlib
-import json
 import re
 from collections.abc import Iterable
 from pathlib import Path
@@ -9,6 +8,7 @@ from typing import Any
 
 from love_thy_neighbors.atomic import as_json
 from love_thy_neighbors.errors import UserError
+from love_thy_neighbors.plain_json import parse_json, read_json
 
 TEXT_COLUMNS = ("id", "file", "owner", "split", "taken")
 METADATA_TYPES = ("tags", "sets", "groups")  # those of the paper; any other list column is a metadata type too
@@ -28,8 +28,8 @@ def read_card(folder: Path) -> dict[str, Any]:
     if not path.is_file():
         raise UserError(f"{path} is missing; a collection is what prepare.py writes, so run it again into {folder}.")
     try:
-        card = json.loads(path.read_text(encoding="utf-8"))
-    except (UnicodeDecodeError, json.JSONDecodeError) as error:
+        card = read_json(path)
+    except ValueError as error:
         raise UserError(f"{path}: not valid JSON ({error}); restore it or run prepare.py again.") from None
     expected = {"format": int, "images": int, "labels": dict, "metadata": dict, "features": dict}
     if not isinstance(card, dict):
@@ -50,7 +50,7 @@ def read_card(folder: Path) -> dict[str, Any]:
 def collection_name(folder: Path) -> str:
     """The name in the card of the collection in ``folder``; the folder's own name if there is none to be read."""
     try:
-        name = json.loads((folder / "card.json").read_text(encoding="utf-8")).get("name")
+        name = read_json(folder / "card.json").get("name")
     except (OSError, ValueError, AttributeError):  # `read_card` says what is wrong
         name = None
     return name if isinstance(name, str) and name.strip() else folder.resolve().name
@@ -78,7 +78,7 @@ def collection_fingerprint(folder: Path, table: str | None) -> str:
         return "missing"
     content = path.read_bytes()
     try:
-        card = json.loads(content)
+        card = parse_json(content)
         tables = card["features"]
         chosen = next(iter(tables)) if table is None else table
         if len(tables) > 1 and chosen in tables:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from love_thy_neighbors.plain_json import read_json
 from love_thy_neighbors.runs.printing import METRICS
 from love_thy_neighbors.runs.results import BASELINE_RUN, RESULTS
 
@@ -60,12 +61,12 @@ def collect(found: Stamp) -> tuple[list[Result], list[str]]:
         try:
             if size > MAX_BYTES:
                 raise ValueError(f"{size} bytes are too many for a result")
-            results.append(_result(path.parent, changed, json.loads(path.read_text(encoding="utf-8"))))
+            results.append(_result(path.parent, changed, read_json(path)))
         except json.JSONDecodeError:
             messages.append(f"{path}: not whole JSON, so it is left out.")
         except KeyError as error:
             messages.append(f"{path}: not a result of train.py, key {error} is missing; it is left out.")
-        except (OSError, ValueError, TypeError, RecursionError) as error:
+        except (OSError, ValueError, TypeError) as error:
             messages.append(f"{path}: not a result of train.py ({error}); it is left out.")
     return results, messages
 

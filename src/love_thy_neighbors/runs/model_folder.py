@@ -8,7 +8,6 @@
 ``huggingface_hub`` downloads and uploads such a folder. It holds tensors and JSON only: to load it runs no code of it.
 """
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +18,7 @@ from torch import nn
 
 from love_thy_neighbors.atomic import folder_written_whole, write_json
 from love_thy_neighbors.errors import UserError
+from love_thy_neighbors.plain_json import read_json
 from love_thy_neighbors.runs.checkpoints import load_checkpoint, made_from
 
 CONFIG = "config.json"
@@ -166,8 +166,8 @@ def read_confidence(folder: Path) -> dict[str, dict[str, Any]]:
 
 def _read_json(path: Path) -> dict[str, Any]:
     try:
-        values = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError) as error:
+        values = read_json(path)
+    except (OSError, ValueError) as error:
         raise UserError(f"{path}: missing or not readable ({error}); copy the folder again.") from None
     if not isinstance(values, dict) or values.get("format") != FORMAT:
         found = values.get("format") if isinstance(values, dict) else type(values).__name__
