@@ -16,6 +16,7 @@ _TYPE_NAME = re.compile(r"[A-Za-z][\w-]*", re.ASCII)  # a name that the command 
 _TAKEN = (*TEXT_COLUMNS, "labels", "images", "union", "visual")  # names that already mean something else
 FORMAT = 1
 SPLITS = "splits.npy"
+_KEYS: dict[str, type] = {"format": int, "images": int, "labels": dict, "metadata": dict, "features": dict}
 
 
 def read_card(folder: Path) -> dict[str, Any]:
@@ -31,12 +32,10 @@ def read_card(folder: Path) -> dict[str, Any]:
         card = read_json(path)
     except ValueError as error:
         raise UserError(f"{path}: not valid JSON ({error}); restore it or run prepare.py again.") from None
-    expected = {"format": int, "images": int, "labels": dict, "metadata": dict, "features": dict}
     if not isinstance(card, dict):
         raise UserError(f"{path}: must hold one JSON object; restore it or run prepare.py again.")
-    for key, kind in expected.items():
-        if not isinstance(card.get(key), kind):
-            raise UserError(f"{path}: key '{key}' is missing or not of type {kind.__name__}; run prepare.py again.")
+    for key, kind in _KEYS.items():
+        _check(path, key, card.get(key), kind)
     if card["format"] != FORMAT:
         raise UserError(
             f"{path}: format {card['format']} is not {FORMAT}, which this version reads; run prepare.py again."
@@ -44,7 +43,18 @@ def read_card(folder: Path) -> dict[str, Any]:
     names = card["labels"].get("names")
     if not isinstance(names, list) or not all(isinstance(name, str) for name in names) or len(set(names)) != len(names):
         raise UserError(f"{path}: labels.names must be a list of distinct strings; run prepare.py again.")
+    for key in ("metadata", "features"):
+        for name, entry in card[key].items():
+            _check(path, f"{key}.{name}", entry, dict)
+    if card.get("splits") is not None:
+        _check(path, "splits", card["splits"], dict)
+        _check(path, "splits.count", card["splits"].get("count"), int)
     return card
+
+
+def _check(path: Path, key: str, value: object, kind: type) -> None:
+    if type(value) is not kind:  # True is an int, too
+        raise UserError(f"{path}: key '{key}' is missing or not of type {kind.__name__}; run prepare.py again.")
 
 
 def collection_name(folder: Path) -> str:
