@@ -19,7 +19,7 @@ from torch import nn
 from love_thy_neighbors.atomic import folder_written_whole, write_json
 from love_thy_neighbors.errors import UserError
 from love_thy_neighbors.plain_json import read_json
-from love_thy_neighbors.runs.checkpoints import load_checkpoint, made_from
+from love_thy_neighbors.runs.checkpoints import check_labels, load_checkpoint, made_from
 
 CONFIG = "config.json"
 WEIGHTS = "model.safetensors"
@@ -101,7 +101,7 @@ def load_model(path: Path | str, kind: type[nn.Module] | None = None) -> tuple[n
     except (OSError, SafetensorError) as error:
         raise UserError(f"{weights}: missing or damaged ({error}); copy it again, or train the model again.") from None
     model = about["model"]
-    return made_from(weights, str(model.get("name")), model.get("arguments"), tensors, kind), about
+    return made_from(weights, model["name"], model["arguments"], tensors, kind), about
 
 
 def model_folder(path: Path) -> Path:
@@ -125,12 +125,12 @@ def read_description(folder: Path) -> dict[str, Any]:
     for key, type_ in _KEYS.items():
         if key not in values or not isinstance(values[key], type_):
             raise UserError(f"{path}: key '{key}' is missing or of a wrong type; copy the folder again.")
-    labels = values["labels"]
-    if not all(isinstance(label, str) for label in labels) or len(set(labels)) != len(labels):
-        raise UserError(f"{path}: labels must be a list of different strings; copy the folder again.")
     for key, parts in _PARTS.items():
         for name, type_ in parts.items() if values[key] is not None else ():
             _check_part(path, f"{key}.{name}", values[key].get(name), type_)
+    check_labels(path, values["labels"], values["model"]["arguments"])
+    if values["model"]["arguments"].get("dim") != values["backbone"]["dim"]:
+        raise UserError(f"{path}: backbone.dim is not the dim of model.arguments; copy the folder again.")
     if values["neighbours"] is not None:
         _check_neighbours(path, values["neighbours"])
     for condition, numbers in values["validation"].items():
