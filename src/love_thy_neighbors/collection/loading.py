@@ -247,9 +247,7 @@ def _load_features(folder: Path, card: dict[str, Any], backbone: str | None, row
             raise UserError(f"{key}.{name} is {declared.get(name)}, but the table has {found}; run prepare.py again.")
     scale = declared.get("scale")
     if isinstance(scale, bool) or not isinstance(scale, int | float) or not 0 < scale <= LARGEST_SCALE:
-        raise UserError(
-            f"{key}.scale must be a positive number of at most {LARGEST_SCALE:.0e}, not {scale}; run prepare.py again."
-        )
+        raise UserError(f"{key}.scale must be a positive number, not {scale}, in float32; run prepare.py again.")
     refuse_non_finite(path, table)
     _refuse_another_file(path, card_path, f"features.{backbone}.sha256", declared.get("sha256"))
     return Features(backbone=backbone, table=table, scale=float(scale))

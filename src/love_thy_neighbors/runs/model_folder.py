@@ -129,7 +129,8 @@ def read_description(folder: Path) -> dict[str, Any]:
         for name, type_ in parts.items() if values[key] is not None else ():
             _check_part(path, f"{key}.{name}", values[key].get(name), type_)
     check_labels(path, values["labels"], values["model"]["arguments"])
-    if values["model"]["arguments"].get("dim") != values["backbone"]["dim"]:
+    dim = values["backbone"]["dim"]
+    if values["model"]["arguments"].get("dim", dim) != dim:  # a vote has none
         raise UserError(f"{path}: backbone.dim is not the dim of model.arguments; copy the folder again.")
     if values["neighbours"] is not None:
         _check_neighbours(path, values["neighbours"])
