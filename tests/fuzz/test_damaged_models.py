@@ -148,6 +148,14 @@ def test_sizes_are_compared_with_the_weights_first(run: Path, model: Path, odd: 
         load_model(old)
 
 
+def test_a_missing_tau_is_named(model: Path) -> None:
+    values = json.loads((model / CONFIG).read_text())
+    del values["neighbours"]["test_metadata"]["tau"]
+    (model / CONFIG).write_text(json.dumps(values))
+    with pytest.raises(UserError, match="test_metadata.tau"):
+        load_model(model)
+
+
 def test_a_number_that_stands_for_a_trillion_is_no_weight(run: Path, tmp_path: Path) -> None:
     saved = torch.load(write_old_checkpoint(run, tmp_path / "model.ckpt"), weights_only=True)
     many = 10**6

@@ -149,7 +149,7 @@ def _check_part(path: Path, key: str, value: object, type_: type | tuple[type, .
 def _check_neighbours(path: Path, neighbours: dict[str, Any]) -> None:
     for key in ("metadata", "test_metadata"):
         _check_part(path, f"neighbours.{key}.type", neighbours[key].get("type"), str)
-        _check_part(path, f"neighbours.{key}.tau", neighbours[key].get("tau"), (int, type(None)))
+        _check_part(path, f"neighbours.{key}.tau", neighbours[key].get("tau", "missing"), (int, type(None)))
     if not 1 <= neighbours["m"] <= neighbours["M"] <= MOST_NEIGHBOURS:
         raise UserError(
             f"{path}: neighbours.m and M must be from 1 to {MOST_NEIGHBOURS}, m not above M; copy the folder again."
