@@ -394,7 +394,7 @@ def test_a_model_whose_parts_do_not_fit_is_refused(run: Path, tmp_path: Path) ->
         for part in parts:
             part.update({key: part[key][:1] for key in ("labels", "slopes", "intercepts", "curves") if key in part})
         (folder / name).write_text(json.dumps(content))
-    with pytest.raises(UserError, match="other labels"):
+    with pytest.raises(UserError, match="labels, but its model"):
         Annotator.load(folder)
     folder = copy("diverged")
     weights = load_file(folder / "model.safetensors")

@@ -150,6 +150,8 @@ def _check_neighbours(path: Path, neighbours: dict[str, Any]) -> None:
     for key in ("metadata", "test_metadata"):
         _check_part(path, f"neighbours.{key}.type", neighbours[key].get("type"), str)
         _check_part(path, f"neighbours.{key}.tau", neighbours[key].get("tau", "missing"), (int, type(None)))
+        if neighbours[key]["tau"] is not None and neighbours[key]["tau"] < 1:
+            raise UserError(f"{path}: neighbours.{key}.tau must be 1 or more; copy the folder again.")
     if not 1 <= neighbours["m"] <= neighbours["M"] <= MOST_NEIGHBOURS:
         raise UserError(
             f"{path}: neighbours.m and M must be from 1 to {MOST_NEIGHBOURS}, m not above M; copy the folder again."

@@ -15,6 +15,7 @@ from love_thy_neighbors.training.task import AnnotationTask
 PARTS = ("epoch", "global_step", "state_dict", "loops", "callbacks", "optimizer_states", "lr_schedulers")
 _MOST = 2**53  # steps and epochs
 _MOST_VALUES = 10_000_000  # a list that holds itself many times is small in the file
+_COUNTERS = ("ready", "started", "processed", "completed", "_batches_that_stepped")
 _SET_AT_START = ("lr", "alpha", "weight_decay")  # by this run's settings, see `AnnotationTask.on_train_start`
 _FIXED = ("momentum", "centered", "eps", "maximize", "differentiable")
 
@@ -81,6 +82,8 @@ def _fault_of_loops(loops: Any, epoch: int) -> str | None:
         ended = {"ready": epoch + 1, "started": epoch + 1, "processed": epoch + 1, "completed": epoch}
         if not (progress["current"] == progress["total"] == ended):
             return "counter of epochs does not fit"
+        if not _is_count(fit["epoch_loop.state_dict"]["_batches_that_stepped"]):
+            return "counter of batches is not a number of 0 or more"
         if batches["is_last_batch"] is not True or len(set(batches["current"].values())) != 1:
             return "counter of batches is not at the end of an epoch"
     except (KeyError, TypeError, AttributeError):
@@ -88,10 +91,13 @@ def _fault_of_loops(loops: Any, epoch: int) -> str | None:
     return None if _are_counts(loops, 8) else "counters (loops) are not numbers of 0 or more"
 
 
-def _are_counts(value: Any, levels: int) -> bool:
+def _are_counts(value: Any, levels: int, key: object = None) -> bool:
+    """Whether every counter below ``value``, which has the name ``key``, is a whole number of 0 or more."""
+    if key in _COUNTERS:
+        return _is_count(value)
     if isinstance(value, dict):
-        return levels > 0 and all(_are_counts(one, levels - 1) for one in value.values())
-    return isinstance(value, bool) or _is_count(value)
+        return levels > 0 and all(_are_counts(one, levels - 1, name) for name, one in value.items())
+    return isinstance(value, bool)
 
 
 def _fault_of_snapshots(callbacks: Any, epochs: int, task: AnnotationTask) -> str | None:
