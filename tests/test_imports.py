@@ -10,7 +10,7 @@ import pytest
 from conftest import ROOT
 
 PACKAGE = ROOT / "src" / "love_thy_neighbors"
-TOOLS = {"errors", "progress", "terminal", "atomic", "ownership"}
+TOOLS = {"errors", "progress", "terminal", "visible", "atomic", "ownership", "plain_json"}
 # Each room may import the rooms to its right. A room that is missing here has no rule yet: add it.
 MAY_IMPORT = {
     "model": set(),
@@ -19,10 +19,12 @@ MAY_IMPORT = {
     "splits": TOOLS,
     "paper": set(),
     "errors": set(),
-    "progress": {"terminal"},
-    "terminal": set(),
-    "atomic": {"errors", "ownership"},
-    "ownership": {"errors"},
+    "progress": {"terminal", "visible"},
+    "terminal": {"visible"},
+    "visible": set(),
+    "plain_json": set(),
+    "atomic": {"errors", "ownership", "plain_json", "visible"},
+    "ownership": {"errors", "visible", "plain_json"},
     "cluster": TOOLS,
     "collection": TOOLS,
     "neighbors": TOOLS | {"cluster", "collection", "splits"},

@@ -15,6 +15,7 @@ from omegaconf import OmegaConf
 from love_thy_neighbors.atomic import write_json, write_npy, written_whole
 from love_thy_neighbors.errors import UserError
 from love_thy_neighbors.ownership import remove_own, remove_remains, require_own
+from love_thy_neighbors.plain_json import read_json
 from love_thy_neighbors.runs.identity import identity
 from love_thy_neighbors.runs.settings import Settings
 
@@ -117,7 +118,7 @@ def read_results(folder: Path) -> dict[str, Any]:
     """The content of a finished run's ``results.json``; raises `UserError` if it is damaged."""
     path = folder / RESULTS
     try:
-        results = json.loads(path.read_text(encoding="utf-8"))
+        results = read_json(path)
         results[results["measure"]] if results["measure"] != "annotation" else results["test"]["mAP_L"]
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise UserError(

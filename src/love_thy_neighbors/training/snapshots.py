@@ -31,7 +31,11 @@ class Snapshots(pl.Callback):
         self.curves: list[dict[str, float]] = []
         self.seconds = 0.0  # of training so far, over all attempts
         self.stopped = False  # by another callback, before the last epoch
+        self.started = False  # training, after a checkpoint was restored
         self._since = time.monotonic()
+
+    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        self.started = True
 
     def on_fit_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         # Lightning forgets it: a run that is killed after it was stopped early would train for another epoch.

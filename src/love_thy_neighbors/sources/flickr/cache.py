@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from love_thy_neighbors.errors import UserError
+from love_thy_neighbors.plain_json import parse_json
 from love_thy_neighbors.sources.flickr.photo_tables import Photo
 
 FOUND, MISSING, FAILED = "found", "missing", "failed"
@@ -112,8 +113,8 @@ class FlickrCache:
 
     def _photo(self, id_: Any, text: Any) -> Photo:
         try:
-            return _photo(id_, json.loads(text))
-        except (ValueError, TypeError, LookupError, RecursionError):
+            return _photo(id_, parse_json(text))
+        except (ValueError, TypeError, LookupError):
             raise self._damaged(f"the row of photo {str(id_)[:20]!r} is not valid") from None
 
     def store(self, id_: str, state: str, metadata: dict[str, Any], calls: int) -> None:
