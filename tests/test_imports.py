@@ -10,7 +10,7 @@ import pytest
 from conftest import ROOT
 
 PACKAGE = ROOT / "src" / "love_thy_neighbors"
-TOOLS = {"errors", "progress", "terminal", "atomic"}
+TOOLS = {"errors", "progress", "terminal", "atomic", "disk"}
 # Each room may import the rooms to its right. A room that is missing here has no rule yet: add it.
 MAY_IMPORT = {
     "model": set(),
@@ -22,6 +22,7 @@ MAY_IMPORT = {
     "progress": {"terminal"},
     "terminal": set(),
     "atomic": TOOLS,
+    "disk": set(),
     "compiled": set(),
     "cluster": TOOLS,
     "collection": TOOLS,

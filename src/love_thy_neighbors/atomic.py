@@ -11,6 +11,8 @@ from typing import Any
 
 import numpy as np
 
+from love_thy_neighbors.disk import naming, reserve
+
 
 @contextmanager
 def written_whole(path: Path, mode: int = 0o644) -> Iterator[Path]:
@@ -19,32 +21,34 @@ def written_whole(path: Path, mode: int = 0o644) -> Iterator[Path]:
     The rename is atomic within one file system, so a reader sees the old file, the new file, or none. ``mode`` are the
     permissions of the file.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".tmp")
-    os.close(handle)
-    temporary = Path(name)
-    try:
-        yield temporary
-        with temporary.open("rb") as written:
-            os.fsync(written.fileno())
-        temporary.chmod(mode)  # mkstemp sets 0600, but colleagues may read results
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
+    with naming(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".tmp")
+        os.close(handle)
+        temporary = Path(name)
+        try:
+            yield temporary
+            with temporary.open("rb") as written:
+                os.fsync(written.fileno())
+            temporary.chmod(mode)  # mkstemp sets 0600, but colleagues may read results
+            temporary.replace(path)
+        finally:
+            temporary.unlink(missing_ok=True)
 
 
 @contextmanager
 def folder_written_whole(folder: Path) -> Iterator[Path]:
     """Yield a temporary folder beside ``folder``; on success it replaces ``folder``."""
     folder = folder.absolute()
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    temporary = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f".{folder.name}.", suffix=".tmp"))
-    try:
-        yield temporary
-        temporary.chmod(0o755)
-        replace_folder(temporary, folder)
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
+    with naming(folder):
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        temporary = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f".{folder.name}.", suffix=".tmp"))
+        try:
+            yield temporary
+            temporary.chmod(0o755)
+            replace_folder(temporary, folder)
+        finally:
+            shutil.rmtree(temporary, ignore_errors=True)
 
 
 def replace_folder(finished: Path, folder: Path) -> None:
@@ -78,5 +82,7 @@ def as_json(value: Any) -> str:
 
 def write_npy(path: Path, array: np.ndarray) -> None:
     """Write ``array`` atomically as ``.npy`` without pickle."""
-    with written_whole(path) as temporary, temporary.open("wb") as file:
-        np.save(file, array, allow_pickle=False)
+    with written_whole(path) as temporary:
+        reserve(temporary, array.nbytes)
+        with temporary.open("r+b") as file:
+            np.save(file, array, allow_pickle=False)

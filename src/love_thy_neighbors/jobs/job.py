@@ -25,6 +25,7 @@ from typing import Any
 import torch
 from filelock import FileLock, Timeout
 
+from love_thy_neighbors.disk import naming
 from love_thy_neighbors.errors import UserError
 from love_thy_neighbors.jobs.evaluate import decompose, evaluate
 from love_thy_neighbors.jobs.metadata import measure_label_correlation, measure_statistics
@@ -88,7 +89,7 @@ def finish(
     folder.mkdir(parents=True, exist_ok=True)
     lock = FileLock(folder / ".lock", timeout=-1 if wait else 0) if is_main_process() else nullcontext()
     try:
-        with lock, lost_process_as_user_error():
+        with naming(folder), lock, lost_process_as_user_error():
             if from_main_process(lambda: overwrite or not (folder / RESULTS).is_file()):
                 _do(settings, folder, resume, role)
             elif is_main_process():

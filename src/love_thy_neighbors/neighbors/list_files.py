@@ -18,6 +18,7 @@ import numpy as np
 
 from love_thy_neighbors.atomic import write_npy, written_whole
 from love_thy_neighbors.cluster.engine import Engine
+from love_thy_neighbors.disk import reserve
 from love_thy_neighbors.errors import UserError
 from love_thy_neighbors.neighbors.euclidean import EuclideanSearch
 from love_thy_neighbors.neighbors.jaccard import JaccardSearch, cores
@@ -44,6 +45,7 @@ def write_lists(path: Path, search: Search, description: str, engine: Engine, bl
     with written_whole(path) as temporary, temporary.open("wb") as file:
         header = {"descr": np.lib.format.dtype_to_descr(np.dtype(np.int32)), "fortran_order": False}
         np.lib.format.write_array_header_1_0(file, header | {"shape": (count, depth)})
+        reserve(temporary, file.tell() + 4 * count * depth)
         for rows in blocks:
             np.load(files[rows], mmap_mode="r", allow_pickle=False).tofile(file)
     shutil.rmtree(folder, ignore_errors=True)

@@ -5,11 +5,13 @@ This module imports nothing heavy, so that ``--help`` is quick.
 
 import hashlib
 import json
+import logging
 import os
 import re
 import shutil
 import sys
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +25,7 @@ from omegaconf.errors import OmegaConfBaseException
 from love_thy_neighbors.collection.card import collection_name
 from love_thy_neighbors.errors import UserError
 from love_thy_neighbors.programs.command_line import arranged
+from love_thy_neighbors.programs.machine import refusal
 from love_thy_neighbors.runs.identity import run_name
 from love_thy_neighbors.runs.nearest import dotted, no_such_key
 from love_thy_neighbors.runs.settings import Settings, settings_of
@@ -100,19 +103,39 @@ def run(
     os.environ.setdefault("HYDRA_FULL_ERROR", "1")  # Hydra raises exceptions instead of printing them
     if not is_main_process():  # only the first process writes into the run's folder, and Hydra's files are part of it
         sys.argv += ["hydra.output_subdir=null", "hydra/job_logging=stdout"]
+    logging.raiseExceptions = False  # a log that cannot be written, as on a full disk, does not print tracebacks
     try:
         sys.argv[1:] = arranged(sys.argv[1:])
         main()
-    except UserError as error:
-        fail(str(error))
-    except (HydraException, OmegaConfBaseException) as error:
-        fail(sentence(error))
-    except ValueError as error:
-        if "Config group override" not in str(error):  # Hydra raises a bare ValueError for metadata=null
-            raise
-        fail(f"{error}; name one of the group's files, as --help lists them.")
     except KeyboardInterrupt:
         fail(f"interrupted; {interrupted}.")
+    except Exception as error:
+        message = _message(error)
+        if message is None:
+            raise
+        fail(message)
+
+
+def _message(error: Exception, again: str = "") -> str | None:
+    """The sentence on an error that ends a program, None for a bug. again: what the command needs to continue."""
+    if isinstance(error, UserError):
+        return str(error)
+    refused = refusal(error, _place())
+    if refused is not None:
+        return f"{refused}; then give the same command again{again}."
+    if isinstance(error, HydraException | OmegaConfBaseException):
+        return sentence(error)
+    if isinstance(error, ValueError) and "Config group override" in str(error):  # Hydra's, for metadata=null
+        return f"{error}; name one of the group's files, as --help lists them."
+    return None
+
+
+def _place() -> Path:
+    """Where the program writes: the run's folder, or before Hydra has one the folder that the command gives."""
+    if HydraConfig.initialized():
+        return Path(HydraConfig.get().runtime.output_dir)
+    given = [word.partition("=")[2] for word in sys.argv[1:] if word.startswith(("logs=", "out="))]
+    return Path(given[-1]) if given else ROOT / "logs"
 
 
 def _check_installation(program: Path) -> None:
@@ -147,12 +170,16 @@ def job(work: Callable[[DictConfig], Any], config: DictConfig, *, checks_its_key
         if HydraConfig.get().mode == RunMode.RUN and (name := _experiment()) is not None:
             raise UserError(f"experiment={name}: an experiment is a sweep; add -m to the command.")
         return work(config)
-    except UserError as error:
+    except Exception as error:
+        message = _message(error, " with resume=true" if "resume" in config else "")
+        if message is None:
+            raise
         if HydraConfig.get().output_subdir is not None:  # prepare.py has no run folder
-            _remove_if_unused(Path(HydraConfig.get().runtime.output_dir))
+            with suppress(OSError):
+                _remove_if_unused(Path(HydraConfig.get().runtime.output_dir))
         if HydraConfig.get().mode == RunMode.MULTIRUN:
             raise
-        fail(str(error))
+        fail(message)
 
 
 def _refuse_added(config: DictConfig) -> None:

@@ -14,7 +14,7 @@ from typing import Any
 
 import torch
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file, save
 from torch import nn
 
 from love_thy_neighbors.atomic import folder_written_whole, write_json
@@ -66,8 +66,8 @@ def write_model_folder(
     confidence: {condition: `calibration.Confidence` as plain types}. card: the text of README.md.
     """
     with folder_written_whole(folder) as temporary:
-        save_file({name: value.contiguous().cpu() for name, value in weights.items()}, temporary / WEIGHTS)
-        (temporary / WEIGHTS).chmod(0o644)  # safetensors writes for the owner alone
+        # As bytes: safetensors' own writing makes a file for the owner alone, and names a full disk in its own way.
+        (temporary / WEIGHTS).write_bytes(save({name: value.contiguous().cpu() for name, value in weights.items()}))
         write_json(temporary / CONFIG, {"format": FORMAT, "library_name": LIBRARY, **description})
         write_json(temporary / CONFIDENCE, {"format": FORMAT, "conditions": confidence})
         (temporary / CARD).write_text(card, encoding="utf-8")

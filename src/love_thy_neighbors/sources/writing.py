@@ -10,6 +10,7 @@ from typing import Any
 from filelock import FileLock, Timeout
 from rich.table import Table
 
+from love_thy_neighbors.disk import naming
 from love_thy_neighbors.errors import UserError
 from love_thy_neighbors.sources.release import PublishedCounts
 from love_thy_neighbors.terminal import terminal
@@ -52,7 +53,8 @@ def partial_folder(out: Path) -> Iterator[Path]:
     except OSError as error:
         raise UserError(f"out: {out} cannot be made ({error}); give another folder.") from None
     try:
-        yield partial
+        with naming(partial):
+            yield partial
         shutil.rmtree(partial, ignore_errors=True)
     except BaseException:
         if not (partial / "progress.json").is_file():  # no image is finished
