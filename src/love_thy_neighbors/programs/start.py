@@ -25,9 +25,10 @@ from omegaconf.errors import OmegaConfBaseException
 from love_thy_neighbors.collection.card import collection_name
 from love_thy_neighbors.errors import UserError
 from love_thy_neighbors.programs.command_line import arranged
-from love_thy_neighbors.programs.machine import refusal
+from love_thy_neighbors.programs.machine import RIGHTS, refusal, with_causes
 from love_thy_neighbors.runs.identity import run_name
 from love_thy_neighbors.runs.nearest import dotted, no_such_key
+from love_thy_neighbors.runs.results import RESULTS
 from love_thy_neighbors.runs.settings import Settings, settings_of
 from love_thy_neighbors.training.processes import is_main_process
 
@@ -89,6 +90,7 @@ def as_text(path: object) -> str | None:
     return None if path is None else str(path)
 
 
+_WITHOUT_FILES = ("hydra.output_subdir=null", "hydra/job_logging=stdout")  # Hydra writes nothing
 CONTINUES = "the same command continues where it stopped"
 
 
@@ -102,11 +104,18 @@ def run(
     _check_installation(Path(sys.argv[0]).resolve().parent)
     os.environ.setdefault("HYDRA_FULL_ERROR", "1")  # Hydra raises exceptions instead of printing them
     if not is_main_process():  # only the first process writes into the run's folder, and Hydra's files are part of it
-        sys.argv += ["hydra.output_subdir=null", "hydra/job_logging=stdout"]
+        sys.argv += _WITHOUT_FILES
     logging.raiseExceptions = False  # a log that cannot be written, as on a full disk, does not print tracebacks
+    logging.getLogger("matplotlib").setLevel(logging.ERROR)  # it tells of its fonts if the user has no home
     try:
         sys.argv[1:] = arranged(sys.argv[1:])
-        main()
+        try:
+            main()
+        except (OSError, ValueError) as error:
+            if not _is_of_a_finished_run(error):
+                raise
+            sys.argv += _WITHOUT_FILES  # it can still be read
+            main()
     except KeyboardInterrupt:
         fail(f"interrupted; {interrupted}.")
     except Exception as error:
@@ -114,6 +123,12 @@ def run(
         if message is None:
             raise
         fail(message)
+
+
+def _is_of_a_finished_run(error: Exception) -> bool:
+    """Whether Hydra may not write its files into the folder of a finished run, as into a colleague's."""
+    denied = [one for one in with_causes(error) if isinstance(one, OSError) and one.errno in RIGHTS]
+    return any((Path(str(one.filename)).parent / RESULTS).is_file() for one in denied)
 
 
 def _message(error: Exception, again: str = "") -> str | None:
