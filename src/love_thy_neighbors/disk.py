@@ -16,6 +16,14 @@ import numpy as np
 # What posix_fallocate answers where a file system has no such call.
 _NO_RESERVATION = (errno.EINVAL, errno.EOPNOTSUPP, errno.ENOSYS, errno.ENODEV)
 
+FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+# What says nothing about a file's content: a missing right, a faulty or full disk, no memory, too many open files.
+_NOT_OF_THE_CONTENT = (
+    *(*FULL, errno.EROFS),
+    *(errno.EACCES, errno.EPERM, errno.EIO, errno.ESTALE, errno.ETIMEDOUT),
+    *(errno.ENOMEM, errno.EMFILE, errno.ENFILE),
+)
+
 
 class NoSpaceError(OSError):
     """A file does not fit on its disk; ``needed`` are its bytes."""
@@ -36,7 +44,7 @@ def reserve(path: Path, size: int) -> None:
     except OSError as error:
         if error.errno in _NO_RESERVATION:
             return
-        if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+        if error.errno not in FULL:
             raise
         full = NoSpaceError(error.errno, error.strerror, str(path))
         full.needed = size
@@ -83,3 +91,13 @@ def naming(path: Path) -> Iterator[None]:
 def may(path: Path, mode: int) -> bool:
     """Whether this process may do ``mode`` (os.R_OK, os.W_OK, os.X_OK, or os.F_OK: see it) with ``path``."""
     return os.access(path, mode, effective_ids=os.access in os.supports_effective_ids)
+
+
+def pass_on_refusal(path: Path, error: BaseException) -> None:
+    """Raise ``error`` again, with the name of ``path``, if the system refuses to read or write it: it may be sound.
+
+    Called where another error means that the file is damaged.
+    """
+    if isinstance(error, MemoryError) or (isinstance(error, OSError) and error.errno in _NOT_OF_THE_CONTENT):
+        with naming(path):
+            raise error

@@ -18,7 +18,7 @@ import numpy as np
 
 from love_thy_neighbors.atomic import write_npy, written_whole
 from love_thy_neighbors.cluster.engine import Engine
-from love_thy_neighbors.disk import reserve
+from love_thy_neighbors.disk import pass_on_refusal, reserve
 from love_thy_neighbors.errors import UserError
 from love_thy_neighbors.neighbors.euclidean import EuclideanSearch
 from love_thy_neighbors.neighbors.jaccard import JaccardSearch, cores
@@ -105,6 +105,7 @@ def _with_table_at(path: Path, search: EuclideanSearch) -> _Lists:
     try:
         table = np.load(path, mmap_mode="r", allow_pickle=False)
     except (OSError, ValueError) as error:
+        pass_on_refusal(path, error)
         raise UserError(
             f"{path}: cannot be read on {socket.gethostname()} ({error}); visual neighbours need the collection under "
             "the same path on every node."

@@ -10,7 +10,7 @@ from typing import Any
 from filelock import FileLock, Timeout
 from rich.table import Table
 
-from love_thy_neighbors.disk import naming
+from love_thy_neighbors.disk import naming, pass_on_refusal
 from love_thy_neighbors.errors import UserError
 from love_thy_neighbors.sources.release import PublishedCounts
 from love_thy_neighbors.terminal import terminal
@@ -45,12 +45,11 @@ def partial_folder(out: Path) -> Iterator[Path]:
     lock = FileLock(out.with_name(f".{out.name}.lock"))
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
-        if not os.access(out.parent, os.W_OK):
-            raise PermissionError(f"{out.parent} is not writable")
         lock.acquire(timeout=0)
     except Timeout:
         raise UserError(f"out: another process is preparing {out}; wait until it ends.") from None
     except OSError as error:
+        pass_on_refusal(out, error)
         raise UserError(f"out: {out} cannot be made ({error}); give another folder.") from None
     try:
         with naming(partial):
