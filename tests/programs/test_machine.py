@@ -2,12 +2,19 @@
 
 import errno
 import os
+import resource
+import subprocess
+import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
+from conftest import ROOT
 from love_thy_neighbors.disk import NoSpaceError
-from love_thy_neighbors.programs.machine import refusal
+from love_thy_neighbors.errors import UserError
+from love_thy_neighbors.programs import machine
+from love_thy_neighbors.programs.machine import refusal, require_address_space
 
 
 def error(number: int, name: str | None = None) -> OSError:
@@ -89,7 +96,7 @@ def test_a_file_that_cannot_be_made_names_the_folder(tmp_path: Path) -> None:
         RuntimeError(
             "[enforce fail at alloc_cpu.cpp:1] DefaultCPUAllocator: can't allocate memory: you tried to allocate 40 bytes."
         ),
-        ImportError("libtorch_cpu.so: failed to map segment from shared object: Cannot allocate memory"),
+        ImportError("libtorch_cpu.so: failed to map segment from shared object"),
         RuntimeError("can't start new thread"),
         error(errno.ENOMEM),
         RuntimeError("std::bad_alloc"),
@@ -118,3 +125,44 @@ def test_the_size_that_was_asked_for_is_told() -> None:
 )
 def test_a_bug_keeps_its_traceback(bug: Exception) -> None:
     assert refusal(bug) is None
+
+
+@pytest.mark.parametrize(
+    ("gigabytes", "enough"), [(0.5, False), (1.5, False), (2.0, False), (4.95, True), (64, True), (None, True)]
+)
+def test_the_address_space_is_checked_before_the_libraries_abort(
+    monkeypatch: pytest.MonkeyPatch, gigabytes: float | None, enough: bool
+) -> None:
+    limit = resource.RLIM_INFINITY if gigabytes is None else int(gigabytes * 1e9)
+    monkeypatch.setattr(resource, "getrlimit", lambda _: (limit, resource.RLIM_INFINITY))
+    if enough:
+        require_address_space()
+        return
+    with pytest.raises(UserError, match=f"{gigabytes} GB"):
+        require_address_space()
+
+
+@pytest.mark.parametrize(("library", "gigabytes"), [(True, "5.8"), (False, "3.1")])
+def test_a_torch_without_gpus_needs_less(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, library: bool, gigabytes: str
+) -> None:
+    (tmp_path / "lib").mkdir()
+    if library:
+        (tmp_path / "lib" / "libtorch_cuda.so").touch()
+    found = SimpleNamespace(submodule_search_locations=[str(tmp_path)])
+    monkeypatch.setattr(machine, "find_spec", lambda _: found)
+    monkeypatch.setattr(resource, "getrlimit", lambda _: (1_000_000_000, resource.RLIM_INFINITY))
+    with pytest.raises(UserError, match=f"{gigabytes} GB"):
+        require_address_space()
+
+
+@pytest.mark.parametrize("command", ["train.py logs=logs", "report.py out=report", "neighbors.py cache=cache"])
+def test_a_process_with_little_memory_is_told(tmp_path: Path, command: str) -> None:
+    limited = f"ulimit -v 2000000; exec {sys.executable} {ROOT}/{command}"
+    environment = os.environ | {"PYTHONPATH": str(ROOT / "src")}
+    done = subprocess.run(
+        ["bash", "-c", limited], cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=100, check=False
+    )
+    assert done.returncode == 1
+    assert "ulimit -v" in done.stderr
+    assert done.stderr.count("\n") == 1

@@ -25,7 +25,7 @@ from omegaconf.errors import OmegaConfBaseException
 from love_thy_neighbors.collection.card import collection_name
 from love_thy_neighbors.errors import UserError
 from love_thy_neighbors.programs.command_line import arranged
-from love_thy_neighbors.programs.machine import RIGHTS, refusal, with_causes
+from love_thy_neighbors.programs.machine import RIGHTS, refusal, require_address_space, with_causes
 from love_thy_neighbors.runs.identity import run_name
 from love_thy_neighbors.runs.nearest import dotted, no_such_key
 from love_thy_neighbors.runs.results import RESULTS
@@ -174,16 +174,21 @@ def let_idle_threads_sleep() -> None:
     os.environ.setdefault("GOMP_SPINCOUNT", "2000")  # loops, in GNU's OpenMP, which is part of torch for Linux
 
 
-def job(work: Callable[[DictConfig], Any], config: DictConfig, *, checks_its_keys: bool = False) -> Any:
+def job(
+    work: Callable[[DictConfig], Any], config: DictConfig, *, checks_its_keys: bool = False, needs_torch: bool = True
+) -> Any:
     """Do one job. A user's mistake ends the program; in a sweep it is raised, and the sweep continues.
 
     checks_its_keys: whether ``work`` refuses keys that nothing reads; else no key may be added with ``+``.
+    needs_torch: whether ``work`` always imports torch.
     """
     try:
         if not checks_its_keys:
             _refuse_added(config)
         if HydraConfig.get().mode == RunMode.RUN and (name := _experiment()) is not None:
             raise UserError(f"experiment={name}: an experiment is a sweep; add -m to the command.")
+        if needs_torch:
+            require_address_space()
         return work(config)
     except Exception as error:
         message = _message(error, " with resume=true" if "resume" in config else "")
