@@ -11,6 +11,7 @@ import pytest
 
 from love_thy_neighbors.atomic import folder_written_whole, write_json, write_npy, written_whole
 from love_thy_neighbors.disk import NoSpaceError, naming, new_table, reserve
+from love_thy_neighbors.ownership import known_names
 
 LIMIT = 100_000
 
@@ -117,7 +118,7 @@ def test_writing_names_the_final_file(tmp_path: Path) -> None:
     with pytest.raises(OSError, match=r"Errno") as found, written_whole(tmp_path / "a.json") as temporary:
         temporary.open("xb")
     assert found.value.filename == str(tmp_path / "a.json")
-    with pytest.raises(OSError, match=r"Errno") as found, folder_written_whole(tmp_path / "a") as folder:
+    with pytest.raises(OSError, match=r"Errno") as found, folder_written_whole(tmp_path / "a", known_names()) as folder:
         (folder / "missing" / "b").touch()
     assert found.value.filename == str(tmp_path / "a" / "missing" / "b")
     assert list(tmp_path.iterdir()) == []

@@ -2,8 +2,8 @@
 
 import json
 import os
+import re
 import shutil
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,60 +12,78 @@ from typing import Any
 import numpy as np
 
 from love_thy_neighbors.disk import naming, reserve
+from love_thy_neighbors.errors import UserError
+from love_thy_neighbors.ownership import hidden_name, hidden_names, remove_own, require_own
 
 
 @contextmanager
-def written_whole(path: Path, mode: int = 0o644) -> Iterator[Path]:
+def written_whole(path: Path) -> Iterator[Path]:
     """Yield a temporary path beside ``path``; on success it is renamed to ``path``, otherwise it is removed.
 
-    The rename is atomic within one file system, so a reader sees the old file, the new file, or none. ``mode`` are the
-    permissions of the file.
+    The rename is atomic within one file system, so a reader sees the old file, the new file, or none. A new file's
+    permissions follow the umask; a file that is replaced keeps its own.
     """
     with naming(path):
         path.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".tmp")
-        os.close(handle)
-        temporary = Path(name)
+        temporary = hidden_name(path, "tmp")
+        temporary.open("xb").close()  # not tempfile, whose files are private
         try:
             yield temporary
             with temporary.open("rb") as written:
                 os.fsync(written.fileno())
-            temporary.chmod(mode)  # mkstemp sets 0600, but colleagues may read results
+            if path.is_file() and not path.is_symlink():
+                shutil.copymode(path, temporary)
             temporary.replace(path)
         finally:
             temporary.unlink(missing_ok=True)
 
 
 @contextmanager
-def folder_written_whole(folder: Path) -> Iterator[Path]:
-    """Yield a temporary folder beside ``folder``; on success it replaces ``folder``."""
+def folder_written_whole(folder: Path, own: re.Pattern[str]) -> Iterator[Path]:
+    """Yield a temporary folder beside ``folder``; on success it replaces ``folder``, as `replace_folder` does it."""
     folder = folder.absolute()
+    require_own(folder, own)
     with naming(folder):
         folder.parent.mkdir(parents=True, exist_ok=True)
-        temporary = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f".{folder.name}.", suffix=".tmp"))
+        temporary = hidden_name(folder, "tmp")
+        temporary.mkdir()
         try:
             yield temporary
-            temporary.chmod(0o755)
-            replace_folder(temporary, folder)
+            replace_folder(temporary, folder, own)
         finally:
             shutil.rmtree(temporary, ignore_errors=True)
 
 
-def replace_folder(finished: Path, folder: Path) -> None:
-    """Rename ``finished`` to ``folder``, beside it; an old folder of that name is removed."""
+def replace_folder(finished: Path, folder: Path, own: re.Pattern[str]) -> None:
+    """Rename ``finished`` to ``folder``, beside it; an old folder of that name is removed, and gives its permissions.
+
+    own: the names that the folder's format knows. Raises `UserError`, and changes nothing, if the old folder is a link
+    or has anything else in it.
+    """
+    require_own(folder, own)
     if not folder.exists():
         finished.rename(folder)
         return
     # A folder cannot be replaced in one rename. Between the two, both folders exist under other names.
-    place = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f".{folder.name}.", suffix=".old"))
-    retired = folder.rename(place / folder.name)
+    shutil.copymode(folder, finished)
+    retired = folder.rename(hidden_name(folder, "old"))
     try:
         finished.rename(folder)
     except BaseException:
         retired.rename(folder)
-        place.rmdir()
         raise
-    shutil.rmtree(place)
+    remove_own(retired, own)
+    if retired.exists():
+        raise UserError(f"{folder} is replaced; files that somebody has added to it meanwhile are in {retired}.")
+
+
+def end_replacing(folder: Path, own: re.Pattern[str]) -> None:
+    """Put ``folder`` back, or delete what it replaced, if `replace_folder` was killed before it could do so."""
+    for retired in hidden_names(folder, "old"):
+        if not os.path.lexists(folder):
+            retired.rename(folder)
+        else:
+            remove_own(retired, own)
 
 
 def write_json(path: Path, value: Any) -> None:

@@ -13,6 +13,7 @@ import pytest
 from safetensors.numpy import load_file, save_file
 
 from conftest import checked, made_up_table, settings, write_made_up
+from fixtures.tree import tree
 from love_thy_neighbors import Annotator
 from love_thy_neighbors.annotation import annotating
 from love_thy_neighbors.annotation.files import read_annotation
@@ -451,3 +452,55 @@ def test_few_neighbours_are_noted(run: Path, new: Path, tmp_path: Path) -> None:
     )
     Annotator.load(run).suggest(collection=sparse, out=tmp_path / "out")
     assert any("neighbours on average" in note for note in read_annotation(tmp_path / "out").about.notes)
+
+
+@pytest.mark.parametrize(
+    "name", ["notes.txt", "photos/", "collection/", "page/notes.txt", "blocks/x", "labels.csv", "link"]
+)
+def test_what_is_not_ours_in_an_annotation_stays(run: Path, new: Path, tmp_path: Path, name: str) -> None:
+    annotator, out = Annotator.load(run), tmp_path / "out"
+    annotator.suggest(collection=new, out=out)
+    path = out / name
+    if name == "link":
+        path = out / "index.html"
+        path.symlink_to(new / "card.json")
+    elif name == "collection/":
+        path = Path(shutil.copytree(new, out / "collection"))
+        (path / "notes.txt").write_text("mine")
+    elif name.endswith("/"):
+        path.mkdir()
+    else:
+        path.parent.mkdir(exist_ok=True)
+        path.write_text("mine")
+    before = tree(tmp_path)
+    with pytest.raises(UserError, match=f"^out: {out} holds "):
+        annotator.suggest(collection=new, out=out, overwrite=True)
+    assert tree(tmp_path) == before
+
+
+@pytest.mark.parametrize("content", ['{"title": "about my photos"}', "{", "[]", '{"format": 1, "labels": []}'])
+def test_an_annotation_json_of_something_else_is_no_annotation(
+    run: Path, new: Path, tmp_path: Path, content: str
+) -> None:
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "annotation.json").write_text(content)
+    before = tree(tmp_path)
+    with pytest.raises(UserError, match=f"^out: {tmp_path}/out .*not an annotation"):
+        Annotator.load(run).suggest(collection=new, out=tmp_path / "out", overwrite=True)
+    assert tree(tmp_path) == before
+
+
+def test_a_partial_folder_of_somebody_is_not_used(run: Path, new: Path, tmp_path: Path) -> None:
+    (tmp_path / "out.partial").mkdir()
+    (tmp_path / "out.partial" / "scores.npy").write_text("mine")
+    with pytest.raises(UserError, match=r"^out: .*out\.partial"):
+        Annotator.load(run).suggest(collection=new, out=tmp_path / "out")
+    assert tree(tmp_path) == {"out.partial": "folder", "out.partial/scores.npy": b"mine"}
+
+
+def test_only_the_annotation_is_left(run: Path, new: Path, tmp_path: Path) -> None:
+    Annotator.load(run).suggest(collection=new, out=tmp_path / "out")
+    assert [path.name for path in tmp_path.iterdir()] == ["out"]
+    assert {path.name for path in (tmp_path / "out").iterdir()} == {
+        *("annotation.json", "photos.parquet", "scores.npy", "suggestions.csv", "suggestions.parquet")
+    }

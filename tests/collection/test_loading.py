@@ -13,6 +13,7 @@ from love_thy_neighbors.atomic import folder_written_whole, written_whole
 from love_thy_neighbors.collection.card import metadata_types
 from love_thy_neighbors.collection.feature_tables import refuse_non_finite
 from love_thy_neighbors.collection.loading import load_collection
+from love_thy_neighbors.collection.writing import NAMES
 from love_thy_neighbors.errors import UserError
 
 
@@ -98,12 +99,12 @@ def test_an_interrupted_write_leaves_the_old_file_and_nothing_else(tmp_path: Pat
 def test_an_interrupted_collection_leaves_the_old_one(tmp_path: Path) -> None:
     folder = write_made_up(tmp_path / "c", *made_up_table())
     before = pq.read_table(folder / "images.parquet")
-    with pytest.raises(KeyboardInterrupt), folder_written_whole(folder) as temporary:
+    with pytest.raises(KeyboardInterrupt), folder_written_whole(folder, NAMES) as temporary:
         (temporary / "images.parquet").write_text("half")
         raise KeyboardInterrupt
     assert pq.read_table(folder / "images.parquet") == before
     assert list(tmp_path.iterdir()) == [folder]
-    with folder_written_whole(folder) as temporary:
-        (temporary / "new").write_text("whole")
-    assert [path.name for path in folder.iterdir()] == ["new"]
+    with folder_written_whole(folder, NAMES) as temporary:
+        (temporary / "card.json").write_text("whole")
+    assert [path.name for path in folder.iterdir()] == ["card.json"]
     assert list(tmp_path.iterdir()) == [folder]

@@ -74,3 +74,23 @@ def test_scripts_build_no_markup_and_call_nobody(path: Path) -> None:
     assert calls is None, calls
     assert len(script.splitlines()) <= 300
     assert all(len(line) <= 120 for line in script.splitlines())
+
+
+@pytest.mark.parametrize("name", ["notes.txt", "mine.js", "data/notes.js", "thumbnails/cover.webp", "site/"])
+def test_what_somebody_keeps_in_the_page_s_folder_stays(tmp_path: Path, name: str) -> None:
+    write_page(write_made_up_annotation(tmp_path, photos=20))
+    path = tmp_path / "page" / name
+    path.mkdir() if name.endswith("/") else path.write_text("mine")
+    before = contents(tmp_path)
+    with pytest.raises(UserError, match=f"page holds {name}"):
+        write_page(tmp_path)
+    assert contents(tmp_path) == before
+    assert path.exists()
+
+
+def test_another_index_html_is_not_replaced(tmp_path: Path) -> None:
+    write_made_up_annotation(tmp_path, photos=20)
+    (tmp_path / "index.html").write_text("mine")
+    with pytest.raises(UserError, match=r"index\.html"):
+        write_page(tmp_path)
+    assert contents(tmp_path) == {"index.html": b"mine"}

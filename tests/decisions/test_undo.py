@@ -157,7 +157,7 @@ def test_a_line_of_a_killed_process(decided: Decided, made: bool) -> None:
     assert json.loads(lines[-1]) == {"number": 3, "state": "done"}
     path.write_bytes(b"".join(lines[:-1]) + b'{"numb')
     name = decided.files()[3] + ".xmp"
-    remains = decided.sidecar(3).with_name(f".{decided.sidecar(3).name}.abcd1234.tmp")
+    remains = decided.sidecar(3).with_name(f".{decided.sidecar(3).name}.abc123.ltn.tmp")
     remains.write_bytes(b"half")
     if not made:
         decided.sidecar(3).write_bytes(before[name])

@@ -163,8 +163,12 @@ def test_sidecars_of_the_other_naming_are_mentioned(decided: Decided, capsys: py
 
 
 def test_a_folder_that_cannot_be_read_is_skipped(decided: Decided, monkeypatch: pytest.MonkeyPatch) -> None:
+    is_symlink = Path.is_symlink
+
     def refuse(path: Path) -> bool:
-        raise PermissionError(13, "Permission denied")
+        if path.is_relative_to(decided.photos):
+            raise PermissionError(13, "Permission denied")
+        return is_symlink(path)
 
     monkeypatch.setattr(Path, "is_symlink", refuse)
     listing = write(decided)

@@ -172,6 +172,7 @@ def test_settings_of_the_optimiser_are_the_config_s_not_the_checkpoint_s(made_up
 def test_a_damaged_checkpoint_in_the_run_s_own_folder_is_no_obstacle(
     made_up: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
+    (tmp_path / "config.yaml").write_text("measure: annotation\ndata: {}\n")
     (tmp_path / "last.ckpt").write_bytes(b"half a checkp")
     results = do(quick(made_up, "epochs=1"), tmp_path, resume=True)
     assert results["best_epoch"] == 0

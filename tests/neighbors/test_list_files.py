@@ -12,6 +12,7 @@ from love_thy_neighbors.errors import UserError
 from love_thy_neighbors.neighbors import list_files as module
 from love_thy_neighbors.neighbors.euclidean import euclidean_search, nearest_by_euclidean
 from love_thy_neighbors.neighbors.jaccard import jaccard_search, nearest_by_jaccard
+from love_thy_neighbors.ownership import hidden_name
 
 RNG = np.random.default_rng(0)
 TAGS = sparse.csr_matrix(RNG.random((70, 12)) < 0.2)
@@ -95,3 +96,24 @@ def test_without_ray_the_message_says_how_to_install_it(monkeypatch: pytest.Monk
     monkeypatch.setattr(engines, "find_spec", lambda name: None)
     with pytest.raises(UserError, match=r"pip install -e '\.\[ray\]'"):
         Engine("ray")
+
+
+@pytest.mark.parametrize("kind", ["file", "link"])
+def test_a_folder_of_blocks_that_is_not_ours_is_not_used(tmp_path: Path, kind: str) -> None:
+    mine = tmp_path / ("mine" if kind == "link" else "lists.blocks")
+    mine.mkdir()
+    (mine / "notes.txt").write_text("mine")
+    if kind == "link":
+        (tmp_path / "lists.blocks").symlink_to(mine)
+    with pytest.raises(UserError, match=r"lists\.blocks"):
+        module.write_lists(tmp_path / "lists.npy", SEARCHES["jaccard"][0], "made up", LOCAL, 7)
+    assert [path.name for path in mine.iterdir()] == ["notes.txt"]
+    assert not (tmp_path / "lists.npy").exists()
+
+
+def test_remains_of_a_killed_process_go_with_the_blocks(tmp_path: Path) -> None:
+    (tmp_path / "lists.blocks").mkdir()
+    for path in (tmp_path / "lists.npy", tmp_path / "lists.blocks" / "000000000-000000007.npy"):
+        hidden_name(path, "tmp").write_bytes(b"half")
+    module.write_lists(tmp_path / "lists.npy", SEARCHES["jaccard"][0], "made up", LOCAL, 7)
+    assert [path.name for path in tmp_path.iterdir()] == ["lists.npy"]

@@ -19,6 +19,7 @@ from love_thy_neighbors.collection.loading import load_collection
 from love_thy_neighbors.errors import UserError
 from love_thy_neighbors.features.backbones.weights import read_state_dict
 from love_thy_neighbors.jobs.job import finish
+from love_thy_neighbors.ownership import known_names
 from love_thy_neighbors.programs.machine import refusal
 from love_thy_neighbors.runs.checkpoints import read_checkpoint
 from love_thy_neighbors.runs.identity import run_name
@@ -84,7 +85,7 @@ def test_a_file_that_may_not_be_read(made_up: Path, trained: Path, tmp_path: Pat
 @pytest.mark.usefixtures("rights_count")
 def test_a_collection_in_a_folder_that_may_not_be_written(tmp_path: Path) -> None:
     tmp_path.chmod(0o500)
-    with pytest.raises(PermissionError) as found, partial_folder(tmp_path / "mine"):
+    with pytest.raises(PermissionError) as found, partial_folder(tmp_path / "mine", known_names()):
         pass
     assert f"{tmp_path} may not be written" in str(refusal(found.value))
     assert list(tmp_path.iterdir()) == []

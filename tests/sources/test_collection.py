@@ -11,18 +11,18 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import torch
-from filelock import FileLock
 from PIL import Image
 
 from love_thy_neighbors.collection.card import collection_fingerprint
 from love_thy_neighbors.collection.loading import load_collection
-from love_thy_neighbors.collection.writing import write_collection
+from love_thy_neighbors.collection.writing import NAMES, write_collection
 from love_thy_neighbors.errors import UserError
 from love_thy_neighbors.features import extraction as features
 from love_thy_neighbors.features.backbones import Backbone
 from love_thy_neighbors.features.settings import Extraction
 from love_thy_neighbors.sources import collection as added_features
 from love_thy_neighbors.sources.collection import Options, add_features
+from love_thy_neighbors.sources.writing import partial_folder
 
 HOW = Extraction(size=32, batch_size=2, workers=0, device="cpu", thumbnail=16)
 COLOURS = ((255, 0, 0), (0, 255, 0), (0, 0, 255), (255, 255, 255), (0, 0, 0))
@@ -180,7 +180,7 @@ def test_an_interruption_at_any_step_leaves_a_readable_collection(
             mine.add(overwrite=overwrite, how=replace(HOW, fit="pad"))
     assert load_collection(mine.root, "old").features.dim == 4
     assert "alexnet" not in mine.card()["features"]
-    mine.add(how=replace(HOW, fit="pad"))
+    mine.add(overwrite=overwrite, how=replace(HOW, fit="pad"))  # the same command
     assert load_collection(mine.root, "alexnet").features.dim == 3
 
 
@@ -300,7 +300,7 @@ def test_a_damaged_collection(mine: Mine, damage: str) -> None:
 
 
 def test_two_at_the_same_time(mine: Mine, tmp_path: Path) -> None:
-    with FileLock(tmp_path / ".mine.lock"):
+    with partial_folder(tmp_path / "mine", NAMES):
         assert "another process is preparing mine" in mine.error()
 
 
@@ -337,3 +337,33 @@ def test_weights_for_a_given_table(mine: Mine, tmp_path: Path) -> None:
 def test_a_collection_that_is_not_writable(mine: Mine, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(os, "access", lambda path, mode: path != mine.root)
     assert mine.error().startswith("root: mine is not writable")
+
+
+def test_a_table_that_the_card_does_not_list_is_not_replaced(mine: Mine, tmp_path: Path) -> None:
+    foreign = mine.root / "features" / "bow.npy"
+    foreign.write_text("mine")
+    np.save(tmp_path / "bow.npy", np.arange(10.0).reshape(5, 2))
+    assert "features/bow.npy" in mine.error(f"{tmp_path}/bow.npy")
+    mine.add(f"{tmp_path}/bow.npy", overwrite=True)
+    assert load_collection(mine.root, "bow").features.dim == 2
+
+
+def test_a_link_in_the_place_of_thumbnails_stays(mine: Mine, tmp_path: Path) -> None:
+    (mine.root / "thumbnails").symlink_to(tmp_path / "not connected")
+    mine.add()
+    assert (mine.root / "thumbnails").is_symlink()
+
+
+def test_thumbnails_that_came_meanwhile_stay(mine: Mine, monkeypatch: pytest.MonkeyPatch) -> None:
+    store = added_features.store
+
+    def late(*what: Any) -> Any:
+        (mine.root / "thumbnails").mkdir()
+        (mine.root / "thumbnails" / "cover.webp").write_text("mine")
+        return store(*what)
+
+    monkeypatch.setattr(added_features, "store", late)
+    with pytest.raises(UserError, match=r"cover\.webp"):
+        mine.add()
+    assert [path.name for path in (mine.root / "thumbnails").iterdir()] == ["cover.webp"]
+    assert "alexnet" not in mine.card()["features"]

@@ -5,7 +5,6 @@ The work is done in a partial folder. Each finished block has a file there, so a
 
 import hashlib
 import json
-import shutil
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -35,11 +34,13 @@ from love_thy_neighbors.disk import new_table
 from love_thy_neighbors.neighbors.jaccard import jaccard_search
 from love_thy_neighbors.neighbors.list_files import BLOCK as LISTS_BLOCK
 from love_thy_neighbors.neighbors.list_files import is_complete, write_lists
+from love_thy_neighbors.ownership import known_names, remove_own
 from love_thy_neighbors.progress import progress_bar
 from love_thy_neighbors.runs.model_folder import NONE
 
 BLOCK = 1024  # photos scored and stored at a time
 _LISTS, _KEY = "neighbours.npy", "key.json"
+_BLOCKS = known_names(r"\d+\.(photos|suggestions|unfinished)\.parquet")  # see `block_file`
 
 
 @dataclass(frozen=True)
@@ -87,7 +88,7 @@ def annotate(plan: Plan, method: Method, partial: Path) -> None:
 
 def remove_unfinished(folder: Path) -> None:
     """Remove what only an interrupted annotation needs."""
-    shutil.rmtree(folder / BLOCKS, ignore_errors=True)
+    remove_own(folder / BLOCKS, _BLOCKS)
     for name in (_LISTS, _KEY):
         (folder / name).unlink(missing_ok=True)
 

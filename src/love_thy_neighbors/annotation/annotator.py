@@ -10,7 +10,8 @@ import pyarrow as pa
 from torch import nn
 
 from love_thy_neighbors.annotation.annotating import Method, annotate, remove_unfinished
-from love_thy_neighbors.annotation.files import ABOUT, PHOTOS, SCORES, SUGGESTIONS, SUGGESTIONS_CSV, read_annotation
+from love_thy_neighbors.annotation.files import ABOUT, read_about, read_annotation
+from love_thy_neighbors.annotation.own_files import NAMES, own_names
 from love_thy_neighbors.annotation.picture_folders import collection_of_pictures, matching_table
 from love_thy_neighbors.annotation.plans import Plan, plan_for_new, plan_for_own
 from love_thy_neighbors.annotation.request import Request
@@ -20,6 +21,7 @@ from love_thy_neighbors.calibration.confidence import Confidence
 from love_thy_neighbors.collection.card import collection_fingerprint, sha256
 from love_thy_neighbors.collection.loading import Collection, load_collection
 from love_thy_neighbors.errors import UserError
+from love_thy_neighbors.ownership import MARK, require_own
 from love_thy_neighbors.runs.model_folder import (
     ALL,
     CONFIDENCE,
@@ -32,16 +34,6 @@ from love_thy_neighbors.runs.model_folder import (
     read_confidence,
 )
 from love_thy_neighbors.sources.writing import partial_folder
-
-# What annotate.py writes into an annotation folder and can write again; all else is not deleted.
-OWN = frozenset(
-    {
-        *(ABOUT, PHOTOS, SUGGESTIONS, SUGGESTIONS_CSV, SCORES, "index.html", "page", "collection", "photos.json"),
-        *("label_studio.json", "label_studio.xml", "fiftyone.json"),
-        *("progress.json", "blocks", "key.json", "neighbours.npy"),
-        *("would-write.csv", "written.csv", "would-undo.csv", "undone.csv", ".journal.lock"),
-    }
-)
 
 
 class Annotator:
@@ -114,16 +106,16 @@ class Annotator:
         """
         _check_outside(out, request)
         check_free(out, overwrite)
-        with partial_folder(out) as partial:
-            partial.mkdir(exist_ok=True)
+        with partial_folder(out, NAMES) as partial:
             (partial / "progress.json").touch()  # tells partial_folder to keep unfinished work
             annotate(self._plan(request, partial), self._method(request), partial)
             if finish is not None:
                 finish(partial)
             check_free(out, overwrite)
-            replace_folder(partial, out)
+            replace_folder(partial, out, own_names(out))
             remove_unfinished(out)
-            (out / "progress.json").unlink(missing_ok=True)
+            for name in ("progress.json", MARK):
+                (out / name).unlink(missing_ok=True)
 
     def _plan(self, request: Request, partial: Path) -> Plan:
         pictures = None if request.photos is None else Path(request.photos)
@@ -194,20 +186,26 @@ def check_free(out: Path, overwrite: bool) -> None:
         return
     if out.is_symlink():
         raise UserError(f"out: {out} is a link; give the folder itself, or a new one.")
-    if not out.is_dir() or (any(out.iterdir()) and not (out / ABOUT).is_file()):
-        raise UserError(f"out: {out} exists and is not an annotation, so it is not replaced; give a new folder.")
+    if not out.is_dir() or (any(out.iterdir()) and not _is_annotation(out)):
+        raise UserError(
+            f"out: {out} exists and is not an annotation (its {ABOUT} is missing, damaged or of something else), so it "
+            "is not replaced; give a new folder."
+        )
     if (out / "journal.jsonl").is_file():
         raise UserError(
             f"out: {out} records labels that were written to sidecars; give a new folder, to be able to undo that."
         )
-    others = sorted({entry.name for entry in out.iterdir()} - OWN)
-    if others:
-        raise UserError(
-            f"out: {out} holds {', '.join(others[:5])} besides the suggestions, and it would be lost; give a new "
-            "folder, or move that away."
-        )
+    require_own(out, own_names(out), "out: ")
     if not overwrite:
         raise UserError(f"out: {out} exists; give a new folder, or overwrite=true to replace it.")
+
+
+def _is_annotation(folder: Path) -> bool:
+    try:
+        read_about(folder)
+    except UserError:
+        return False
+    return True
 
 
 def _check_outside(out: Path, request: Request) -> None:

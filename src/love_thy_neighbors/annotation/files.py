@@ -145,13 +145,13 @@ def read_about(folder: Path) -> About:
         values = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         pass_on_refusal(path, error)
-        raise UserError(f"{path}: not readable JSON ({error}); run annotate.py again with overwrite=true.") from None
+        raise UserError(f"{path}: not readable JSON ({error}); run annotate.py again with a new out=.") from None
     names = {key.name for key in fields(About)}
     if not isinstance(values, dict) or values.get("format") != FORMAT or not names <= values.keys():
         missing = ", ".join(sorted(names - set(values))) if isinstance(values, dict) else "everything"
         raise UserError(
             f"{path}: not format {FORMAT} of this version (missing: {missing or 'nothing'}); "
-            "run annotate.py again with overwrite=true."
+            "run annotate.py again with a new out=."
         )
     return About(**{name: values[name] for name in names})
 

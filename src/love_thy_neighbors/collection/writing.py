@@ -1,6 +1,7 @@
 """Writes a collection completely or not at all, with counts and hashes that are taken from the written files."""
 
-from collections.abc import Mapping
+import re
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -10,10 +11,37 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from love_thy_neighbors.atomic import folder_written_whole, write_json, write_npy
-from love_thy_neighbors.collection.card import FORMAT, SPLITS, metadata_columns, sha256
+from love_thy_neighbors.collection.card import FORMAT, SPLITS, metadata_columns, read_card, sha256
 from love_thy_neighbors.collection.loading import open_npy
+from love_thy_neighbors.errors import UserError
+from love_thy_neighbors.ownership import known_names
 
 _ROW_GROUP = 1 << 16  # rows that Parquet compresses together; limits the memory of writing
+
+THUMBNAILS = known_names(r"\d+\.webp")  # in their folder
+# Lists that sources write beside the card.
+_LISTS = ("rejected", "labels_rejected", "rejected_labels", "same_pictures", "missing_pictures")
+_FILES = (
+    *(r"card\.json", r"images\.parquet", re.escape(SPLITS), "features/", "thumbnails/", r"thumbnails/\d+\.webp"),
+    *(rf"{name}\.(jsonl|csv)" for name in _LISTS),
+)
+NAMES = known_names(*_FILES, r"features/[^/]+\.npy", r"README\.md")  # all names that a collection can have
+
+
+def own_names(folder: Path, texts: Iterable[str] = ()) -> re.Pattern[str]:
+    """The names of the collection in ``folder`` (`ownership`): its feature tables are those that its card lists.
+
+    texts: names of further files beside the card. Raises `UserError` for a folder that has anything, but no
+    collection's card.
+    """
+    try:
+        tables = list(read_card(folder)["features"]) if folder.is_dir() and any(folder.iterdir()) else []
+    except UserError:
+        raise UserError(
+            f"out: {folder} is not replaced, because it is not a collection: its card.json is missing, damaged or of "
+            "something else; give a new folder, or delete this one yourself."
+        ) from None
+    return known_names(*_FILES, *map(re.escape, texts), *(rf"features/{re.escape(name)}\.npy" for name in tables))
 
 
 def write_collection(
@@ -25,7 +53,9 @@ def write_collection(
     texts: Mapping[str, str] | None = None,
     splits: np.ndarray | None = None,
 ) -> None:
-    """Write a collection completely or not at all; at the end it replaces an existing folder of that name.
+    """Write a collection completely or not at all; at the end it replaces a collection in ``folder``.
+
+    Raises `UserError` if there is anything else in that folder.
 
     ``table`` has the columns of ``images.parquet``. ``features[backbone]`` is a feature table, float16, float32 or
     int8, or the path of a finished ``.npy`` file, which is moved into the folder. ``card`` needs ``labels.names``, and
@@ -41,7 +71,7 @@ def write_collection(
     }
     about = card.get("features", {})
     card["features"] = {}
-    with folder_written_whole(folder) as temporary:
+    with folder_written_whole(folder, own_names(folder, texts or ())) as temporary:
         parquet = temporary / "images.parquet"
         pq.write_table(table, parquet, compression="zstd", row_group_size=_ROW_GROUP)
         card["images_sha256"] = sha256(parquet)

@@ -1,5 +1,6 @@
 """Writes the page of an annotation folder: index.html, and page/ with its scripts, data and thumbnails."""
 
+import os
 import shutil
 from importlib.resources import as_file, files
 from pathlib import Path
@@ -8,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from love_thy_neighbors.annotation.files import Annotation, read_annotation
+from love_thy_neighbors.annotation.own_files import PAGE_NAMES
 from love_thy_neighbors.atomic import folder_written_whole, written_whole
 from love_thy_neighbors.decision_page.candidates import (
     Candidates,
@@ -19,6 +21,7 @@ from love_thy_neighbors.decision_page.data_scripts import write_script
 from love_thy_neighbors.decision_page.details import PER_PIECE, pieces
 from love_thy_neighbors.decision_page.search_data import names_of, values_of
 from love_thy_neighbors.decision_page.thumbnails import PER_FOLDER, copy_thumbnails, rows_shown, thumbnail_folders
+from love_thy_neighbors.errors import UserError
 from love_thy_neighbors.progress import progress_bar
 
 INDEX = "index.html"
@@ -33,8 +36,10 @@ def write_page(folder: Path) -> None:
     An old page stays as it is until the new one is complete. Raises `UserError` for a folder that is not an annotation.
     """
     annotation = read_annotation(folder)
+    if not (folder / PAGE).is_dir() and os.path.lexists(folder / INDEX):
+        raise UserError(f"{folder / INDEX} is not the page of this annotation, and would be replaced; move it away.")
     candidates = sorted_candidates(annotation)
-    with folder_written_whole(folder / PAGE) as temporary:
+    with folder_written_whole(folder / PAGE, PAGE_NAMES) as temporary:
         _copy_site(temporary)
         thumbnails = _write_thumbnails(annotation, temporary / "thumbnails")
         _write_data(annotation, candidates, thumbnails, temporary / "data")

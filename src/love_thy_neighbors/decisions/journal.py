@@ -31,6 +31,7 @@ from love_thy_neighbors.errors import UserError
 
 JOURNAL = "journal.jsonl"
 _LOCK = ".journal.lock"
+_BEGIN = b'{"number": '  # of every line
 PENDING, DONE, VOID, UNDONE = "pending", "done", "void", "undone"
 
 
@@ -131,6 +132,8 @@ def _whole_lines(path: Path) -> Iterator[bytes]:
 @contextmanager
 def opened_journal(folder: Path) -> Iterator[Journal]:
     """The journal of ``folder`` for writing, for one process at a time; a last line that was cut off is removed."""
+    if (folder / JOURNAL).is_symlink():
+        raise UserError(f"{folder / JOURNAL}: is a link, and would be written through; put the file itself there.")
     lock = FileLock(folder / _LOCK, timeout=0)
     try:
         lock.acquire()
@@ -139,18 +142,24 @@ def opened_journal(folder: Path) -> Iterator[Journal]:
     except OSError as error:
         raise _cannot_write(folder / JOURNAL, error) from None
     try:
+        journal = Journal(folder)  # refuses a foreign file before its last line is removed
         _cut(folder / JOURNAL)
-        yield Journal(folder)
+        yield journal
     finally:
         lock.release()
 
 
 def _cut(path: Path) -> None:
-    """Remove a last line that was cut off."""
+    """Remove a last line of ours that was cut off."""
     try:
         if path.exists():
             with path.open("rb+") as file:
-                file.truncate(sum(len(line) for line in file if line.endswith(b"\n")))
+                whole, rest = 0, b""
+                for line in file:
+                    whole, rest = (whole + len(line), b"") if line.endswith(b"\n") else (whole, line)
+                if rest[: len(_BEGIN)] != _BEGIN[: len(rest)]:
+                    raise UserError(f"{path}: does not end like a journal; put back the file as annotate.py wrote it.")
+                file.truncate(whole)
     except OSError as error:
         raise _cannot_write(path, error) from None
 

@@ -1,13 +1,17 @@
 """What a write or an undo does, or would do, with each label: counted, printed in short, and listed in a file."""
 
 import csv
+import os
 from collections import Counter
 from dataclasses import astuple, dataclass, field
 from pathlib import Path
 
 from love_thy_neighbors.atomic import written_whole
+from love_thy_neighbors.errors import UserError
 
 _SHOWN = 20  # files that are printed
+_HEADINGS = ("file", "what", "label", "keyword", "reason")
+_FIRST = ",".join(_HEADINGS).encode()
 # What is done with a label, in the order of the lines that are printed: in a dry run, and otherwise.
 _SENTENCES = {
     "write": ("would be written", "written"),
@@ -43,6 +47,17 @@ class Listing:
     entries: list[Entry] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
 
+    def check_place(self) -> None:
+        """Raise `UserError` if another file stands where the list is to be written; ours is known by its first line."""
+        if not os.path.lexists(self.path):
+            return
+        try:
+            ours = not self.path.is_symlink() and self.path.open("rb").read(len(_FIRST)) == _FIRST
+        except OSError:
+            ours = False
+        if not ours:
+            raise UserError(f"{self.path}: is not a list of annotate.py, and would be replaced; move it away.")
+
     def add(self, entry: Entry) -> None:
         self.entries.append(entry)
 
@@ -55,7 +70,7 @@ class Listing:
         """Write the list and print counts, the first files, and where the rest is. what: 'write' or 'undo'."""
         with written_whole(self.path) as temporary, temporary.open("w", encoding="utf-8", newline="") as file:
             writer = csv.writer(file)
-            writer.writerow(["file", "what", "label", "keyword", "reason"])
+            writer.writerow(_HEADINGS)
             writer.writerows(astuple(entry) for entry in self.entries)
         print("\n".join(self.lines(what)), flush=True)
 

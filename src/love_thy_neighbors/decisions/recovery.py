@@ -9,7 +9,8 @@ from love_thy_neighbors.decisions.keywords import found_in
 from love_thy_neighbors.decisions.merging import Added
 from love_thy_neighbors.decisions.packet import read_packet
 from love_thy_neighbors.decisions.refusals import SidecarError
-from love_thy_neighbors.decisions.sidecars import content_of, hash_of, remove_remains, target_of
+from love_thy_neighbors.decisions.sidecars import content_of, hash_of, target_of
+from love_thy_neighbors.ownership import remove_remains
 
 
 def settle(journal: Journal, photos: Path | None = None) -> None:

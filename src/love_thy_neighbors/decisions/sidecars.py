@@ -144,18 +144,10 @@ def replace_content(path: Path, content: bytes | None) -> None:
             path.unlink()
             return
         old = path.stat() if path.exists() else None
-        with written_whole(path, mode=0o644 if old is None else stat.S_IMODE(old.st_mode)) as temporary:
+        with written_whole(path) as temporary:
             temporary.write_bytes(content)
             if old is not None and (old.st_uid, old.st_gid) != (temporary.stat().st_uid, temporary.stat().st_gid):
                 with suppress(PermissionError):  # only the administrator may give files to others
                     os.chown(temporary, old.st_uid, old.st_gid)
     except OSError as error:
         raise SidecarError(f"the sidecar cannot be written ({error.strerror})") from None
-
-
-def remove_remains(path: Path) -> None:
-    """Delete the temporary files that a killed process has left beside ``path``."""
-    prefix = f".{path.name}."
-    for entry in list(path.parent.iterdir()):
-        if entry.name.startswith(prefix) and entry.suffix == ".tmp" and len(entry.name) == len(prefix) + 12:
-            entry.unlink()

@@ -49,6 +49,7 @@ def undo(folder: Path, *, dry_run: bool = True, photos: Path | None = None) -> L
     """
     read_about(folder)
     listing = Listing(folder / LISTS[dry_run], dry_run)
+    listing.check_place()
     if dry_run:
         _undo_all(Journal(folder), listing, dry_run, photos)
     else:

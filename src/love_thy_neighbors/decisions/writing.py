@@ -3,6 +3,7 @@
 A dry run, which is the default, shows what would be written and writes only the list of it.
 """
 
+import os
 from collections.abc import Mapping
 from contextlib import nullcontext
 from pathlib import Path
@@ -38,19 +39,21 @@ def write_decisions(
 
     to: 'xmp' writes the labels of a yes into sidecars below ``photos`` (default: the folder that the annotation names),
     which `undo` takes back; 'csv' and 'jsonl' write a table for the next training to ``out`` (default: labels.csv,
-    labels.jsonl in ``folder``). overwrite: replace the file ``out``. naming: see sidecars.py; vocabulary: see
+    labels.jsonl in ``folder``). overwrite: replace that file. naming: see sidecars.py; vocabulary: see
     vocabulary.py; both are of 'xmp'.
 
     Raises `UserError` for wrong keys and files; a sidecar that cannot be changed is skipped and listed.
     """
     _check_keys(to, {"out": out} if to == "xmp" else {"vocabulary": vocabulary, "photos": photos})
-    if out is not None and (out.is_dir() or (out.exists() and not overwrite)):
-        cure = "give the name of a file" if out.is_dir() else "give a new file, or overwrite=true to replace it"
-        raise UserError(f"out: {out} exists; {cure}.")
+    table = None if to == "xmp" else out or folder / f"labels.{to}"
+    if table is not None and (table.is_dir() or (os.path.lexists(table) and not overwrite)):
+        cure = "give the name of a file" if table.is_dir() else "give a new file, or overwrite=true to replace it"
+        raise UserError(f"out: {table} exists; {cure}.")
     annotation = read_annotation(folder)
     decisions = read_decisions(decisions_csv, annotation)
     listing = Listing(folder / LISTS[dry_run], dry_run)
-    if to == "xmp":
+    listing.check_place()
+    if table is None:
         words = {} if vocabulary is None else read_vocabulary(vocabulary, annotation.about.labels)
         sidecars = Sidecars(_photos_folder(annotation, photos), naming)
         with nullcontext() if dry_run else opened_journal(folder) as journal:
@@ -59,10 +62,9 @@ def write_decisions(
             XmpWriter(annotation, sidecars, words, listing, journal).write(decisions)
     else:
         labels = labels_after(annotation, decisions, listing)
-        path = out or folder / f"labels.{to}"
         if not dry_run:
-            write_labels(annotation, labels, path, to)
-        listing.notes.append(f"{sum(map(bool, labels)):,} photos with labels: {path}")
+            write_labels(annotation, labels, table, to)
+        listing.notes.append(f"{sum(map(bool, labels)):,} photos with labels: {table}")
     listing.finish("write")
     return listing
 

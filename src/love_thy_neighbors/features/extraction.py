@@ -6,7 +6,6 @@ hash of everything that the features depend on. If the input changes, the hash d
 
 import hashlib
 import json
-import shutil
 from collections.abc import Callable, Generator, Sequence
 from contextlib import closing
 from dataclasses import asdict, dataclass, replace
@@ -24,7 +23,10 @@ from love_thy_neighbors.features.decoding import Decoding, decoded_batches
 from love_thy_neighbors.features.images import file_stamp
 from love_thy_neighbors.features.network import choose_device, choose_precision, compute_features, exact_cudnn
 from love_thy_neighbors.features.settings import Extraction
+from love_thy_neighbors.ownership import known_names, remove_own
 from love_thy_neighbors.progress import progress_bar
+
+_NAMES = known_names(r"features\.npy", r"progress\.json", "thumbnails/", r"thumbnails/\d+\.webp")
 
 
 @dataclass(frozen=True)
@@ -146,7 +148,7 @@ class _Partial:
                 return cls(folder, key, table, int(progress["done"]), later, rejected)
         except (OSError, ValueError, KeyError, TypeError):
             pass  # nothing usable: start again
-        shutil.rmtree(folder, ignore_errors=True)
+        remove_own(folder, _NAMES)
         (folder / "thumbnails").mkdir(parents=True)
         table = new_table(path, np.float32, (rows, dim))
         return cls(folder, key, table, 0, {}, {})

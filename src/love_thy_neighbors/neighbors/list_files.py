@@ -5,7 +5,6 @@ file. Another try computes only the missing blocks, with any engine, because the
 the end the blocks are copied one after the other into the final file, and their folder is removed.
 """
 
-import shutil
 import socket
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
@@ -22,19 +21,27 @@ from love_thy_neighbors.disk import pass_on_refusal, reserve
 from love_thy_neighbors.errors import UserError
 from love_thy_neighbors.neighbors.euclidean import EuclideanSearch
 from love_thy_neighbors.neighbors.jaccard import JaccardSearch, cores
+from love_thy_neighbors.ownership import known_names, remove_own, remove_remains, require_own
 from love_thy_neighbors.progress import progress_bar
 
 # Queries in a block: small enough that all cores finish at about the same time (a block takes 25 ms at 110,000 images
 # and a minute at 100 million), large enough that there are not too many files.
 BLOCK = 2048
+_BLOCKS = known_names(r"\d+-\d+\.npy")  # the files in the folder of blocks
 
 Search = JaccardSearch | EuclideanSearch
 
 
 def write_lists(path: Path, search: Search, description: str, engine: Engine, block: int) -> None:
-    """Write the lists int32 [Q, depth] of all queries of ``search`` to ``path``, ``block`` queries at a time."""
+    """Write the lists int32 [Q, depth] of all queries of ``search`` to ``path``, ``block`` queries at a time.
+
+    One process at a time writes ``path``. Raises `UserError` if the folder of blocks is a link or has other files.
+    """
     count, depth = len(search.queries), search.depth
     folder = path.with_suffix(".blocks")
+    require_own(folder, _BLOCKS)
+    if path.parent.is_dir():
+        remove_remains(path)
     blocks = [range(start, min(start + block, count)) for start in range(0, count, block)]
     files = {rows: folder / f"{rows.start:09}-{rows.stop:09}.npy" for rows in blocks}
     missing = [rows for rows in blocks if not is_complete(files[rows], (len(rows), depth))]
@@ -48,7 +55,7 @@ def write_lists(path: Path, search: Search, description: str, engine: Engine, bl
         reserve(temporary, file.tell() + 4 * count * depth)
         for rows in blocks:
             np.load(files[rows], mmap_mode="r", allow_pickle=False).tofile(file)
-    shutil.rmtree(folder, ignore_errors=True)
+    remove_own(folder, _BLOCKS)
 
 
 def is_complete(path: Path, shape: tuple[int, int]) -> bool:

@@ -8,7 +8,6 @@ import json
 import logging
 import os
 import re
-import shutil
 import sys
 from collections.abc import Callable, Sequence
 from contextlib import suppress
@@ -24,6 +23,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from love_thy_neighbors.collection.card import collection_name
 from love_thy_neighbors.errors import UserError
+from love_thy_neighbors.ownership import known_names, remove_own, strangers
 from love_thy_neighbors.programs.command_line import arranged
 from love_thy_neighbors.programs.machine import RIGHTS, refusal, require_address_space, with_causes
 from love_thy_neighbors.runs.identity import run_name
@@ -32,6 +32,7 @@ from love_thy_neighbors.runs.results import RESULTS
 from love_thy_neighbors.runs.settings import Settings, settings_of
 from love_thy_neighbors.training.processes import is_main_process
 
+_HYDRAS = known_names("hydra/", r"hydra/(config|hydra|overrides)\.yaml", r"train\.log", r"\.lock")
 ROOT = Path(__file__).resolve().parents[3]
 
 
@@ -220,8 +221,8 @@ def _plain_keys(config: DictConfig) -> dict[str, Any]:
 
 def _remove_if_unused(folder: Path) -> None:
     """Remove a job's folder if it holds nothing but Hydra's own files."""
-    if {path.name for path in folder.iterdir()} <= {"hydra", "train.log", ".lock"}:
-        shutil.rmtree(folder)
+    if not folder.is_symlink() and next(strangers(folder, _HYDRAS), None) is None:
+        remove_own(folder, _HYDRAS)
 
 
 def fail(message: str) -> None:

@@ -1,7 +1,6 @@
 """Writes report.md, tables/NAME.csv and .tex, figures/NAME.png and .pdf, and index.html."""
 
 import io
-import re
 from pathlib import Path
 
 from PIL import Image
@@ -9,23 +8,25 @@ from PIL import Image
 from love_thy_neighbors.atomic import written_whole
 from love_thy_neighbors.progress import progress_bar
 from love_thy_neighbors.report.document import Figure, Links, MissingRuns, Note, Report, Section, Table
+from love_thy_neighbors.report.own_files import DOCUMENT, PAGE, TITLE, claim, give_up
 from love_thy_neighbors.report.page import page
 from love_thy_neighbors.report.tables_as_text import as_csv, as_latex, as_markdown, markdown
 from love_thy_neighbors.report.wording import counted
 
 DPI = 160
-_LINKED = re.compile(r"(?<!\\)\]\((figures/\w+\.png|figures/\w+\.pdf|tables/\w+\.csv|tables/\w+\.tex)\)")
 
 
 def write(report: Report, out: Path) -> dict[str, bytes]:
     """Writes everything but the page below ``out``, and returns the PNG of each figure by its name.
 
-    Removes what only the report.md before it links to. A figure takes about a second.
+    Removes what only the report before it had. A figure takes about a second. Raises `UserError` if a file of one of
+    these names is not the report's.
     """
-    text, document = as_document(report), out / "report.md"
-    before = document.read_text(encoding="utf-8", errors="replace") if document.is_file() else ""
     pictures: dict[str, bytes] = {}
     figures = report.figures()
+    names = [DOCUMENT, PAGE, *(f"figures/{figure.name}.{kind}" for figure in figures for kind in ("png", "pdf"))]
+    names += [f"tables/{table.name}.{kind}" for table in report.tables() for kind in ("csv", "tex")]
+    claim(out, names)
     with progress_bar("figures", len(figures)) as advance:
         for figure in figures:
             pictures[figure.name], pdf = draw(figure)
@@ -35,9 +36,8 @@ def write(report: Report, out: Path) -> dict[str, bytes]:
     for table in report.tables():
         _write(out / "tables" / f"{table.name}.csv", as_csv(table).encode())
         _write(out / "tables" / f"{table.name}.tex", as_latex(table).encode())
-    _write(document, text.encode())
-    for gone in {*_LINKED.findall(before)} - {*_LINKED.findall(text)}:
-        (out / gone).unlink(missing_ok=True)
+    _write(out / DOCUMENT, as_document(report).encode())
+    give_up(out, names)
     return pictures
 
 
@@ -53,12 +53,12 @@ def draw(figure: Figure) -> tuple[bytes, bytes]:
 
 def write_page(report: Report, pictures: dict[str, bytes], out: Path, made: str, reload_seconds: int | None) -> None:
     """Writes index.html; ``made`` says when. A page with ``reload_seconds`` loads itself again that often."""
-    _write(out / "index.html", page(report, pictures, out, made, reload_seconds).encode())
+    _write(out / PAGE, page(report, pictures, out, made, reload_seconds).encode())
 
 
 def as_document(report: Report) -> str:
     """The report as Markdown, without a date: it changes only if a number does."""
-    lines = [f"# Love Thy Neighbors on {markdown(report.collection)}"]
+    lines = [f"{TITLE}{markdown(report.collection)}"]
     lines += [f"**{markdown(report.warning)}**"] if report.warning else []
     lines.append("The page index.html gives the settings and versions behind each number.")
     for section in report.sections:

@@ -9,6 +9,7 @@
 """
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -20,12 +21,14 @@ from torch import nn
 from love_thy_neighbors.atomic import folder_written_whole, write_json
 from love_thy_neighbors.disk import pass_on_refusal
 from love_thy_neighbors.errors import UserError
+from love_thy_neighbors.ownership import known_names
 from love_thy_neighbors.runs.checkpoints import load_checkpoint, made_from
 
 CONFIG = "config.json"
 WEIGHTS = "model.safetensors"
 CONFIDENCE = "confidence.json"
 CARD = "README.md"
+NAMES = known_names(*map(re.escape, (CONFIG, WEIGHTS, CONFIDENCE, CARD)))  # all files of a model folder
 LIBRARY = "love-thy-neighbors"
 FORMAT = 1
 # The conditions under which a model scores a photo, and so the keys of confidence.json: with neighbours out of the
@@ -66,7 +69,7 @@ def write_model_folder(
         neighbours the validation images had) and ``config``, the settings.
     confidence: {condition: `calibration.Confidence` as plain types}. card: the text of README.md.
     """
-    with folder_written_whole(folder) as temporary:
+    with folder_written_whole(folder, NAMES) as temporary:
         # As bytes: safetensors' own writing makes a file for the owner alone, and names a full disk in its own way.
         (temporary / WEIGHTS).write_bytes(save({name: value.contiguous().cpu() for name, value in weights.items()}))
         write_json(temporary / CONFIG, {"format": FORMAT, "library_name": LIBRARY, **description})

@@ -1,24 +1,27 @@
 """The files of a finished run that other programs read, and the head of each ``results.json``."""
 
 import json
+import os
 import platform
-import shutil
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import yaml
 from omegaconf import OmegaConf
 
 from love_thy_neighbors.atomic import write_json, write_npy, written_whole
 from love_thy_neighbors.disk import pass_on_refusal
 from love_thy_neighbors.errors import UserError
+from love_thy_neighbors.ownership import remove_own, remove_remains, require_own
 from love_thy_neighbors.runs.identity import identity
 from love_thy_neighbors.runs.settings import Settings
 
 RESULTS = "results.json"
 BASELINE_RUN = "baseline_run"  # key of results.json: the folder name of the run that this one is compared with
+CONFIG = "config.yaml"
 MODEL = "model"  # a folder, see model_folder
 CHECKPOINT = "last.ckpt"
 CURVES = "metrics.csv"
@@ -33,21 +36,53 @@ ARRAYS = (
     "probability",
     "chance",
 )
+_KEYS = {CONFIG: {"measure", "data"}, RESULTS: {"measure", "config"}}  # that tell a run's files from others
+_LARGEST = 64 << 20  # bytes of a file that is looked at
 PACKAGES = ("love-thy-neighbors", "torch", "pytorch-lightning", "torchmetrics", "numpy", "scipy", "numba")
 
 
 def begin(folder: Path, settings: Settings, keep_checkpoint: bool = False) -> None:
-    """Write ``config.yaml`` and remove the files of an earlier attempt, but its checkpoint with ``keep_checkpoint``."""
-    for unfinished in folder.glob(".*.tmp"):
-        unfinished.unlink()
-    for name in (RESULTS, "model.ckpt", *(f"{array}.npy" for array in ARRAYS)):  # results first
+    """Write ``config.yaml`` and remove the files of an earlier attempt, but its checkpoint with ``keep_checkpoint``.
+
+    Raises `UserError`, and removes nothing, if ``folder`` is not a run's and has files of these names, or if somebody
+    keeps other files in ``model/``.
+    """
+    from love_thy_neighbors.runs.model_folder import NAMES  # torch takes seconds to import
+
+    training = (CHECKPOINT, CURVES)
+    results = (RESULTS, "model.ckpt", *(f"{array}.npy" for array in ARRAYS))  # results first
+    _require_run(folder, (*results, MODEL, CONFIG) if keep_checkpoint else (*results, MODEL, CONFIG, *training))
+    require_own(folder / MODEL, NAMES)
+    for name in (*results, MODEL, CONFIG, *training):
+        remove_remains(folder / name)
+    (folder / f".{CHECKPOINT}.tmp").unlink(missing_ok=True)  # see `training.snapshots`
+    for name in results if keep_checkpoint else (*results, *training):
         (folder / name).unlink(missing_ok=True)
-    shutil.rmtree(folder / MODEL, ignore_errors=True)
-    if not keep_checkpoint:
-        (folder / CHECKPOINT).unlink(missing_ok=True)
-        (folder / CURVES).unlink(missing_ok=True)
-    with written_whole(folder / "config.yaml") as path:
+    remove_own(folder / MODEL, NAMES)
+    with written_whole(folder / CONFIG) as path:
         OmegaConf.save(OmegaConf.create(identity(settings)), path)
+
+
+def _require_run(folder: Path, names: Sequence[str]) -> None:
+    """Raise `UserError` if ``folder`` has any of ``names``, but neither the config nor the results of a run."""
+    there = [name for name in names if os.path.lexists(folder / name)]
+    if there and not any(_is_mapping(folder / name, keys) for name, keys in _KEYS.items()):
+        raise UserError(
+            f"{folder} holds {', '.join(there[:5])}, which a run would replace, but it is not a run's folder (it has "
+            f"no {CONFIG} of a run); move them away, or give another folder."
+        )
+
+
+def _is_mapping(path: Path, keys: set[str]) -> bool:
+    """Whether the YAML or JSON file ``path`` is a mapping that has ``keys``."""
+    try:
+        if path.stat().st_size > _LARGEST:
+            return False
+        text = path.read_text(encoding="utf-8")
+        values = json.loads(text) if path.suffix == ".json" else yaml.safe_load(text)
+    except (OSError, ValueError, RecursionError, yaml.YAMLError):
+        return False
+    return isinstance(values, dict) and keys <= values.keys()
 
 
 def write_results(

@@ -17,7 +17,7 @@ from love_thy_neighbors.atomic import folder_written_whole, write_json, written_
 from love_thy_neighbors.collection.card import read_card, sha256
 from love_thy_neighbors.collection.feature_tables import store
 from love_thy_neighbors.collection.loading import load_collection, read_images_table
-from love_thy_neighbors.collection.writing import table_entry
+from love_thy_neighbors.collection.writing import NAMES, THUMBNAILS, table_entry
 from love_thy_neighbors.errors import UserError
 from love_thy_neighbors.features.backbones import check_name, table_name
 from love_thy_neighbors.features.settings import Extraction
@@ -79,7 +79,7 @@ def add_features(options: Options, how: Extraction) -> None:
     assert options.features is not None
     root = options.root.resolve()  # keeps a link to the collection
     name = Path(options.features).stem if options.given else table_name(options.features)
-    with partial_folder(root) as partial:
+    with partial_folder(root, NAMES) as partial:
         card = read_card(root)
         if name in card["features"] and not options.overwrite:
             raise UserError(f"features: {options.root} already has '{name}'; overwrite=true replaces the whole table.")
@@ -90,11 +90,11 @@ def add_features(options: Options, how: Extraction) -> None:
             how = replace(how, backbone=options.features)
             about, thumbnails = _extracted(options, how, card["images"], path)
         if thumbnails is not None:
-            with folder_written_whole(root / "thumbnails") as folder:
+            with folder_written_whole(root / "thumbnails", THUMBNAILS) as folder:
                 shutil.copytree(thumbnails, folder, dirs_exist_ok=True)
             if not card["features"]:  # else the collection counts as the same one: see `collection_fingerprint`
                 card["thumbnails"] = f"WebP, longer side at most {how.thumbnail} pixels, transparency on white"
-        _put(root, card, name, path, about)
+        _put(root, card, name, path, about, options.overwrite)
     _show(options.root, name, about)
 
 
@@ -136,7 +136,7 @@ def _extracted(options: Options, how: Extraction, images: int, target: Path) -> 
     assert options.root is not None
     assert options.images is not None
     backbone = chosen_backbone(how)
-    if (options.root / "thumbnails").exists():
+    if os.path.lexists(options.root / "thumbnails"):
         how = replace(how, thumbnail=0)
     path = options.root / "images.parquet"
 
@@ -175,17 +175,30 @@ def _names(path: Path, images: int) -> list[str]:
     return [str(name) for name in names]
 
 
-def _put(root: Path, card: dict[str, Any], name: str, path: Path, about: dict[str, Any]) -> None:
+def _put(
+    root: Path, card: dict[str, Any], name: str, path: Path, about: dict[str, Any], overwrite: bool = False
+) -> None:
     """Copy the table ``path`` into the collection; after a crash, too, the card lists only complete tables.
 
-    A table that is replaced keeps its place, as the first one is used by default.
+    A table that is replaced keeps its place, as the first one is used by default. Raises `UserError` for a file of that
+    name that the card does not list, without ``overwrite``; the same table, which a killed process has put there, may
+    stay.
     """
     order = [*card["features"], name]
+    target = root / "features" / f"{name}.npy"
+    if name not in card["features"] and not overwrite and os.path.lexists(target) and not _same(target, path):
+        raise UserError(
+            f"features: {target} is not a table that card.json lists; move it away, or give overwrite=true to replace "
+            "it."
+        )
     if card["features"].pop(name, None) is not None:
         write_json(root / "card.json", card)  # remove the old entry before the old file
-    target = root / "features" / f"{name}.npy"
     with written_whole(target) as temporary:
         shutil.copyfile(path, temporary)
     card["features"][name] = table_entry(target, about)
     card["features"] = dict(sorted(card["features"].items(), key=lambda entry: order.index(entry[0])))
     write_json(root / "card.json", card)
+
+
+def _same(target: Path, path: Path) -> bool:
+    return target.is_file() and not target.is_symlink() and sha256(target) == sha256(path)

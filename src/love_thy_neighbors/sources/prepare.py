@@ -8,10 +8,11 @@ from typing import Any, TypeVar
 import numpy as np
 
 from love_thy_neighbors.collection.feature_tables import Stored, is_enough_int8, quantise, store
-from love_thy_neighbors.collection.writing import write_collection
+from love_thy_neighbors.collection.writing import NAMES, own_names, write_collection
 from love_thy_neighbors.errors import UserError
 from love_thy_neighbors.features.backbones import BUNDLED, Backbone
 from love_thy_neighbors.features.settings import Extraction
+from love_thy_neighbors.ownership import require_own
 from love_thy_neighbors.sources.given_features import open_given
 from love_thy_neighbors.sources.release import FinishedTable, GivenTable, Release, SourceOptions
 from love_thy_neighbors.sources.same_pictures import LISTED, leave_out_same_pictures
@@ -30,16 +31,19 @@ _Features = tuple[Mapping[str, np.ndarray | Path], dict[str, Any], Path | None]
 def make(read: Read[Options], options: Options, out: Path, overwrite: bool, how: Extraction) -> None:
     """Write the collection ``out`` from what ``read`` returns; raises `UserError`, and then has written nothing."""
     given = [getattr(options, key.name) for key in reversed(fields(options))]  # type: ignore[arg-type]
-    check_out(out, overwrite, *(value for value in given if isinstance(value, Path)))
+    inputs = [value for value in given if isinstance(value, Path)]
+    check_out(out, overwrite, *inputs)
     backbone = None
     if how.backbone != BUNDLED or how.weights is not None:  # fails before hours of reading if there are no weights
         from love_thy_neighbors.features.extraction import chosen_backbone  # torch takes seconds to import
 
         backbone = chosen_backbone(how)
-    with partial_folder(out) as partial:
+    with partial_folder(out, NAMES) as partial:
+        check_out(out, overwrite, *inputs)  # it may be there again, see `end_replacing`
         release = read(options, how, partial)
         if not release.table.num_rows:
             raise release.rejects.empty()
+        require_own(out, own_names(out, release.texts), "out: ")
         if isinstance(options, SourceOptions) and release.files is not None:
             leave_out_same_pictures(release, options.same_picture_share)
         features, about, thumbnails = _features(release, release.how or how, partial, backbone)

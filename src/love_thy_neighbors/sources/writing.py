@@ -1,6 +1,7 @@
 """The output of a source: the folder that is written, and the counts that are printed."""
 
 import os
+import re
 import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -10,8 +11,11 @@ from typing import Any
 from filelock import FileLock, Timeout
 from rich.table import Table
 
+from love_thy_neighbors.atomic import end_replacing
+from love_thy_neighbors.collection.writing import own_names
 from love_thy_neighbors.disk import naming, pass_on_refusal
 from love_thy_neighbors.errors import UserError
+from love_thy_neighbors.ownership import MARK, make_marked, remove_marked, remove_remains, require_own
 from love_thy_neighbors.sources.release import PublishedCounts
 from love_thy_neighbors.terminal import terminal
 
@@ -19,33 +23,40 @@ _COUNTED = ("values", "images per value", "values per image")
 
 
 def check_out(out: Path, overwrite: bool, *inputs: Path) -> None:
-    """Raise `UserError` if ``out`` exists (unless it is a collection and ``overwrite`` is true), or if it contains one
-    of the ``inputs``, which replacing ``out`` would delete."""
+    """Raise `UserError` if ``out`` exists and may not be replaced, or if it contains one of the ``inputs``.
+
+    Only with ``overwrite`` a collection is replaced, and only if nothing else is in its folder.
+    """
     for path in inputs:
         if path.resolve().is_relative_to(out.resolve()):
             raise UserError(f"out: {path} is an input and lies inside {out}; give a folder elsewhere.")
     if not out.exists() and not out.is_symlink():
         return
-    if not out.is_dir():
-        raise UserError(f"out: {out} is a file; give a new folder.")
+    if not out.is_dir() or out.is_symlink():
+        raise UserError(f"out: {out} is {'a link' if out.is_symlink() else 'a file'}; give a new folder.")
     if not overwrite:
         raise UserError(f"out: {out} exists; give a new folder, or overwrite=true to replace it.")
-    if any(out.iterdir()) and not (out / "card.json").is_file():
-        raise UserError(f"out: {out} is not a collection (it has no card.json) and is not replaced; give a new folder.")
+    require_own(out, own_names(out, ["README.md"]), "out: ")  # whether it is ours, `make` knows after reading
 
 
 @contextmanager
-def partial_folder(out: Path) -> Iterator[Path]:
+def partial_folder(out: Path, own: re.Pattern[str]) -> Iterator[Path]:
     """Yield ``<out>.partial``, the folder for unfinished work; it is removed on success.
 
-    After an error it stays if the next run can continue from it. Raises `UserError` if another process is writing the
-    same ``out``.
+    After an error it stays if the next run can continue from it. own: the names that ``out`` may have.
+    Raises `UserError` if another process is writing the same ``out``, or if that folder is not ours.
     """
     partial = out.with_name(f"{out.name}.partial")
-    lock = FileLock(out.with_name(f".{out.name}.lock"))
+    lock = FileLock(partial / MARK)
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
+        make_marked(partial)
         lock.acquire(timeout=0)
+        if not (partial / MARK).exists():  # the process that held the lock has just finished
+            raise Timeout(lock.lock_file)
+        for path in (out, partial):
+            remove_remains(path)
+        end_replacing(out, own)
     except Timeout:
         raise UserError(f"out: another process is preparing {out}; wait until it ends.") from None
     except OSError as error:
@@ -54,13 +65,12 @@ def partial_folder(out: Path) -> Iterator[Path]:
     try:
         with naming(partial):
             yield partial
-        shutil.rmtree(partial, ignore_errors=True)
+        remove_marked(partial)
     except BaseException:
         if not (partial / "progress.json").is_file():  # no image is finished
-            shutil.rmtree(partial, ignore_errors=True)
+            remove_marked(partial)
         raise
     finally:
-        Path(lock.lock_file).unlink(missing_ok=True)
         lock.release()
 
 
