@@ -15,7 +15,14 @@ from love_thy_neighbors.atomic import end_replacing
 from love_thy_neighbors.collection.writing import own_names
 from love_thy_neighbors.disk import naming, pass_on_refusal
 from love_thy_neighbors.errors import UserError
-from love_thy_neighbors.ownership import MARK, make_marked, remove_marked, remove_remains, require_own
+from love_thy_neighbors.ownership import (
+    MARK,
+    make_marked,
+    remove_marked,
+    remove_remains,
+    remove_remains_within,
+    require_own,
+)
 from love_thy_neighbors.sources.release import PublishedCounts
 from love_thy_neighbors.terminal import terminal
 
@@ -56,6 +63,7 @@ def partial_folder(out: Path, own: re.Pattern[str]) -> Iterator[Path]:
             raise Timeout(lock.lock_file)
         for path in (out, partial):
             remove_remains(path)
+        remove_remains_within(partial)
         end_replacing(out, own)
     except Timeout:
         raise UserError(f"out: another process is preparing {out}; wait until it ends.") from None
