@@ -10,7 +10,7 @@ import pytest
 from conftest import ROOT
 
 PACKAGE = ROOT / "src" / "love_thy_neighbors"
-TOOLS = {"errors", "progress", "terminal", "atomic", "ownership"}
+TOOLS = {"errors", "progress", "terminal", "atomic", "disk", "ownership"}
 # Each room may import the rooms to its right. A room that is missing here has no rule yet: add it.
 MAY_IMPORT = {
     "model": set(),
@@ -21,18 +21,21 @@ MAY_IMPORT = {
     "errors": set(),
     "progress": {"terminal"},
     "terminal": set(),
-    "atomic": {"errors", "ownership"},
+    "atomic": {"disk", "errors", "ownership"},
+    "disk": set(),
+    "compiled": set(),
     "ownership": {"errors"},
     "cluster": TOOLS,
     "collection": TOOLS,
-    "neighbors": TOOLS | {"cluster", "collection", "splits"},
+    "neighbors": TOOLS | {"cluster", "collection", "compiled", "splits"},
     "features": TOOLS | {"cluster", "collection"},
     "baselines": {"model"},
     "analysis": {"model", "collection", "errors"},
     "calibration": TOOLS,
     "runs": TOOLS | {"splits", "collection"},
     "sources": TOOLS | {"cluster", "collection", "features", "analysis", "splits", "paper"},
-    "training": TOOLS | {"model", "neighborhoods", "metrics", "splits", "collection", "neighbors", "baselines", "runs"},
+    "training": TOOLS
+    | {"model", "neighborhoods", "metrics", "splits", "collection", "compiled", "neighbors", "baselines", "runs"},
     "jobs": TOOLS | {"metrics", "calibration", "analysis", "collection", "neighbors", "training", "runs"},
     "programs": TOOLS
     | {"cluster", "collection", "neighbors", "runs", "training", "annotation", "decisions", "decision_page"},
