@@ -77,7 +77,7 @@ def _as_values(arguments: list[str]) -> list[str]:
 @hydra.main(version_base="1.3", config_path="configs", config_name="prepare")
 def main(config: DictConfig) -> None:
     """Hydra's way in."""
-    job(work, config)
+    job(work, config, needs_torch=False)
 
 
 if __name__ == "__main__":

@@ -16,6 +16,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
+from fixtures.rights import without_override
 from love_thy_neighbors.collection.writing import write_collection
 from love_thy_neighbors.programs.start import plain, register_resolvers
 from love_thy_neighbors.runs.settings import Settings, settings_of
@@ -142,3 +143,12 @@ def chromium() -> Iterator[Any]:
         browser = playwright.chromium.launch(executable_path=found[0], args=["--no-sandbox", "--disable-gpu"])
         yield browser
         browser.close()
+
+
+@pytest.fixture
+def rights_count() -> Iterator[None]:
+    """Permissions of files hold for the administrator too, who may otherwise read and write everything."""
+    with without_override() as done:
+        if not done:
+            pytest.skip("permissions do not count for this user")
+        yield

@@ -10,7 +10,7 @@ import pytest
 from conftest import ROOT
 
 PACKAGE = ROOT / "src" / "love_thy_neighbors"
-TOOLS = {"errors", "progress", "terminal", "visible", "atomic", "ownership", "plain_json"}
+TOOLS = {"errors", "progress", "terminal", "visible", "atomic", "disk", "ownership", "plain_json"}
 # Each room may import the rooms to its right. A room that is missing here has no rule yet: add it.
 MAY_IMPORT = {
     "model": set(),
@@ -23,18 +23,21 @@ MAY_IMPORT = {
     "terminal": {"visible"},
     "visible": set(),
     "plain_json": set(),
-    "atomic": {"errors", "ownership", "plain_json", "visible"},
-    "ownership": {"errors", "visible", "plain_json"},
+    "atomic": {"disk", "errors", "ownership"},
+    "disk": set(),
+    "compiled": set(),
+    "ownership": {"errors"},
     "cluster": TOOLS,
     "collection": TOOLS,
-    "neighbors": TOOLS | {"cluster", "collection", "splits"},
+    "neighbors": TOOLS | {"cluster", "collection", "compiled", "splits"},
     "features": TOOLS | {"cluster", "collection"},
     "baselines": {"model"},
     "analysis": {"model", "collection", "errors"},
     "calibration": TOOLS,
     "runs": TOOLS | {"splits", "collection"},
     "sources": TOOLS | {"cluster", "collection", "features", "analysis", "splits", "paper"},
-    "training": TOOLS | {"model", "neighborhoods", "metrics", "splits", "collection", "neighbors", "baselines", "runs"},
+    "training": TOOLS
+    | {"model", "neighborhoods", "metrics", "splits", "collection", "compiled", "neighbors", "baselines", "runs"},
     "jobs": TOOLS | {"metrics", "calibration", "analysis", "collection", "neighbors", "training", "runs"},
     "programs": TOOLS
     | {"cluster", "collection", "neighbors", "runs", "training", "annotation", "decisions", "decision_page"},

@@ -18,6 +18,7 @@ from love_thy_neighbors.ownership import (
     remove_marked,
     remove_own,
     remove_remains,
+    remove_remains_within,
     require_own,
     strangers,
 )
@@ -135,3 +136,14 @@ def test_a_removal_that_is_cut_off_can_be_ended(tmp_path: Path, monkeypatch: pyt
     assert list(tmp_path.iterdir())
     remove_remains(partial)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_what_a_killed_process_left_anywhere_in_our_folder_is_deleted(tmp_path: Path) -> None:
+    left = ["a/.page.0a1b2c.ltn.tmp/deep/b.js", ".card.json.0a1b2c.ltn.tmp", "a/b/.c.npy.ffffff.ltn.tmp"]
+    kept = ["a/b/c.npy", "a/.page.tmp", ".c.ltn.tmp", "card.json.0a1b2c.ltn.tmp"]
+    for name in [*left, *kept]:
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).touch()
+    (tmp_path / "a" / "link").symlink_to(tmp_path / "elsewhere")
+    remove_remains_within(tmp_path)
+    assert sorted(str(path.relative_to(tmp_path)) for path in tmp_path.rglob("*") if path.is_file()) == sorted(kept)

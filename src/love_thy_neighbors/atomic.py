@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from love_thy_neighbors.disk import naming, reserve
 from love_thy_neighbors.errors import UserError
 from love_thy_neighbors.ownership import hidden_name, hidden_names, remove_own, require_own
 
@@ -22,18 +23,19 @@ def written_whole(path: Path) -> Iterator[Path]:
     The rename is atomic within one file system, so a reader sees the old file, the new file, or none. A new file's
     permissions follow the umask; a file that is replaced keeps its own.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = hidden_name(path, "tmp")
-    temporary.open("xb").close()  # not tempfile, whose files are private
-    try:
-        yield temporary
-        with temporary.open("rb") as written:
-            os.fsync(written.fileno())
-        if path.is_file() and not path.is_symlink():
-            shutil.copymode(path, temporary)
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
+    with naming(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        temporary = hidden_name(path, "tmp")
+        temporary.open("xb").close()  # not tempfile, whose files are private
+        try:
+            yield temporary
+            with temporary.open("rb") as written:
+                os.fsync(written.fileno())
+            if path.is_file() and not path.is_symlink():
+                shutil.copymode(path, temporary)
+            temporary.replace(path)
+        finally:
+            temporary.unlink(missing_ok=True)
 
 
 @contextmanager
@@ -41,14 +43,15 @@ def folder_written_whole(folder: Path, own: re.Pattern[str]) -> Iterator[Path]:
     """Yield a temporary folder beside ``folder``; on success it replaces ``folder``, as `replace_folder` does it."""
     folder = folder.absolute()
     require_own(folder, own)
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    temporary = hidden_name(folder, "tmp")
-    temporary.mkdir()
-    try:
-        yield temporary
-        replace_folder(temporary, folder, own)
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
+    with naming(folder):
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        temporary = hidden_name(folder, "tmp")
+        temporary.mkdir()
+        try:
+            yield temporary
+            replace_folder(temporary, folder, own)
+        finally:
+            shutil.rmtree(temporary, ignore_errors=True)
 
 
 def replace_folder(finished: Path, folder: Path, own: re.Pattern[str]) -> None:
@@ -97,5 +100,7 @@ def as_json(value: Any) -> str:
 
 def write_npy(path: Path, array: np.ndarray) -> None:
     """Write ``array`` atomically as ``.npy`` without pickle."""
-    with written_whole(path) as temporary, temporary.open("wb") as file:
-        np.save(file, array, allow_pickle=False)
+    with written_whole(path) as temporary:
+        reserve(temporary, array.nbytes)
+        with temporary.open("r+b") as file:
+            np.save(file, array, allow_pickle=False)

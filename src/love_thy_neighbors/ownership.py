@@ -53,6 +53,16 @@ def remove_remains(path: Path) -> None:
             entry.unlink(missing_ok=True)
 
 
+def remove_remains_within(folder: Path) -> None:
+    """Delete the unfinished files and folders anywhere below ``folder``, which must be ours."""
+    for place, folders, files in os.walk(folder):
+        for name in filter(_TEMPORARY.fullmatch, folders):
+            shutil.rmtree(Path(place, name))
+        for name in filter(_TEMPORARY.fullmatch, files):
+            Path(place, name).unlink()
+        folders[:] = [name for name in folders if not _TEMPORARY.fullmatch(name)]
+
+
 def strangers(folder: Path, own: re.Pattern[str], place: str = "") -> Iterator[str]:
     """The paths below ``folder`` that ``own`` does not match, '/' at the end of a folder's; and links.
 

@@ -42,7 +42,7 @@ def test_an_old_page_stays_when_the_new_one_fails(tmp_path: Path, monkeypatch: p
     before = contents(tmp_path)
 
     def full(*_: object) -> None:
-        raise OSError("No space left on device")
+        raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(page, "write_script", full)
     with pytest.raises(OSError, match="No space"):

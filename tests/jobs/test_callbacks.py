@@ -45,15 +45,15 @@ def test_an_interrupted_run_stops_at_the_same_epoch(
 ) -> None:
     made = stopping(made_up, tmp_path)
     run = tmp_path / "run"
-    write = Snapshots._write_checkpoint
+    write = Snapshots.on_train_epoch_end
 
-    def killed(self: Snapshots, trainer: pl.Trainer) -> None:
-        write(self, trainer)
+    def killed(self: Snapshots, trainer: pl.Trainer, module: pl.LightningModule) -> None:
+        write(self, trainer, module)
         if len(self.curves) == killed_after:
             raise InterruptedError
 
     with monkeypatch.context() as patched, pytest.raises(InterruptedError):
-        patched.setattr(Snapshots, "_write_checkpoint", killed)
+        patched.setattr(Snapshots, "on_train_epoch_end", killed)
         finish(made, run, overwrite=False, resume=False, wait=False)
     assert epochs(run) == list(range(killed_after))
     resumed = finish(made, run, overwrite=False, resume=True, wait=False)

@@ -1,15 +1,16 @@
 """A whole job in this process: what it writes, resumption after a kill, and that no label leaks."""
 
 import csv
+import errno
 import json
 import shutil
+import tempfile
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pytest
-import pytorch_lightning as pl
 import torch
 
 from conftest import checked, made_up_table, settings, write_made_up
@@ -22,6 +23,7 @@ from love_thy_neighbors.runs.identity import run_name
 from love_thy_neighbors.runs.model_folder import load_model
 from love_thy_neighbors.runs.results import read_results
 from love_thy_neighbors.runs.settings import Settings, settings_of
+from love_thy_neighbors.training import snapshots
 from love_thy_neighbors.training.snapshots import Snapshots
 
 
@@ -178,22 +180,35 @@ def test_a_damaged_checkpoint_in_the_run_s_own_folder_is_no_obstacle(
     assert "Starting from the first epoch" in caplog.text
 
 
-def test_the_checkpoint_is_renamed_into_place_whatever_the_system_s_temporary_folder(
+def test_the_checkpoint_does_not_need_the_system_s_temporary_folder(
     made_up: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    written: list[Path] = []
-    save = pl.Trainer.save_checkpoint
-
-    def recording(self: pl.Trainer, filepath: Path, *arguments: Any, **options: Any) -> None:
-        written.append(Path(filepath))
-        save(self, filepath, *arguments, **options)
-
-    monkeypatch.setattr(pl.Trainer, "save_checkpoint", recording)
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "missing"))
     do(quick(made_up, "epochs=2"), tmp_path)
-    assert {path.parent for path in written} == {tmp_path}
-    assert "last.ckpt" not in {path.name for path in written}
-    assert (tmp_path / "last.ckpt").exists()
+    assert set(torch.load(tmp_path / "last.ckpt", weights_only=True)) >= {"state_dict", "loops", "callbacks"}
     assert not list(tmp_path.glob("*.tmp"))
+
+
+def test_a_checkpoint_that_does_not_fit_leaves_the_one_before(
+    made_up: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reserve, asked = snapshots.reserve, list[int]()
+
+    def full(path: Path, size: int) -> None:
+        asked.append(size)
+        if len(asked) == 2:
+            raise OSError(errno.ENOSPC, "full", str(path))
+        reserve(path, size)
+
+    with monkeypatch.context() as patched, pytest.raises(OSError, match="full") as found:
+        patched.setattr(snapshots, "reserve", full)
+        do(quick(made_up), tmp_path)
+    assert found.value.filename == str(tmp_path / "last.ckpt")
+    assert torch.load(tmp_path / "last.ckpt", weights_only=True)["epoch"] == 0
+    assert {path.name for path in tmp_path.iterdir()} == {".lock", "config.yaml", "metrics.csv", "last.ckpt"}
+    resumed = do(quick(made_up), tmp_path, resume=True)
+    whole = do(quick(made_up), tmp_path / "whole")
+    assert comparable(resumed) == comparable(whole)
 
 
 def test_overfitting_sees_the_same_batches_again(made_up: Path, tmp_path: Path) -> None:

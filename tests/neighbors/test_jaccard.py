@@ -4,7 +4,6 @@ import doctest
 from fractions import Fraction
 from pathlib import Path
 
-import numba
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -219,18 +218,6 @@ def test_wrong_arguments(changed: dict, message: str) -> None:
     arguments = {"queries": np.arange(3), "pool": np.arange(3), "depth": 1} | changed
     with pytest.raises(ValueError, match=message):
         nearest_by_jaccard(sparse.csr_matrix(np.ones((3, 2))), **arguments)
-
-
-def test_without_a_writable_cache_folder(monkeypatch: pytest.MonkeyPatch) -> None:
-    compile_for_real = numba.njit
-
-    def njit(function: object, **options: object) -> object:
-        if options.get("cache"):
-            raise RuntimeError("cannot cache function: no locator available")
-        return compile_for_real(function, **options)
-
-    monkeypatch.setattr(numba, "njit", njit)
-    assert jaccard._compiled(lambda x: x + 1)(1) == 2
 
 
 def test_top_vocabulary_by_hand() -> None:

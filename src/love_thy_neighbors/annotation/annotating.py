@@ -5,7 +5,6 @@ The work is done in a partial folder. Each finished block has a file there, so a
 
 import hashlib
 import json
-import os
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -31,7 +30,7 @@ from love_thy_neighbors.annotation.suggesting import (
 from love_thy_neighbors.atomic import write_json
 from love_thy_neighbors.calibration.confidence import Confidence, probabilities_and_limits
 from love_thy_neighbors.cluster.engine import LOCAL
-from love_thy_neighbors.errors import UserError
+from love_thy_neighbors.disk import new_table
 from love_thy_neighbors.neighbors.jaccard import jaccard_search
 from love_thy_neighbors.neighbors.list_files import BLOCK as LISTS_BLOCK
 from love_thy_neighbors.neighbors.list_files import is_complete, write_lists
@@ -128,17 +127,7 @@ def _open_scores(path: Path, shape: tuple[int, int]) -> np.memmap:
             return scores
     except (OSError, ValueError):
         pass  # none yet
-    scores = np.lib.format.open_memmap(path, mode="w+", dtype=np.float32, shape=shape)
-    if hasattr(os, "posix_fallocate"):  # else a full disk would kill the process in the middle of the work
-        with path.open("r+b") as file:
-            try:
-                os.posix_fallocate(file.fileno(), 0, path.stat().st_size)
-            except OSError as error:
-                raise UserError(
-                    f"out: {path.stat().st_size:,} bytes for {SCORES} do not fit into {path.parent} "
-                    f"({error.strerror}); free some space, or give a folder elsewhere."
-                ) from None
-    return scores
+    return new_table(path, np.float32, shape)
 
 
 def _do_block(

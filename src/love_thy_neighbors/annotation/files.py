@@ -17,6 +17,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from love_thy_neighbors.disk import pass_on_refusal
 from love_thy_neighbors.errors import UserError
 from love_thy_neighbors.plain_json import read_json
 
@@ -143,6 +144,7 @@ def read_about(folder: Path) -> About:
     try:
         values = read_json(path)
     except (OSError, ValueError) as error:
+        pass_on_refusal(path, error)
         raise UserError(f"{path}: not readable JSON ({error}); run annotate.py again with a new out=.") from None
     names = {key.name for key in fields(About)}
     if not isinstance(values, dict) or values.get("format") != FORMAT or not names <= values.keys():
@@ -168,4 +170,5 @@ def _read(path: Path, schema: pa.Schema) -> pa.Table:
     try:
         return pq.read_table(path).select(schema.names).cast(schema)
     except (pa.ArrowException, OSError, KeyError) as error:
+        pass_on_refusal(path, error)
         raise UserError(f"{path}: does not fit annotation.json ({str(error).splitlines()[0]}); {cure}") from None

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
+from love_thy_neighbors.disk import new_table
 from love_thy_neighbors.errors import UserError
 
 _BLOCK_BYTES = 64 << 20
@@ -100,7 +101,7 @@ def store(table: np.ndarray, rows: Sequence[int], path: Path, what: str) -> Stor
 
 
 def _written(table: np.ndarray, rows: np.ndarray, path: Path, kind: np.dtype) -> np.ndarray:
-    result = np.lib.format.open_memmap(path, mode="w+", dtype=kind, shape=(len(rows), table.shape[1]))
+    result = new_table(path, kind, (len(rows), table.shape[1]))
     step = _block_rows(table)
     with np.errstate(under="ignore"):
         for start in range(0, len(rows), step):

@@ -27,6 +27,7 @@ from scipy import sparse
 
 from love_thy_neighbors.collection.card import SPLITS, TEXT_COLUMNS, is_type_name, metadata_columns, read_card, sha256
 from love_thy_neighbors.collection.feature_tables import refuse_non_finite
+from love_thy_neighbors.disk import pass_on_refusal
 from love_thy_neighbors.errors import UserError
 
 _STRINGS = (pa.string(), pa.large_string())
@@ -151,6 +152,7 @@ def read_images_table(path: Path) -> pa.Table:
         table = pq.read_table(path)
         table.validate(full=True)  # Parquet does not check that strings are UTF-8
     except (pa.ArrowException, OSError) as error:
+        pass_on_refusal(path, error)
         reason = str(error).splitlines()[0]
         raise UserError(f"{path}: not a readable Parquet file ({reason}); run prepare.py again.") from None
     for column in ("id", "labels"):
@@ -284,6 +286,7 @@ def open_npy(path: Path, shown: Path | None = None) -> np.ndarray:
         # Not numpy.load, which advises people to unpickle files of other kinds.
         return np.lib.format.open_memmap(path, mode="c")
     except (ValueError, OSError, EOFError) as error:
+        pass_on_refusal(path, error)
         raise UserError(
             f"{shown or path}: truncated or not a plain .npy array ({error}); write it again with numpy.save."
         ) from None

@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from love_thy_neighbors.atomic import folder_written_whole, write_json
+from love_thy_neighbors.atomic import folder_written_whole, write_json, write_npy
 from love_thy_neighbors.collection.card import FORMAT, SPLITS, metadata_columns, read_card, sha256
 from love_thy_neighbors.collection.loading import open_npy
 from love_thy_neighbors.errors import UserError
@@ -79,7 +79,7 @@ def write_collection(
         for name, rows in features.items():
             card["features"][name] = _write_features(temporary / "features" / f"{name}.npy", rows, about.get(name, {}))
         if splits is not None:
-            np.save(temporary / SPLITS, splits.astype(np.int8), allow_pickle=False)
+            write_npy(temporary / SPLITS, splits.astype(np.int8))
             card["splits"] = {**card.get("splits", {}), "count": len(splits), "sha256": sha256(temporary / SPLITS)}
         if thumbnails is not None:
             thumbnails.rename(temporary / "thumbnails")
@@ -92,7 +92,7 @@ def _write_features(path: Path, rows: np.ndarray | Path, about: Mapping[str, Any
     if isinstance(rows, Path):
         rows.replace(path)
     else:
-        np.save(path, rows, allow_pickle=False)
+        write_npy(path, rows)
     return table_entry(path, about)
 
 

@@ -17,6 +17,7 @@ import torch
 from PIL import Image
 
 from love_thy_neighbors.atomic import write_json
+from love_thy_neighbors.disk import new_table
 from love_thy_neighbors.features.backbones import Backbone, load_backbone
 from love_thy_neighbors.features.decoding import Decoding, decoded_batches
 from love_thy_neighbors.features.images import file_stamp
@@ -150,7 +151,7 @@ class _Partial:
             pass  # nothing usable: start again
         remove_own(folder, _NAMES)
         (folder / "thumbnails").mkdir(parents=True)
-        table = np.lib.format.open_memmap(path, mode="w+", dtype=np.float32, shape=(rows, dim))
+        table = new_table(path, np.float32, (rows, dim))
         return cls(folder, key, table, 0, {}, {})
 
     @property

@@ -17,6 +17,7 @@ A job that measures something else, or tests the model of another run, writes th
 
 import gc
 import logging
+import os
 import warnings
 from contextlib import nullcontext
 from pathlib import Path
@@ -25,6 +26,7 @@ from typing import Any
 import torch
 from filelock import FileLock, Timeout
 
+from love_thy_neighbors.disk import may, naming
 from love_thy_neighbors.errors import UserError
 from love_thy_neighbors.jobs.evaluate import decompose, evaluate
 from love_thy_neighbors.jobs.metadata import measure_label_correlation, measure_statistics
@@ -85,10 +87,14 @@ def finish(
     then finds it finished. The operating system frees the lock of a process that is killed. ``role`` says what the job
     is for, if another one was asked for.
     """
+    if not overwrite and from_main_process(lambda: _is_finished_and_only_to_be_read(folder)):
+        if is_main_process():
+            printing.print_skipped(folder)
+        return read_results(folder)
     folder.mkdir(parents=True, exist_ok=True)
     lock = FileLock(folder / ".lock", timeout=-1 if wait else 0) if is_main_process() else nullcontext()
     try:
-        with lock, lost_process_as_user_error():
+        with naming(folder), lock, lost_process_as_user_error():
             if from_main_process(lambda: overwrite or not (folder / RESULTS).is_file()):
                 _do(settings, folder, resume, role)
             elif is_main_process():
@@ -100,6 +106,12 @@ def finish(
         raise UserError(
             f"{folder}: another process is doing this very job; wait for it, or change a setting."
         ) from None
+
+
+def _is_finished_and_only_to_be_read(folder: Path) -> bool:
+    lock = folder / ".lock"
+    writable = may(folder, os.W_OK) and (may(lock, os.W_OK) or not may(lock, os.F_OK))
+    return not writable and may(folder / RESULTS, os.R_OK)
 
 
 def _do(settings: Settings, folder: Path, resume: bool, role: str) -> None:

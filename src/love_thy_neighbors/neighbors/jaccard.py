@@ -23,13 +23,13 @@ How the search is fast, and why the lists stay exact:
 """
 
 import os
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-import numba
 import numpy as np
 from scipy import sparse
+
+from love_thy_neighbors.compiled import compiled
 
 BLOCK = 1024  # queries in a task; small enough that all cores finish at about the same time
 RUN = 128  # counters that one comparison can reject
@@ -148,15 +148,7 @@ def _indexed(metadata: sparse.csr_matrix, pool: np.ndarray) -> Pool:
     return Pool(rows, sizes, first, postings.indptr, postings.indices.astype(np.uint32))
 
 
-def _compiled(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Compile to machine code that runs without the GIL; the code is cached on disk if possible."""
-    try:
-        return numba.njit(function, nogil=True, cache=True)
-    except RuntimeError:  # no writable folder for the cache: compile again in every process
-        return numba.njit(function, nogil=True)
-
-
-@_compiled
+@compiled()
 def _insert(best: np.ndarray, nearest: np.ndarray, shared: int, union: int, row: int) -> tuple[int, int]:
     """Insert an image into the sorted list; returns the similarity of the list's last entry as a fraction.
 
@@ -177,13 +169,13 @@ def _insert(best: np.ndarray, nearest: np.ndarray, shared: int, union: int, row:
     return best[-1, 0], best[-1, 1]
 
 
-@_compiled
+@compiled()
 def _least_shared(c: int, d: int, query_size: int, size: int) -> int:
     """How many values an image of ``size`` must share to be c/d similar: r / (query_size + size - r) >= c/d."""
     return max(1, -(-c * (query_size + size) // (c + d)))
 
 
-@_compiled
+@compiled()
 def _scan(
     counts: np.ndarray, pool: Pool, query: int, query_size: int, c: int, d: int, best: np.ndarray, nearest: np.ndarray
 ) -> None:
@@ -219,7 +211,7 @@ def _scan(
                         least = _least_shared(c, d, query_size, size)
 
 
-@_compiled
+@compiled()
 def _walk(
     counts: np.ndarray, pool: Pool, query: int, values: np.ndarray, best: np.ndarray, nearest: np.ndarray
 ) -> None:
@@ -235,7 +227,7 @@ def _walk(
                     c, d = _insert(best, nearest, shared, union, pool.rows[image])
 
 
-@_compiled
+@compiled()
 def _search(
     indptr: np.ndarray,
     indices: np.ndarray,

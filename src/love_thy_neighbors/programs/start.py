@@ -5,10 +5,12 @@ This module imports nothing heavy, so that ``--help`` is quick.
 
 import hashlib
 import json
+import logging
 import os
 import re
 import sys
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -23,8 +25,10 @@ from love_thy_neighbors.collection.card import collection_name
 from love_thy_neighbors.errors import UserError
 from love_thy_neighbors.ownership import known_names, remove_own, strangers
 from love_thy_neighbors.programs.command_line import arranged
+from love_thy_neighbors.programs.machine import RIGHTS, refusal, require_address_space, with_causes
 from love_thy_neighbors.runs.identity import run_name
 from love_thy_neighbors.runs.nearest import dotted, no_such_key
+from love_thy_neighbors.runs.results import RESULTS
 from love_thy_neighbors.runs.settings import Settings, settings_of
 from love_thy_neighbors.training.processes import is_main_process
 from love_thy_neighbors.visible import one_line, say, show_escapes
@@ -88,6 +92,7 @@ def as_text(path: object) -> str | None:
     return None if path is None else str(path)
 
 
+_WITHOUT_FILES = ("hydra.output_subdir=null", "hydra/job_logging=stdout")  # Hydra writes nothing
 CONTINUES = "the same command continues where it stopped"
 
 
@@ -102,20 +107,53 @@ def run(
     _check_installation(Path(sys.argv[0]).resolve().parent)
     os.environ.setdefault("HYDRA_FULL_ERROR", "1")  # Hydra raises exceptions instead of printing them
     if not is_main_process():  # only the first process writes into the run's folder, and Hydra's files are part of it
-        sys.argv += ["hydra.output_subdir=null", "hydra/job_logging=stdout"]
+        sys.argv += _WITHOUT_FILES
+    logging.raiseExceptions = False  # a log that cannot be written, as on a full disk, does not print tracebacks
+    logging.getLogger("matplotlib").setLevel(logging.ERROR)  # it tells of its fonts if the user has no home
     try:
         sys.argv[1:] = arranged(sys.argv[1:])
-        main()
-    except UserError as error:
-        fail(str(error))
-    except (HydraException, OmegaConfBaseException) as error:
-        fail(sentence(error))
-    except ValueError as error:
-        if "Config group override" not in str(error):  # Hydra raises a bare ValueError for metadata=null
-            raise
-        fail(f"{error}; name one of the group's files, as --help lists them.")
+        try:
+            main()
+        except (OSError, ValueError) as error:
+            if not _is_of_a_finished_run(error):
+                raise
+            sys.argv += _WITHOUT_FILES  # it can still be read
+            main()
     except KeyboardInterrupt:
         fail(f"interrupted; {interrupted}.")
+    except Exception as error:
+        message = _message(error)
+        if message is None:
+            raise
+        fail(message)
+
+
+def _is_of_a_finished_run(error: Exception) -> bool:
+    """Whether Hydra may not write its files into the folder of a finished run, as into a colleague's."""
+    denied = [one for one in with_causes(error) if isinstance(one, OSError) and one.errno in RIGHTS]
+    return any((Path(str(one.filename)).parent / RESULTS).is_file() for one in denied)
+
+
+def _message(error: Exception, again: str = "") -> str | None:
+    """The sentence on an error that ends a program, None for a bug. again: what the command needs to continue."""
+    if isinstance(error, UserError):
+        return str(error)
+    refused = refusal(error, _place())
+    if refused is not None:
+        return f"{refused}; then give the same command again{again}."
+    if isinstance(error, HydraException | OmegaConfBaseException):
+        return sentence(error)
+    if isinstance(error, ValueError) and "Config group override" in str(error):  # Hydra's, for metadata=null
+        return f"{error}; name one of the group's files, as --help lists them."
+    return None
+
+
+def _place() -> Path:
+    """Where the program writes: the run's folder, or before Hydra has one the folder that the command gives."""
+    if HydraConfig.initialized():
+        return Path(HydraConfig.get().runtime.output_dir)
+    given = [word.partition("=")[2] for word in sys.argv[1:] if word.startswith(("logs=", "out="))]
+    return Path(given[-1]) if given else ROOT / "logs"
 
 
 def _check_installation(program: Path) -> None:
@@ -139,23 +177,32 @@ def let_idle_threads_sleep() -> None:
     os.environ.setdefault("GOMP_SPINCOUNT", "2000")  # loops, in GNU's OpenMP, which is part of torch for Linux
 
 
-def job(work: Callable[[DictConfig], Any], config: DictConfig, *, checks_its_keys: bool = False) -> Any:
+def job(
+    work: Callable[[DictConfig], Any], config: DictConfig, *, checks_its_keys: bool = False, needs_torch: bool = True
+) -> Any:
     """Do one job. A user's mistake ends the program; in a sweep it is raised, and the sweep continues.
 
     checks_its_keys: whether ``work`` refuses keys that nothing reads; else no key may be added with ``+``.
+    needs_torch: whether ``work`` always imports torch.
     """
     try:
         if not checks_its_keys:
             _refuse_added(config)
         if HydraConfig.get().mode == RunMode.RUN and (name := _experiment()) is not None:
             raise UserError(f"experiment={name}: an experiment is a sweep; add -m to the command.")
+        if needs_torch:
+            require_address_space()
         return work(config)
-    except UserError as error:
+    except Exception as error:
+        message = _message(error, " with resume=true" if "resume" in config else "")
+        if message is None:
+            raise
         if HydraConfig.get().output_subdir is not None:  # prepare.py has no run folder
-            _remove_if_unused(Path(HydraConfig.get().runtime.output_dir))
+            with suppress(OSError):
+                _remove_if_unused(Path(HydraConfig.get().runtime.output_dir))
         if HydraConfig.get().mode == RunMode.MULTIRUN:
             raise
-        fail(str(error))
+        fail(message)
 
 
 def _refuse_added(config: DictConfig) -> None:

@@ -16,6 +16,7 @@ from omegaconf import DictConfig
 
 from love_thy_neighbors.errors import UserError
 from love_thy_neighbors.programs.experiments import Job, Plan
+from love_thy_neighbors.programs.machine import refusal
 from love_thy_neighbors.programs.start import baseline_settings, register_resolvers
 from love_thy_neighbors.runs.identity import run_name
 from love_thy_neighbors.runs.results import RESULTS
@@ -45,8 +46,11 @@ class TaskWithoutExceptions:
             return self.task(config)
         except UserError as error:
             return Failure(str(error))
-        except Exception as error:  # a bug: the traceback goes to the job's log, its name to the list
-            return Failure(f"{_named(error)}{_logged(error)}.")
+        except Exception as error:
+            refused = refusal(error)
+            if refused is not None:
+                return Failure(f"{refused}.")
+            return Failure(f"{_named(error)}{_logged(error)}.")  # a bug: its traceback goes to the job's log
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         register_resolvers()  # in the process that does the job, which has not run train.py

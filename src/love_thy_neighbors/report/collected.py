@@ -66,7 +66,9 @@ def collect(found: Stamp) -> tuple[list[Result], list[str]]:
             messages.append(f"{path}: not whole JSON, so it is left out.")
         except KeyError as error:
             messages.append(f"{path}: not a result of train.py, key {error} is missing; it is left out.")
-        except (OSError, ValueError, TypeError) as error:
+        except OSError as error:
+            messages.append(f"{path}: cannot be read ({error.strerror}); it is left out.")
+        except (ValueError, TypeError) as error:
             messages.append(f"{path}: not a result of train.py ({error}); it is left out.")
     return results, messages
 

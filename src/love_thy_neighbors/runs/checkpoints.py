@@ -11,6 +11,7 @@ import torch
 import yaml
 from torch import Tensor, nn
 
+from love_thy_neighbors.disk import pass_on_refusal
 from love_thy_neighbors.errors import UserError
 
 CONFIGS = Path(__file__).resolve().parents[3] / "configs" / "model"
@@ -131,6 +132,7 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
         _refuse_compressed(path)
         saved = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # damaged files make the unpickler raise almost any exception
+        pass_on_refusal(path, error)
         reason = str(error).strip().split(". ")[0].splitlines()[0] if str(error).strip() else type(error).__name__
         raise UserError(f"{path}: damaged, or not a plain checkpoint ({reason}); use another or train again.") from None
     if not isinstance(saved, dict):

@@ -9,16 +9,16 @@
 """
 
 import re
-import shutil
 from pathlib import Path
 from typing import Any
 
 import torch
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file, save
 from torch import nn
 
 from love_thy_neighbors.atomic import folder_written_whole, write_json
+from love_thy_neighbors.disk import pass_on_refusal
 from love_thy_neighbors.errors import UserError
 from love_thy_neighbors.ownership import known_names
 from love_thy_neighbors.plain_json import read_json
@@ -70,9 +70,9 @@ def write_model_folder(
     confidence: {condition: `calibration.Confidence` as plain types}. card: the text of README.md.
     """
     with folder_written_whole(folder, NAMES) as temporary:
-        save_file({name: value.contiguous().cpu() for name, value in weights.items()}, temporary / WEIGHTS)
+        # As bytes: safetensors' own writing makes a file for the owner alone, and names a full disk in its own way.
+        (temporary / WEIGHTS).write_bytes(save({name: value.contiguous().cpu() for name, value in weights.items()}))
         write_json(temporary / CONFIG, {"format": FORMAT, "library_name": LIBRARY, **description})
-        shutil.copymode(temporary / CONFIG, temporary / WEIGHTS)  # safetensors writes for the owner alone
         write_json(temporary / CONFIDENCE, {"format": FORMAT, "conditions": confidence})
         (temporary / CARD).write_text(card, encoding="utf-8")
 
@@ -101,8 +101,10 @@ def load_model(path: Path | str, kind: type[nn.Module] | None = None) -> tuple[n
     about = read_description(folder)
     weights = folder / WEIGHTS
     try:
+        weights.open("rb").close()  # safetensors says that a file is missing if it may not be read
         tensors = load_file(weights)
     except (OSError, SafetensorError) as error:
+        pass_on_refusal(weights, error)
         raise UserError(f"{weights}: missing or damaged ({error}); copy it again, or train the model again.") from None
     model = about["model"]
     return made_from(weights, model["name"], model["arguments"], tensors, kind), about
@@ -175,6 +177,7 @@ def _read_json(path: Path) -> dict[str, Any]:
     try:
         values = read_json(path)
     except (OSError, ValueError) as error:
+        pass_on_refusal(path, error)
         raise UserError(f"{path}: missing or not readable ({error}); copy the folder again.") from None
     if not isinstance(values, dict) or values.get("format") != FORMAT:
         found = values.get("format") if isinstance(values, dict) else type(values).__name__

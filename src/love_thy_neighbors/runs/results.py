@@ -13,6 +13,7 @@ import yaml
 from omegaconf import OmegaConf
 
 from love_thy_neighbors.atomic import write_json, write_npy, written_whole
+from love_thy_neighbors.disk import pass_on_refusal
 from love_thy_neighbors.errors import UserError
 from love_thy_neighbors.ownership import remove_own, remove_remains, require_own
 from love_thy_neighbors.plain_json import read_json
@@ -121,6 +122,7 @@ def read_results(folder: Path) -> dict[str, Any]:
         results = read_json(path)
         results[results["measure"]] if results["measure"] != "annotation" else results["test"]["mAP_L"]
     except (OSError, ValueError, KeyError, TypeError) as error:
+        pass_on_refusal(path, error)
         raise UserError(
             f"{path}: not a readable result ({type(error).__name__}: {error}); do the job again with overwrite=true."
         ) from None

@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from love_thy_neighbors.collection.loading import open_npy
+from love_thy_neighbors.disk import pass_on_refusal
 from love_thy_neighbors.errors import UserError
 
 # How Python reads the table in a file of that kind; {} is the file's name.
@@ -98,5 +99,6 @@ def _unpacked(path: Path, partial: Path) -> np.ndarray:
             with archive.open(members[0]) as source, target.open("wb") as file:  # reads at most file_size bytes
                 shutil.copyfileobj(source, file, 1 << 20)
     except (zipfile.BadZipFile, zlib.error, EOFError, OSError, RuntimeError, NotImplementedError) as error:
+        pass_on_refusal(path, error)
         raise UserError(f"{path}: truncated or not a .npz file ({error}); write it again with numpy.savez.") from None
     return open_npy(target, path)

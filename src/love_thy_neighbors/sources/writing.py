@@ -13,14 +13,14 @@ from rich.table import Table
 
 from love_thy_neighbors.atomic import end_replacing
 from love_thy_neighbors.collection.writing import own_names
+from love_thy_neighbors.disk import naming, pass_on_refusal
 from love_thy_neighbors.errors import UserError
 from love_thy_neighbors.ownership import (
     MARK,
-    known_names,
     make_marked,
     remove_marked,
-    remove_own,
     remove_remains,
+    remove_remains_within,
     require_own,
 )
 from love_thy_neighbors.sources.release import PublishedCounts
@@ -59,22 +59,22 @@ def partial_folder(out: Path, own: re.Pattern[str]) -> Iterator[Path]:
     lock = FileLock(partial / MARK)
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
-        if not os.access(out.parent, os.W_OK):
-            raise PermissionError(f"{out.parent} is not writable")
         make_marked(partial)
         lock.acquire(timeout=0)
         if not (partial / MARK).exists():  # the process that held the lock has just finished
             raise Timeout(lock.lock_file)
         for path in (out, partial):
             remove_remains(path)
-        remove_own(partial, known_names())  # what a killed process was writing in it
+        remove_remains_within(partial)
         end_replacing(out, own)
     except Timeout:
         raise UserError(f"out: another process is preparing {out}; wait until it ends.") from None
     except OSError as error:
+        pass_on_refusal(out, error)
         raise UserError(f"out: {out} cannot be made ({error}); give another folder.") from None
     try:
-        yield partial
+        with naming(partial):
+            yield partial
         remove_marked(partial)
     except BaseException:
         if not (partial / "progress.json").is_file():  # no image is finished

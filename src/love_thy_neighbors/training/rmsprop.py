@@ -5,10 +5,10 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache
 from typing import Any
 
-import numba
 import numpy as np
 import torch
 
+from love_thy_neighbors.compiled import compiled
 from love_thy_neighbors.training.sparse_gradient import Factors
 
 # With a larger share of errors that are not zero the matrix product is faster (benchmarks/sparse_gradient.py).
@@ -107,7 +107,7 @@ def _threads(threads: int) -> ThreadPoolExecutor:
     return ThreadPoolExecutor(threads, thread_name_prefix="rmsprop")
 
 
-@numba.njit(cache=True, nogil=True, error_model="numpy")
+@compiled(error_model="numpy")
 def _update_all(
     p: np.ndarray, g: np.ndarray, v: np.ndarray, lr: np.float32, alpha: np.float32, eps: np.float32, l2: np.float32
 ) -> None:
@@ -119,7 +119,7 @@ def _update_all(
         p[i] -= lr * gradient / (np.sqrt(mean_square) + eps)
 
 
-@numba.njit(cache=True, nogil=True, error_model="numpy")
+@compiled(error_model="numpy")
 def _update_rows(
     p: np.ndarray,
     v: np.ndarray,

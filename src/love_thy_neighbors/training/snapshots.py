@@ -1,18 +1,37 @@
 """The files that a run writes while it trains: ``last.ckpt``, which holds everything, and the curves."""
 
 import csv
+import io
 import time
 from pathlib import Path
 from typing import Any
 
 import pytorch_lightning as pl
+import torch
+from lightning_fabric.plugins import TorchCheckpointIO
 from torch import Tensor
 
 from love_thy_neighbors.atomic import written_whole
+from love_thy_neighbors.disk import reserve
 from love_thy_neighbors.runs.results import CHECKPOINT, CURVES
 from love_thy_neighbors.training.task import AnnotationTask
 
 _STATE = ("identity", "best_epoch", "best_score", "best_weights", "curves", "seconds", "stopped")
+
+
+class WholeCheckpoint(TorchCheckpointIO):
+    """Writes a checkpoint completely or not at all.
+
+    Lightning itself copies it from the system's temporary folder, which may be on another disk, and says nothing about
+    a missing permission.
+    """
+
+    def save_checkpoint(self, checkpoint: dict[str, Any], path: str | Path, storage_options: Any = None) -> None:
+        content = io.BytesIO()
+        torch.save(checkpoint, content)
+        with written_whole(Path(path)) as temporary:
+            reserve(temporary, content.getbuffer().nbytes)
+            temporary.write_bytes(content.getbuffer())
 
 
 class Snapshots(pl.Callback):
@@ -37,6 +56,9 @@ class Snapshots(pl.Callback):
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         self.started = True
 
+    def setup(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
+        trainer.strategy.checkpoint_io = WholeCheckpoint()
+
     def on_fit_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         # Lightning forgets it: a run that is killed after it was stopped early would train for another epoch.
         trainer.should_stop = self.stopped
@@ -60,15 +82,7 @@ class Snapshots(pl.Callback):
         # Curves first: if the run is killed between the two writes, the next attempt writes the same line again.
         if trainer.is_global_zero:
             self._write_curves()
-        self._write_checkpoint(trainer)
-
-    def _write_checkpoint(self, trainer: pl.Trainer) -> None:
-        # Every process takes part in saving. Lightning itself copies from the system's temporary folder, which may be
-        # on another disk; a rename within this folder replaces the file at once.
-        temporary = self.folder / f".{CHECKPOINT}.tmp"
-        trainer.save_checkpoint(temporary)
-        if trainer.is_global_zero:
-            temporary.replace(self.folder / CHECKPOINT)
+        trainer.save_checkpoint(self.folder / CHECKPOINT)  # every process takes part
 
     def _write_curves(self) -> None:
         with (

@@ -13,6 +13,7 @@ from urllib.parse import urlparse
 import torch
 
 from love_thy_neighbors.collection.card import sha256
+from love_thy_neighbors.disk import pass_on_refusal
 from love_thy_neighbors.errors import UserError
 
 _TIMEOUT = 20  # seconds without an answer after which a download fails
@@ -59,6 +60,7 @@ def _download(name: str, url: str, path: Path, prefix: str | None) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         torch.hub.download_url_to_file(url, str(path), prefix)
     except (OSError, RuntimeError, http.client.HTTPException) as error:
+        pass_on_refusal(path, error)
         raise _cannot_fetch(name, error, f"{url} and put it at {path}, or give the file as weights=FILE") from None
     finally:
         socket.setdefaulttimeout(before)
@@ -108,10 +110,12 @@ def read_state_dict(path: Path) -> dict[str, torch.Tensor]:
         if path.suffix == ".safetensors":
             from safetensors.torch import load_file
 
+            path.open("rb").close()  # safetensors says that a file is missing if it may not be read
             content: Any = load_file(path)
         else:
             content = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # torch, zipfile, pickle and safetensors raise many kinds
+        pass_on_refusal(path, error)
         # Other messages are a bare number, or recommend weights_only=False, which is not safe.
         helpful = isinstance(error, OSError | RuntimeError) or path.suffix == ".safetensors"
         objects = "it contains Python objects, which are not loaded, or is no checkpoint"

@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from love_thy_neighbors.collection.feature_tables import store
+from love_thy_neighbors.disk import new_table
 from love_thy_neighbors.errors import UserError
 from love_thy_neighbors.progress import progress_bar
 from love_thy_neighbors.sources.nuswide.files import Copy, ImageList, read_image_list
@@ -55,7 +56,7 @@ def write_low_level(
     place[rows] = np.arange(len(rows))
     partial.mkdir(exist_ok=True)
     shape = (len(rows), sum(COLUMNS[kind] for kind in kinds))
-    table = np.lib.format.open_memmap(partial / "given.npy", mode="w+", dtype=np.float32, shape=shape)
+    table = new_table(partial / "given.npy", np.float32, shape)
     columns, first = {}, 0
     with progress_bar("reading features", len(kinds) * len(images.files)) as advance:
         for kind in kinds:

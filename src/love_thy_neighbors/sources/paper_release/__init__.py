@@ -17,6 +17,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from love_thy_neighbors.collection.feature_tables import store
+from love_thy_neighbors.disk import new_table
 from love_thy_neighbors.errors import UserError, require_whole
 from love_thy_neighbors.features.settings import Extraction
 from love_thy_neighbors.paper import TABLE_1
@@ -146,7 +147,7 @@ def _features(
     ``places_of`` [n] are the rows' images in the table ``given``, from 0.
     """
     kind = np.promote_types(given.dtype, np.float32)
-    table = np.lib.format.open_memmap(partial / "given.npy", mode="w+", dtype=kind, shape=(len(rows), given.columns))
+    table = new_table(partial / "given.npy", kind, (len(rows), given.columns))
     with progress_bar("copying features", len(rows)) as advance:
         for places, block in given.blocks(places_of):
             table[places] = block
