@@ -156,8 +156,12 @@ def wrong_output(program: str, answer: dict[str, Any], kind: str) -> list[str]:
 
 
 def unfinished(name: str) -> bool:
-    """Whether a file belongs to unfinished work, by its name."""
-    return ".partial/" in name or ".ltn." in name or ".blocks/" in name
+    """Whether a file belongs to unfinished work, by its name.
+
+    annotate.py removes that of a finished annotation after it has its name: until then the work could be continued.
+    """
+    after = r"out/mine/(blocks/.*|(key|progress)\.json|neighbours\.npy|\.love-thy-neighbors-unfinished)"
+    return re.search(rf"\.partial/|\.ltn\.|\.blocks/|^{after}$", name) is not None
 
 
 @contextmanager
