@@ -14,6 +14,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -26,7 +27,8 @@ from conftest import ROOT, made_up_table, train_on, write_made_up
 
 SEED = int(os.environ.get("FAULT_SEED", "0"))
 RUNS = 50
-KINDS = ("ENOSPC", "EIO", "EACCES", "SIGKILL", "EFBIG")
+KINDS = ("ENOSPC", "EIO", "EACCES", "SIGKILL", "EFBIG", "FULL")
+PAGE = 4096  # a small file system gives space by pages
 HERE = Path(__file__).parent
 # Nobody's business: the program must neither read nor change them.
 FOREIGN = ("notes.txt", "out/notes.txt", "out/.index.html.tmp", "out/mine.partial.txt", "out/.mine.lock")
@@ -67,7 +69,7 @@ def worker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Worker]:
         lines.append(json.dumps({"id": str(number), "file": f"{number}.png", "labels": ["a"], "tags": ["x"]}))
     (inputs / "photos.jsonl").write_text("\n".join(lines))
     process = subprocess.Popen(
-        [sys.executable, str(HERE / "fault_worker.py")],
+        [sys.executable, str(HERE / "fault_worker.py"), "data=collection", f"data.dir={inputs}/collection"],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,
@@ -91,7 +93,7 @@ def words_of(program: str, inputs: Path) -> list[str]:
             *(*collection, "logs=out/logs", "cache=out/cache", "epochs=2", "h=4", "resume=true"),
             "trainer.enable_progress_bar=false",
         ],
-        "report.py": [f"runs={inputs}/logs", "out=out"],
+        "report.py": [*collection, f"runs={inputs}/logs", "out=out"],
         "annotate.py": [f"run={next((inputs / 'logs').iterdir())}", "out=out/mine"],
     }[program]
 
@@ -106,11 +108,12 @@ def begun(folder: Path) -> Path:
 
 
 def contents(folder: Path) -> dict[str, bytes]:
-    return {str(path.relative_to(folder)): path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file()}
-
-
-def folders(folder: Path) -> set[str]:
-    return {str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_dir()}
+    """The files below a folder, and its folders with '/' at the end and nothing in them."""
+    found = {}
+    for path in sorted(folder.rglob("*")):
+        name = str(path.relative_to(folder))
+        found |= {f"{name}/": b""} if path.is_dir() else {name: path.read_bytes()}
+    return found
 
 
 def is_whole(path: Path) -> bool:
@@ -153,48 +156,85 @@ def wrong_output(program: str, answer: dict[str, Any], kind: str) -> list[str]:
 
 
 def unfinished(name: str) -> bool:
-    """Whether a file belongs to unfinished work, by its name."""
-    return ".partial/" in name or ".ltn." in name or ".blocks/" in name
+    """Whether a file belongs to unfinished work, by its name.
+
+    annotate.py removes that of a finished annotation after it has its name: until then the work could be continued.
+    """
+    after = r"out/mine/(blocks/.*|(key|progress)\.json|neighbours\.npy|\.love-thy-neighbors-unfinished)"
+    return re.search(rf"\.partial/|\.ltn\.|\.blocks/|^{after}$", name) is not None
 
 
-def case_fails(worker: Worker, program: str, folder: Path, whole: dict[str, bytes], kind: str, at: int) -> list[str]:
-    """What goes wrong with one fault and the same command after it."""
+@contextmanager
+def small_disk(folder: Path, size: int | None) -> Iterator[None]:
+    """Inside, a file system of ``size`` bytes is at ``folder``; None for no such thing."""
+    if size is None:
+        yield
+        return
+    folder.mkdir(parents=True)
+    mount = ["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", str(folder)]
+    subprocess.run(mount, check=True, capture_output=True)
+    try:
+        yield
+    finally:
+        subprocess.run(["umount", str(folder)], check=True)
+
+
+def can_mount(place: Path) -> bool:
+    """Whether a test may mount a file system here."""
+    try:
+        with small_disk(place / "tried", PAGE):
+            return True
+    except (OSError, subprocess.CalledProcessError):
+        return False
+
+
+def case_fails(
+    worker: Worker, program: str, folder: Path, whole: dict[str, bytes], kind: str, at: int
+) -> tuple[int, list[str]]:
+    """The status with one fault, and what goes wrong then and with the same command after it."""
     words, foreign = words_of(program, worker.inputs), contents(begun(folder))
-    answer = worker.run(program, words, folder, kind, at)
+    answer = worker.run(program, words, folder, None if kind == "FULL" else kind, at)
     found = contents(folder)
     bad = wrong_output(program, answer, kind)
     bad += [f"{name} changed" for name in foreign if found.get(name) != foreign[name]]
     bad += [f"{name} is not whole" for name in differing(found, whole, folder)]
     bad += [f"{name} is of nobody" for name in found.keys() - whole.keys() if not unfinished(name)]
+    if kind == "FULL":
+        subprocess.run(["mount", "-o", "remount,size=1g", str(folder)], check=True)
     if (folder / "out" / "mine").exists():  # the fault came after the last file
         words.append("overwrite=true")
     again = worker.run(program, words, folder)
     if again["status"]:
-        return [*bad, f"again: {again['err'][-3000:]}"]
+        return answer["status"], [*bad, f"again: {again['err'][-3000:]}"]
     found = contents(folder)
     bad += [f"{name} changed in the end" for name in foreign if found.get(name) != foreign[name]]
     bad += [f"{name} is left" for name in found.keys() - whole.keys()]
     bad += [f"{name} is missing" for name in whole.keys() - found.keys()]
-    return bad + [f"{name} differs in the end" for name in differing(found, whole, folder)]
+    return answer["status"], bad + [f"{name} differs in the end" for name in differing(found, whole, folder)]
 
 
-def all_fails(worker: Worker, program: str, place: Path, runs: int, seed: int) -> dict[str, list[str]]:
-    """What goes wrong, by case."""
-    words = words_of(program, worker.inputs)
-    undisturbed = worker.run(program, words, begun(place / "whole"))
+def all_fails(worker: Worker, program: str, place: Path, runs: int, seed: int) -> tuple[int, dict[str, list[str]]]:
+    """In how many cases the program ended because of the fault, and what went wrong, by case."""
+    undisturbed = worker.run(program, words_of(program, worker.inputs), begun(place / "whole"))
     assert undisturbed["status"] == 0, undisturbed["err"]
-    whole, chosen, failed = contents(place / "whole"), random.Random(f"{program} {seed}"), {}
-    sizes = [len(content) for name, content in whole.items() if name not in FOREIGN]
+    whole, chosen, failed, ended = contents(place / "whole"), random.Random(f"{program} {seed}"), {}, 0
+    sizes = [len(content) for name, content in whole.items() if name not in FOREIGN and content]
     assert undisturbed["writes"] > len(sizes)
+    mounts = can_mount(place)
     for number in range(runs):
         kind = KINDS[number % len(KINDS)]
-        at = chosen.randrange(max(sizes)) if kind == "EFBIG" else chosen.randint(1, undisturbed["writes"])
-        folder = place / f"case {number}".replace(" ", "-")
-        bad = case_fails(worker, program, folder, whole, kind, at)
+        if kind == "FULL" and not mounts:
+            kind = "EFBIG"
+        largest = {"EFBIG": max(sizes), "FULL": sum(sizes)}.get(kind, undisturbed["writes"])
+        at, folder = chosen.randint(1, largest), place / f"case-{number}"
+        size = None if kind != "FULL" else PAGE * (3 * len(FOREIGN)) + at
+        with small_disk(folder, size):
+            status, bad = case_fails(worker, program, folder, whole, kind, at)
+        ended += status != 0
         if bad:
             failed[f"{program} {kind} {at}"] = bad
         shutil.rmtree(folder)
-    return failed
+    return ended, failed
 
 
 PROGRAMS = ("prepare.py", "neighbors.py", "train.py", "report.py", "annotate.py")
@@ -204,5 +244,6 @@ PROGRAMS = ("prepare.py", "neighbors.py", "train.py", "report.py", "annotate.py"
 @pytest.mark.timeout(3600)
 @pytest.mark.parametrize("program", PROGRAMS)
 def test_fifty_faults(worker: Worker, tmp_path: Path, program: str) -> None:
-    failed = all_fails(worker, program, tmp_path, RUNS, SEED)
+    ended, failed = all_fails(worker, program, tmp_path, RUNS, SEED)
     assert failed == {}
+    assert ended > RUNS / 2  # the others met their fault where nothing more was to be written, or not at all
