@@ -14,6 +14,7 @@ TOOLS = {"errors", "progress", "terminal", "visible", "atomic", "disk", "ownersh
 # Each room may import the rooms to its right. A room that is missing here has no rule yet: add it.
 MAY_IMPORT = {
     "model": set(),
+    "relational": {"model"},
     "neighborhoods": set(),
     "metrics": set(),
     "splits": TOOLS,
@@ -32,17 +33,18 @@ MAY_IMPORT = {
     "neighbors": TOOLS | {"cluster", "collection", "compiled", "splits"},
     "features": TOOLS | {"cluster", "collection"},
     "baselines": {"model"},
-    "analysis": {"model", "collection", "errors"},
+    "analysis": {"model", "relational", "collection", "errors"},
     "calibration": TOOLS,
     "runs": TOOLS | {"splits", "collection"},
     "sources": TOOLS | {"cluster", "collection", "features", "analysis", "splits", "paper"},
     "training": TOOLS
-    | {"model", "neighborhoods", "metrics", "splits", "collection", "compiled", "neighbors", "baselines", "runs"},
+    | {"model", "relational", "neighborhoods", "metrics", "splits", "collection", "compiled", "neighbors", "baselines"}
+    | {"runs"},
     "jobs": TOOLS | {"metrics", "calibration", "analysis", "collection", "neighbors", "training", "runs"},
     "programs": TOOLS
     | {"cluster", "collection", "neighbors", "runs", "training", "annotation", "decisions", "decision_page"},
     "annotation": TOOLS
-    | {"model", "neighborhoods", "splits", "collection", "cluster", "neighbors", "features", "sources"}
+    | {"model", "relational", "neighborhoods", "splits", "collection", "cluster", "neighbors", "features", "sources"}
     | {"calibration", "runs"},
     "decision_page": TOOLS | {"annotation"},
     "decisions": TOOLS | {"annotation"},
@@ -52,6 +54,7 @@ MAY_IMPORT = {
 # What the modules of the paper need besides Python itself.
 NEEDS = {
     "model.py": {"torch"},
+    "relational.py": {"torch"},
     "neighborhoods.py": {"torch"},
     "metrics.py": {"numpy", "torch", "torchmetrics"},
     "paper.py": set(),

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from love_thy_neighbors.baselines.sparse import Bag, BagLogistic, NeighborhoodTagVector
 from love_thy_neighbors.baselines.visual import VisualMLP, VisualOnly
 from love_thy_neighbors.model import NeighborhoodModel
+from love_thy_neighbors.relational import RelationalModel
 
 pytestmark = pytest.mark.filterwarnings("ignore::Warning:torch")  # torch plans to drop TorchScript
 SIZES = [(1, 1), (5, 6), (2, 9)]  # images, neighbours
@@ -80,5 +81,36 @@ def test_onnx_gives_the_same_scores(exporter: str, tmp_path: Path) -> None:
     session = runtime.InferenceSession(path, providers=["CPUExecutionProvider"])
     for images, neighbours in SIZES:
         values = inputs(images, neighbours)
+        found = session.run(None, {name: value.numpy() for name, value in zip(names, values, strict=True)})[0]
+        torch.testing.assert_close(torch.from_numpy(found), model(*values).detach(), rtol=1e-4, atol=1e-4)
+
+
+def relational_inputs(images: int) -> tuple[Tensor, Tensor, Tensor]:
+    x, z, mask = inputs(images, 2)
+    return x, z * mask.unsqueeze(-1), mask
+
+
+def test_torchscript_of_the_relational_model(tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    model = made(RelationalModel(7, 4, ["tags", "sets"], 5))
+    torch.jit.script(model).save(str(tmp_path / "model.pt"))
+    for images in (1, 5):
+        values = relational_inputs(images)
+        torch.testing.assert_close(torch.jit.load(str(tmp_path / "model.pt"))(*values), model(*values))
+
+
+@pytest.mark.parametrize("dynamo", [False, True])
+def test_onnx_of_the_relational_model(dynamo: bool, tmp_path: Path) -> None:
+    pytest.importorskip("onnx")
+    pytest.importorskip("onnxscript")
+    runtime = pytest.importorskip("onnxruntime")
+    torch.manual_seed(0)
+    model, path, names = made(RelationalModel(7, 4, ["tags", "sets"], 5)), tmp_path / "model.onnx", ["x", "z", "mask"]
+    axis: Any = {0: torch.export.Dim("images")} if dynamo else {0: "images"}
+    how: dict[str, Any] = {"dynamic_shapes" if dynamo else "dynamic_axes": dict.fromkeys(names, axis)}
+    torch.onnx.export(model, relational_inputs(3), path, input_names=names, verbose=False, dynamo=dynamo, **how)
+    session = runtime.InferenceSession(path, providers=["CPUExecutionProvider"])
+    for images in (1, 5):
+        values = relational_inputs(images)
         found = session.run(None, {name: value.numpy() for name, value in zip(names, values, strict=True)})[0]
         torch.testing.assert_close(torch.from_numpy(found), model(*values).detach(), rtol=1e-4, atol=1e-4)

@@ -10,7 +10,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from love_thy_neighbors.neighborhoods import drop, expected_max, expected_max_parts, mean_of_max, sample
+from love_thy_neighbors.neighborhoods import (
+    drop,
+    expected_max,
+    expected_max_parts,
+    mean_of_max,
+    sample,
+    shares,
+    taken,
+    thin,
+)
 
 
 def average_over_subsets(values: np.ndarray, m: int) -> np.ndarray:
@@ -136,3 +145,48 @@ def test_the_neighbours_parts_add_up_to_the_expected_maximum(M: int, m: int, see
     parts = expected_max_parts(v, mask, min(m, M))
     assert torch.allclose(parts.sum(dim=1), expected_max(v, mask, min(m, M)))
     assert not parts[~mask].any()
+
+
+@st.composite
+def neighbour_lists(draw: st.DrawFn) -> Tensor:
+    """Lists [N, 2, D] with -1 at the end of each."""
+    N, D = draw(st.integers(1, 4)), draw(st.integers(1, 9))
+    lengths = torch.tensor(draw(st.lists(st.integers(0, D), min_size=2 * N, max_size=2 * N))).view(N, 2, 1)
+    return torch.arange(2 * N * D).view(N, 2, D).masked_fill(torch.arange(D) >= lengths, -1)
+
+
+@given(neighbour_lists(), st.integers(1, 9), st.floats(0.05, 1), st.integers(0, 9))
+@settings(max_examples=100, deadline=None)
+def test_thinned_lists_are_the_first_of_a_part_of_the_list(
+    lists: Tensor, M: int, probability: float, seed: int
+) -> None:
+    M = min(M, lists.shape[-1])
+    thinned = taken(lists, thin(lists, probability, M, torch.Generator().manual_seed(seed)), -1)
+    drawn = torch.rand(lists.shape, generator=torch.Generator().manual_seed(seed)) < probability
+    assert thinned.shape == (*lists.shape[:-1], M)
+    for short, whole, kept in zip(thinned.view(-1, M), lists.flatten(0, 1), drawn.flatten(0, 1), strict=True):
+        expected = [z for z, keep in zip(whole.tolist(), kept.tolist(), strict=True) if keep and z >= 0][:M]
+        assert short.tolist() == expected + [-1] * (M - len(expected))
+
+
+def test_thinning_with_probability_one_gives_the_first_entries() -> None:
+    lists = torch.tensor([[4, 7, 9, 2], [3, -1, -1, -1]])
+    places = thin(lists, 1.0, 3, torch.Generator().manual_seed(0))
+    assert taken(lists, places, -1).tolist() == [[4, 7, 9], [3, -1, -1]]
+    assert taken(torch.tensor([[0.9, 0.8, 0.7, 0.6], [0.5, 0, 0, 0]]), places, 0)[1].tolist() == [0.5, 0, 0]
+
+
+def test_thinned_lists_are_those_of_a_smaller_pool() -> None:
+    """Out of a random share p of the pool, an image's nearest neighbour has rank k in the whole pool with probability
+    p (1 - p)^k."""
+    lists, p = torch.arange(40).expand(20_000, 40), 0.36
+    first = thin(lists, p, 5, torch.Generator().manual_seed(0))[:, 0]
+    share = torch.stack([(first == k).float().mean() for k in range(4)]).numpy()
+    np.testing.assert_allclose(share, [p * (1 - p) ** k for k in range(4)], atol=0.015)
+
+
+def test_shares_are_shrunk_towards_zero() -> None:
+    s = torch.tensor([[0.5, 0.2, 0.0], [0.1, 0.0, 0.0], [0.0, 0.0, 0.0]])
+    found = shares(s, 0.3)
+    torch.testing.assert_close(found, torch.tensor([[0.5, 0.2, 0.0], [0.1 * 2.5, 0.0, 0.0], [0.0, 0.0, 0.0]]))
+    torch.testing.assert_close(shares(s, 0.0).sum(dim=1), torch.tensor([1.0, 1.0, 0.0]))

@@ -34,10 +34,42 @@ def drop(neighborhoods: Tensor, probability: float, generator: torch.Generator) 
     on another scale. AP_l ranks all images by these scores, so on a small collection this costs more than the
     neighbours gain.
 
-    Shapes: neighborhoods [N, K] int with -1 for none -> [N, K].
+    Shapes: neighborhoods [N, ...] int with -1 for none -> the same.
     """
     emptied = torch.rand(len(neighborhoods), 1, generator=generator) < probability
-    return neighborhoods.masked_fill(emptied, -1)
+    return neighborhoods.masked_fill(emptied.view(-1, *[1] * (neighborhoods.ndim - 1)), -1)
+
+
+def thin(lists: Tensor, probability: float, M: int, generator: torch.Generator) -> Tensor:
+    """Keep every entry with ``probability``, and give the places of the first M that are kept. Not in the paper.
+
+    Test images often have a smaller pool to find neighbours in than training images, so their M nearest are less
+    similar. If the test pool is a share p of the training pool, lists that are thinned with probability p are those
+    that training images would have in a random pool of the test pool's size.
+
+    Shapes: lists [..., D] int with -1 for none, D >= M -> int64 [..., M], places below D in rising order, -1 for none.
+    """
+    kept = (torch.rand(lists.shape, generator=generator) < probability) & (lists >= 0)
+    rank = torch.where(kept, kept.cumsum(-1) - 1, M).clamp(max=M)  # entries that are not used share a column of waste
+    places = torch.full((*lists.shape[:-1], M + 1), -1)
+    return places.scatter_(-1, rank, torch.arange(lists.shape[-1]).expand(lists.shape))[..., :M]
+
+
+def taken(values: Tensor, places: Tensor, absent: float) -> Tensor:
+    """The values at the places that `thin` gives, ``absent`` where there is none.
+
+    Shapes: [..., D] and [..., M] -> [..., M].
+    """
+    return values.gather(-1, places.clamp(min=0)).masked_fill(places < 0, absent)
+
+
+def shares(similarities: Tensor, shrinkage: float) -> Tensor:
+    """s_i / (lambda + sum_i s_i): the neighbours' weights in the mean feature z_r of `relational.RelationalModel`.
+
+    Shapes: similarities [..., M], 0 for an absent neighbour -> [..., M]. All weights are 0 where all similarities are.
+    """
+    total = similarities.sum(dim=-1, keepdim=True) + shrinkage
+    return similarities / torch.where(total > 0, total, 1)
 
 
 def mean_of_max(v: Tensor, mask: Tensor, m: int) -> Tensor:

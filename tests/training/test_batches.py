@@ -6,9 +6,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from love_thy_neighbors.neighborhoods import drop, sample
+from love_thy_neighbors.neighborhoods import drop, sample, taken, thin
 from love_thy_neighbors.training import batches as module
-from love_thy_neighbors.training.batches import EXACT, IndexBatches, hash_seed
+from love_thy_neighbors.training.batches import EXACT, IndexBatches, Relational, Thinning, hash_seed
 
 
 def batches(n: int, size: int, *, shuffle: bool = True, lists: bool = True, **how: int) -> IndexBatches:
@@ -126,3 +126,82 @@ def test_no_more_lists_are_read_at_a_time_than_are_needed() -> None:
     assert read == [8150]
     assert len(list(coming)) == 399
     assert read == [8150, 8150, 3700]
+
+
+def relational(n: int, thinning: Thinning | None = None, **how: float) -> IndexBatches:
+    """Two lists of 8 neighbours an image; those of the first image are empty."""
+    lists = torch.arange(n * 16).view(n, 2, 8)
+    lists[0] = -1
+    similarities = torch.linspace(1, 0.1, 8).expand(n, 2, 8) * (lists >= 0)
+    return IndexBatches(
+        torch.arange(100, 100 + n),
+        lists if thinning is not None else lists[..., :3],
+        m=2,
+        samples=1,
+        drop=how.get("drop", 0),
+        batch_size=5,
+        seed=0,
+        shuffle=False,
+        thinning=thinning,
+        relational=Relational(similarities if thinning is not None else similarities[..., :3], 0.5),
+    )
+
+
+def test_relational_batches_have_all_neighbours_and_their_weights() -> None:
+    batch = next(iter(relational(12)))
+    assert batch.neighbors is not None
+    assert batch.weights is not None
+    assert batch.neighbors.shape == batch.weights.shape == (5, 2, 3)
+    assert batch.neighbors[1].tolist() == [[16, 17, 18], [24, 25, 26]]
+    s = torch.linspace(1, 0.1, 8)[:3]
+    torch.testing.assert_close(batch.weights[1, 0], s / (s.sum() + 0.5))
+    assert not batch.weights[0].any()
+    assert (batch.neighbors[0] == -1).all()
+
+
+def test_thinned_batches_change_with_the_epoch_and_keep_similarity_and_neighbour_together() -> None:
+    made = relational(12, Thinning(0.5, 3))
+    epochs = []
+    for epoch in (0, 0, 1):
+        made.epoch = lambda epoch=epoch: epoch  # type: ignore[misc]
+        neighbors = torch.cat([batch.neighbors for batch in made if batch.neighbors is not None])
+        weights = torch.cat([batch.weights for batch in made if batch.weights is not None])
+        similarities = torch.linspace(1, 0.1, 8)[neighbors % 8] * (neighbors >= 0)
+        torch.testing.assert_close(weights, similarities / (similarities.sum(dim=-1, keepdim=True) + 0.5))
+        epochs.append(neighbors)
+    assert torch.equal(epochs[0], epochs[1])
+    assert not torch.equal(epochs[0], epochs[2])
+
+
+def test_a_dropped_neighborhood_is_empty_for_every_relation() -> None:
+    batches_ = list(relational(40, drop=0.5))
+    empty = torch.cat([(batch.neighbors < 0).all(dim=-1) for batch in batches_ if batch.neighbors is not None])
+    assert torch.equal(empty[:, 0], empty[:, 1])
+    assert 5 < empty[:, 0].sum() < 35
+
+
+def test_m_neighbours_are_drawn_from_a_thinned_list() -> None:
+    lists = torch.arange(30 * 20).view(30, 20)
+    made = IndexBatches(
+        torch.arange(30), lists, m=2, samples=1, drop=0, batch_size=30, seed=0, shuffle=False, thinning=Thinning(0.4, 4)
+    )
+    (batch,) = made
+    thinning = torch.Generator().manual_seed(hash_seed(0, 0, 2))
+    first = taken(lists, thin(lists, 0.4, 4, thinning), -1)
+    assert batch.neighbors is not None
+    assert batch.neighbors.shape == (30, 2)
+    for drawn, own in zip(batch.neighbors.tolist(), first.tolist(), strict=True):
+        assert {*drawn} <= {*own}
+        assert drawn[0] != drawn[1]
+
+
+@pytest.mark.parametrize("probability", [0.3, 0.7])
+def test_thinning_leaves_the_order_of_images_and_the_chance_of_drop_alone(probability: float) -> None:
+    """So models with and without thinning are compared on the same order and the same dropped images."""
+    plain_, thinned = relational(40, drop=0.5), relational(40, Thinning(probability, 3), drop=0.5)
+    plain_.shuffle = thinned.shuffle = True
+    for one, other in zip(plain_, thinned, strict=True):
+        assert torch.equal(one.rows, other.rows)
+        assert one.neighbors is not None
+        assert other.neighbors is not None
+        assert (other.neighbors < 0).flatten(1).all(1)[(one.neighbors < 0).flatten(1).all(1)].all()

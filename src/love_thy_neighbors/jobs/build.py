@@ -27,7 +27,14 @@ def make_data(settings: Settings) -> NeighborhoodData:
     batches = {} if training is None else {"batch_size": training.batch_size}
     neighbors = _neighbors(settings)
     return NeighborhoodData(
-        settings.collection, settings.split, neighbors, neighborhoods, model.values, seed=settings.seed, **batches
+        settings.collection,
+        settings.split,
+        neighbors,
+        neighborhoods,
+        model.values,
+        relational=model.relational,
+        seed=settings.seed,
+        **batches,
     )
 
 
@@ -43,8 +50,10 @@ def _neighbors(settings: Settings) -> NeighborSettings | None:
 
 def model_arguments(settings: Settings, data: NeighborhoodData) -> dict[str, Any]:
     """The arguments of the model's class: the sizes of its inputs and outputs, and those of its config."""
-    values = {} if data.bags is None else {"values": data.bags.width}
-    return {"dim": data.dim, "labels": len(data.collection.label_names), **values, **settings.model.arguments}
+    sizes: dict[str, Any] = {} if data.bags is None else {"values": data.bags.width}
+    if data.relational:
+        sizes["relations"] = data.relations
+    return {"dim": data.dim, "labels": len(data.collection.label_names), **sizes, **settings.model.arguments}
 
 
 def make_task(settings: Settings, arguments: dict[str, Any]) -> AnnotationTask:
@@ -67,6 +76,8 @@ def make_task(settings: Settings, arguments: dict[str, Any]) -> AnnotationTask:
         l2=training.l2,
         n=settings.top_n,
         seed=settings.seed,
+        schedule=training.schedule,
+        loss=training.loss,
     )
 
 

@@ -15,6 +15,7 @@ from love_thy_neighbors.calibration.confidence import (
     probabilities_and_limits,
 )
 from love_thy_neighbors.metrics import average_precision_per_label
+from love_thy_neighbors.neighbors.lists import without_neighbors
 from love_thy_neighbors.runs.identity import identity
 from love_thy_neighbors.runs.model_card import LabelFigures, model_card
 from love_thy_neighbors.runs.model_folder import ALL, NONE, OTHER, SPLIT, write_model_folder
@@ -70,7 +71,7 @@ def _without_neighbours(data: NeighborhoodData, part: str, rows: np.ndarray) -> 
     """Boolean [n]: which of the images ``rows`` of a part have no neighbour."""
     lists = data.lists(part)
     assert lists is not None
-    return np.asarray(lists[np.searchsorted(data.split.rows[part], rows), 0] < 0)
+    return without_neighbors(lists[np.searchsorted(data.split.rows[part], rows)])
 
 
 def validation_scores(task: AnnotationTask, data: NeighborhoodData, pool: str | None) -> Tensor:
@@ -78,9 +79,8 @@ def validation_scores(task: AnnotationTask, data: NeighborhoodData, pool: str | 
     task.eval()
     device, found = task.device, []
     with torch.inference_mode():
-        for rows, neighbors in data.batches_with("val", pool):
-            assert neighbors is not None
-            batch = data.gather(IndexBatch(rows.to(device), neighbors.to(device)))
+        for rows in data.batches_with("val", pool):
+            batch = data.gather(IndexBatch(*(None if one is None else one.to(device) for one in rows)))  # type: ignore[arg-type]
             found.append(task(batch).float().cpu())
     return torch.cat(found)
 
@@ -116,6 +116,8 @@ def _description(folder: Path, settings: Settings, data: NeighborhoodData, argum
         keys = ("m", "M", "pool", "overlap", "metadata", "test_metadata")
         neighbours = {key: kept.get(key) for key in keys} | kept.get("neighborhoods", {})
         neighbours["vocabulary"] = kept.get("vocabulary", "train")
+        if data.relational:  # it looks at all M neighbours of each relation
+            neighbours |= {"m": settings.neighbors.M, "relations": data.relations}
     return {
         "model": {"name": settings.model.name, "arguments": arguments},
         "labels": list(data.collection.label_names),
@@ -144,8 +146,8 @@ def _neighbours_in_validation(settings: Settings, data: NeighborhoodData) -> dic
         lists = data.lists("val", pool)
         assert lists is not None
         found[condition] = {
-            "neighbours": float((lists >= 0).sum(axis=1).mean()),
-            "without_neighbours": float((lists[:, 0] < 0).mean()),
+            "neighbours": float((lists >= 0).sum() / len(lists)),
+            "without_neighbours": float(without_neighbors(lists).mean()),
         }
     return found
 

@@ -57,13 +57,13 @@ def write_lists(path: Path, search: Search, description: str, engine: Engine, bl
     remove_own(folder, _BLOCKS)
 
 
-def is_complete(path: Path, shape: tuple[int, int]) -> bool:
+def is_complete(path: Path, shape: tuple[int, int], dtype: type = np.int32) -> bool:
     """Whether the file exists with this shape; a damaged file counts as missing and is computed again."""
     try:
         array = np.load(path, mmap_mode="r", allow_pickle=False)
     except (OSError, ValueError, EOFError):
         return False
-    return array.shape == shape and array.dtype == np.int32
+    return array.shape == shape and array.dtype == dtype
 
 
 def _computed(search: Search, blocks: Sequence[range], engine: Engine) -> Iterator[tuple[range, np.ndarray]]:

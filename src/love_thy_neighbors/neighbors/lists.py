@@ -207,6 +207,11 @@ def fill_random(lists: np.ndarray, rows: np.ndarray, pool: np.ndarray, seed: int
     return filled
 
 
+def without_neighbors(lists: np.ndarray) -> np.ndarray:
+    """Boolean [n]: which images have no neighbour in their list [n, M], or in any of their lists [n, R, M]."""
+    return np.asarray((lists[..., 0] < 0).reshape(len(lists), -1).all(axis=1))
+
+
 def _visual_identity(collection: Collection) -> bytes:
     features = collection.features
     declared = collection.card["features"][features.backbone]

@@ -12,7 +12,7 @@ from love_thy_neighbors.neighbors.lists import list_file
 from love_thy_neighbors.runs.chosen_split import split_collection
 from love_thy_neighbors.runs.settings import CollectionSettings, NeighborSettings, SplitSettings
 from love_thy_neighbors.terminal import terminal
-from love_thy_neighbors.training.data import neighbor_queries
+from love_thy_neighbors.training.neighbor_queries import neighbor_queries
 
 
 def make_lists(

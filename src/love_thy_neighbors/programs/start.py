@@ -267,7 +267,7 @@ def _unknown_key(error: Exception) -> str | None:
 
 # Settings that a command chooses for its own model; the baseline keeps those chosen for it. `epochs` is not among them:
 # a short trial is short for both.
-_TUNED = ("model", "lr", "l2", "rmsprop_decay", "dropout", "h", "ckpt_path", "baseline")
+_TUNED = ("model", "lr", "l2", "schedule", "loss", "rmsprop_decay", "dropout", "h", "ckpt_path", "baseline")
 
 
 PRIMARY = "train"  # configs/train.yaml

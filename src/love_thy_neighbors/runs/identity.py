@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from love_thy_neighbors.collection.card import collection_fingerprint
+from love_thy_neighbors.runs.rules import ALL
 from love_thy_neighbors.runs.settings import NeighborSettings, Settings, TrainingSettings
 
 # Arguments of the Trainer that show or time the work and change no number.
@@ -18,7 +19,7 @@ PRESENTATION = ("enable_progress_bar", "enable_model_summary", "log_every_n_step
 PRECISION = 0.9  # the default of precision
 LONGEST_NAME = 60  # characters of a collection's name in that of a run folder: file systems allow 255 in all
 # A run may continue from the checkpoint of a run that differs in these keys only.
-CONTINUABLE = ("epochs", "lr", "l2", "rmsprop_decay", "batch_size", "trainer", "callbacks", "ckpt_path")
+CONTINUABLE = ("epochs", "lr", "l2", "schedule", "rmsprop_decay", "batch_size", "trainer", "callbacks", "ckpt_path")
 
 
 def identity(settings: Settings) -> dict[str, Any]:
@@ -55,11 +56,12 @@ def identity(settings: Settings) -> dict[str, Any]:
 
 
 def _neighbors(settings: Settings) -> dict[str, Any]:
-    neighbors, neighborhoods = settings.neighbors, asdict(settings.neighborhoods)
+    neighbors, neighborhoods = settings.neighbors, _neighborhoods(settings)
+    named = {key: getattr(neighbors, key) for key in ("relations", "test_relations")}
     return {
         "metadata": asdict(neighbors.metadata),
         "test_metadata": asdict(neighbors.test_metadata),
-        "m": neighborhoods.pop("m"),
+        **({} if settings.model.relational else {"m": neighborhoods.pop("m")}),
         "M": neighbors.M,
         "pool": neighbors.pool,
         "overlap": neighbors.overlap,
@@ -67,7 +69,19 @@ def _neighbors(settings: Settings) -> dict[str, Any]:
         # Only where they differ from the paper's: runs of earlier versions are found again under their names.
         **({"vocabulary": "pool"} if neighbors.counts_pool else {}),
         **({"rename_test": True} if neighbors.rename_test else {}),
+        **{key: list(value) for key, value in named.items() if value is not None},
     }
+
+
+def _neighborhoods(settings: Settings) -> dict[str, Any]:
+    """Those settings of neighborhoods that the model reads; ``thin`` only where it is not the paper's."""
+    kept = asdict(settings.neighborhoods)
+    shrinkage = kept.pop("shrinkage")
+    if kept["thin"] == 1:
+        del kept["thin"], kept["deep"]
+    if settings.model.relational:
+        kept = {key: kept[key] for key in ("drop", "thin", "deep") if key in kept} | {"lambda": shrinkage}
+    return kept
 
 
 def _training(training: TrainingSettings) -> dict[str, Any]:
@@ -79,6 +93,8 @@ def _training(training: TrainingSettings) -> dict[str, Any]:
         "ckpt_path": None if checkpoint is None else fingerprint(checkpoint),
         "trainer": {key: value for key, value in training.trainer.items() if key not in PRESENTATION},
         **callbacks,
+        **({} if training.schedule == "constant" else {"schedule": training.schedule}),
+        **({} if training.loss == "logistic" else {"loss": training.loss}),
     }
 
 
@@ -115,7 +131,11 @@ def needed_run(settings: Settings) -> Settings | None:
 def as_trained(neighbors: NeighborSettings) -> NeighborSettings:
     """The same neighbours in training, and the same choice of them at test time."""
     overlap = None if neighbors.overlap is None else 1.0
-    return replace(neighbors, test_metadata=neighbors.metadata, overlap=overlap, rename_test=False)
+    return replace(neighbors, test_metadata=neighbors.metadata, overlap=overlap, rename_test=False, test_relations=None)
+
+
+def _sizes(kept: dict[str, Any]) -> list[str]:
+    return [f"{key}{kept[key]}" for key in ("m", "M") if key in kept]
 
 
 def run_name(settings: Settings) -> str:
@@ -131,8 +151,11 @@ def run_name(settings: Settings) -> str:
     if "model" in kept:
         parts.append(settings.model.name)
     if "metadata" in kept:
-        kinds = [kept[key]["type"] for key in ("metadata", "test_metadata")]
-        parts += ["-to-".join(dict.fromkeys(kinds)), f"m{kept['m']}", f"M{kept['M']}", f"pool-{kept['pool']}"]
+        neighbors = settings.neighbors
+        names = dict.fromkeys([ALL], "+".join(neighbors.relations or [ALL]))
+        kinds = [names.get(kept[key]["type"], kept[key]["type"]) for key in ("metadata", "test_metadata")]
+        kinds += [] if neighbors.test_relations is None else ["+".join(map(str, neighbors.test_relations))]
+        parts += ["-to-".join(dict.fromkeys(kinds)), *_sizes(kept), f"pool-{kept['pool']}"]
     if "rename_test" in kept:
         parts.append("renamed")
     if kept.get("overlap") is not None:

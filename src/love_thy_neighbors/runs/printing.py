@@ -37,7 +37,7 @@ def start_line(settings: Settings, folder: Path) -> str:
             kinds = dict.fromkeys((neighbors.metadata.type, neighbors.test_metadata.type))
             parts += [
                 f"neighbours by {', at test time by '.join(kinds)}",
-                f"m={settings.neighborhoods.m} M={neighbors.M}",
+                f"M={neighbors.M}" if settings.model.relational else f"m={settings.neighborhoods.m} M={neighbors.M}",
             ]
     if settings.measure != "statistics":
         parts.append(f"split {settings.split.number}")

@@ -3,6 +3,8 @@
 from love_thy_neighbors.collection.card import metadata_types, read_card
 from love_thy_neighbors.collection.columns import has_column
 from love_thy_neighbors.errors import UserError
+from love_thy_neighbors.runs.relations import tested_relations, trained_relations
+from love_thy_neighbors.runs.rules import ALL
 from love_thy_neighbors.runs.settings import CollectionSettings, NeighborSettings, Settings, SplitSettings
 
 COLUMNS = {"owner": "owner", "time": "taken", "column": "split"}  # of images.parquet, by split_by
@@ -36,7 +38,9 @@ def check_neighbors(
     wanted = {**(wanted or {}), **({"split_by=set": "sets"} if split.by == "set" else {})}
     if neighbors is not None:
         kinds = {"metadata": neighbors.metadata.type, "test_metadata": neighbors.test_metadata.type}
-        wanted |= {f"{key}={kind}": kind for key, kind in kinds.items()}
+        wanted |= {f"{key}={kind}": kind for key, kind in kinds.items() if kind != ALL}
+        wanted |= {f"relations={kind}": kind for kind in neighbors.relations or ()}
+        wanted |= {f"test_relations={kind}": kind for kind in neighbors.test_relations or () if kind}
         if neighbors.overlap is not None and set(kinds.values()) != {"tags"}:
             raise UserError(f"overlap={neighbors.overlap}: divides a vocabulary of tags; give metadata=tags.")
         if neighbors.rename_test and kinds["test_metadata"] == "visual":
@@ -48,6 +52,10 @@ def check_neighbors(
         if kind not in there and kind not in WITHOUT_METADATA and not (kind == "union" and there):
             listed = ", ".join(there) or "no metadata at all"
             raise CollectionLacksError(f"{who}: the collection in {collection.folder} has no {kind}; it has {listed}.")
+    if neighbors is not None and neighbors.metadata.type == ALL:
+        if not there:
+            raise CollectionLacksError(f"metadata={ALL}: the collection in {collection.folder} has no metadata at all.")
+        tested_relations(neighbors, trained_relations(neighbors, there))
 
 
 def check_name(collection: CollectionSettings) -> None:

@@ -14,6 +14,7 @@ Rule = tuple[str, Callable[[Any], bool]]
 
 # Measures that need no model.
 WITHOUT_MODEL = ("statistics", "label_correlation")
+ALL = "all"  # the metadata type that stands for every type of the collection, each by itself
 
 
 def _integer(low: int) -> Rule:
@@ -39,6 +40,20 @@ def _share(v: Any) -> bool:
 
 def _samples(v: Any) -> bool:
     return v == "exact" or (type(v) is int and v >= 1)
+
+
+def _types(v: Any) -> bool:
+    """A list of different metadata types, or null."""
+    named = isinstance(v, list) and v and all(isinstance(one, str) for one in v)
+    return v is None or bool(named and len(set(v)) == len(v))
+
+
+def _types_or_none(v: Any) -> bool:
+    return v is None or (isinstance(v, list) and all(one is None or isinstance(one, str) for one in v))
+
+
+def _thinning(v: Any) -> bool:
+    return v == "auto" or (type(v) in (int, float) and 0 < v <= 1)
 
 
 _FLAG: Rule = ("must be true or false", lambda v: type(v) is bool)
@@ -74,6 +89,16 @@ RULES: dict[str, Rule] = {
     "neighborhoods.test": _SAMPLES,
     "neighborhoods.fill": _choice("none", "random"),
     "neighborhoods.drop": _number(0, 1),
+    "neighborhoods.thin": ("must be auto or a number above 0, at most 1", _thinning),
+    "neighborhoods.deep": _integer(1),
+    "neighborhoods.lambda": _number(0, _INFINITY),
+    "relations": ("must be a list of different metadata types, or null for all that the collection has", _types),
+    "test_relations": (
+        "must be a list of metadata types, null for a tower without neighbours; or null",
+        _types_or_none,
+    ),
+    "schedule": _choice("constant", "cosine"),
+    "loss": _choice("logistic", "asymmetric"),
     "data.dir": (
         "must be given: data=FOLDER, as prepare.py made it",
         lambda v: v not in ("", "???", None),
@@ -94,8 +119,10 @@ NEIGHBOR_KEYS = (
 
 
 HYPERPARAMETERS = ("lr", "l2", "dropout", "epochs")
+# Those that have a default in configs/train.yaml, too.
+_FURTHER = ("drop", "thin", "lambda", "M", "schedule", "loss", "batch_size")
 # What only a model that is trained needs.
-_OF_TRAINING = (*HYPERPARAMETERS, "rmsprop_decay", "batch_size", "trainer")
+_OF_TRAINING = (*HYPERPARAMETERS, "rmsprop_decay", "batch_size", "schedule", "loss", "trainer")
 # Root keys without a rule of their own; all others are refused, since nothing reads them.
 _OTHERS = ("metadata", "test_metadata", "baseline", "logger", "ckpt_path", "logs", "cache")
 _OPTIONAL = ("callbacks",)
@@ -105,7 +132,7 @@ _BELOW = {
     "data": ("name", "card", "backbone", "vocabulary", "hyperparameters"),
     "model": (
         *("name", "_target_", "trained", "neighbors", "values", "voters", "candidates", "hyperparameters"),
-        *("visual", "visual_hyperparameters"),
+        *("visual", "visual_hyperparameters", "relational"),
     ),
 }
 
@@ -132,7 +159,7 @@ def check_keys(config: dict[str, Any]) -> None:
         given = config[key]
         if not isinstance(given, dict) or given.keys() != {"type", "tau"} or not isinstance(given["type"], str):
             raise UserError(f"{key}={_shown(given)}: must have a type and its tau; give {key}=tags.")
-    if config["m"] > config["M"]:
+    if config["m"] > config["M"] and not config["model"].get("relational"):
         raise UserError(
             f"m={config['m']} is larger than M={config['M']}: a neighborhood of m images is drawn from the M nearest, "
             "so choose m at most M."
@@ -150,7 +177,7 @@ def _check_below(config: dict[str, Any]) -> None:
             known = {*names, *(key.split(".", 1)[1] for key in RULES if key.startswith(f"{group}."))}
             _refuse_others(f"{group}.", config[group], known)
     for model, chosen in (config["data"].get("hyperparameters") or {}).items():
-        _refuse_others(f"data.hyperparameters.{model}.", chosen, {*HYPERPARAMETERS, "drop"})
+        _refuse_others(f"data.hyperparameters.{model}.", chosen, {*HYPERPARAMETERS, *_FURTHER})
     for group in ("logger", "callbacks"):
         given = config.get(group) or {}
         for place, one in {group: given}.items() if group == "logger" else given.items():
@@ -169,10 +196,41 @@ def check_model(config: dict[str, Any]) -> None:
     for key in ("name", "_target_", "trained", "neighbors", "values"):
         if key not in model:
             raise UserError(f"model.{key} is missing; add {key} to the model's file in configs/model.")
-    if config["measure"] == "score_parts" and model["name"] != "neighborhood":
+    if config["measure"] == "score_parts" and model["name"] not in ("neighborhood", "relational"):
         raise UserError(
             f"measure=score_parts: model={model['name']} has no image and neighborhood part; give model=neighborhood."
         )
+    if model["neighbors"]:
+        _check_relations(config)
+
+
+def _check_relations(config: dict[str, Any]) -> None:
+    """Raise `UserError` for keys of relations that do not fit each other, or another model."""
+    relational, name = config["model"].get("relational", False), config["model"]["name"]
+    kinds = {key: config[key]["type"] for key in ("metadata", "test_metadata")}
+    for key in ("relations", "test_relations"):
+        if config[key] is not None and not relational:
+            raise UserError(f"{key}: model={name} has no tower for each type; give model=relational, or leave it out.")
+    if ALL in kinds.values() and not relational:
+        raise UserError(
+            f"metadata={ALL}: model={name} looks at one type; give metadata=union for all types together, or "
+            "model=relational."
+        )
+    if not relational:
+        return
+    if config["relations"] is not None and kinds["metadata"] != ALL:
+        raise UserError(f"relations: chooses from metadata={ALL}; leave out metadata={kinds['metadata']}.")
+    if kinds["test_metadata"] == ALL != kinds["metadata"]:
+        raise UserError(f"test_metadata={ALL}: the model has one tower, for {kinds['metadata']}; give one type.")
+    if config["test_relations"] is not None and kinds["test_metadata"] != kinds["metadata"]:
+        raise UserError("test_relations: says what test_metadata says; leave one of them out.")
+    for key in ("relations", "test_relations"):
+        kinds[key] = next((one for one in config[key] or () if one in ("visual", ALL)), "")
+    for key, kind in kinds.items():
+        if kind == "visual" or (kind == ALL and key.endswith("relations")):
+            raise UserError(f"{key}={kind}: {kind} is not a relation; give metadata types such as tags or sets.")
+    if config["neighborhoods"]["fill"] != "none":
+        raise UserError("neighborhoods.fill=random: random images have no similarity; leave it out.")
 
 
 def check_neighbor_keys(config: dict[str, Any]) -> None:

@@ -52,6 +52,9 @@ class NeighborSettings:
     tau: how many tags count where no metadata setting says it (Figure 6).
     vocabulary: 'train' or 'pool': the images on which the tau most frequent values are counted.
     rename_test: True to give every value of the test images a name that no other image has.
+    relations: with the metadata type 'all', which types of the collection have a tower; None for every type.
+    test_relations: for each tower the type that it looks at when test images are scored, None for none; None as a
+        whole: the types of training, or ``test_metadata`` (`relations.tested_relations`).
     """
 
     metadata: ValuesSettings
@@ -63,12 +66,14 @@ class NeighborSettings:
     cache: Path
     vocabulary: str = "train"
     rename_test: bool = False
+    relations: tuple[str, ...] | None = None
+    test_relations: tuple[str | None, ...] | None = None
 
     @property
     def tested_as_trained(self) -> bool:
         """Whether test images find their neighbours as training images do."""
         same_names = self.overlap in (None, 1) and not self.rename_test
-        return self.metadata == self.test_metadata and same_names
+        return self.metadata == self.test_metadata and self.test_relations is None and same_names
 
     @property
     def counts_pool(self) -> bool:
@@ -79,19 +84,29 @@ class NeighborSettings:
 
 @dataclass(frozen=True)
 class NeighborhoodSettings:
-    """How neighborhoods of m images are drawn from the M nearest; see ``neighborhoods`` in configs/train.yaml."""
+    """How neighborhoods of m images are drawn from the M nearest; see ``neighborhoods`` in configs/train.yaml.
+
+    thin: the probability that an entry of a training list of ``deep`` neighbours is kept in an epoch, or 'auto'.
+    shrinkage: lambda, of relational models.
+    """
 
     m: int
     train: int | str
     test: int | str
     fill: str
     drop: float
+    thin: float | str = 1
+    deep: int = 100
+    shrinkage: float = 0.3
 
 
 @dataclass(frozen=True)
 class TrainingSettings:
     """RMSProp, L2, batches and epochs (section 3.4); ``trainer`` is passed to Lightning's Trainer as it is, and so are
-    the objects of ``callbacks``, a config by name."""
+    the objects of ``callbacks``, a config by name.
+
+    schedule: of lr over the epochs, see `training.schedules`. loss: see `training.losses`.
+    """
 
     lr: float
     l2: float
@@ -101,6 +116,8 @@ class TrainingSettings:
     checkpoint: Path | None
     trainer: Mapping[str, Any]
     callbacks: Mapping[str, Any]
+    schedule: str = "constant"
+    loss: str = "logistic"
 
 
 @dataclass(frozen=True)
@@ -109,6 +126,7 @@ class ModelSettings:
 
     target: the model's class, as ``package.module.Class``.
     neighbors: whether the model sees neighbours.
+    relational: whether it sees them as one mean feature for each metadata type (`relational.RelationalModel`).
     values: the sparse binary vector that the model sees besides, or None.
     voters, candidates: of models in which neighbours vote: who votes, and the numbers that are tried.
     plain: the model in results.json and the model folder.
@@ -123,6 +141,7 @@ class ModelSettings:
     voters_pool: str | None
     candidates: Mapping[str, list[Any]]
     plain: Mapping[str, Any]
+    relational: bool = False
 
 
 @dataclass(frozen=True)
@@ -171,7 +190,7 @@ def settings_of(config: dict[str, Any]) -> Settings:
         collection=collection_settings(config),
         split=split_settings(config),
         neighbors=neighbor_settings(config),
-        neighborhoods=NeighborhoodSettings(m=config["m"], **config["neighborhoods"]),
+        neighborhoods=_neighborhoods(config),
         model=_model(config["model"]),
         training=_training(config) if has_model and config["model"]["trained"] else None,
         visual=_visual(config) if has_model and "visual" in config["model"] else None,
@@ -203,7 +222,17 @@ def neighbor_settings(config: dict[str, Any]) -> NeighborSettings:
     metadata, test_metadata = (ValuesSettings(**config[key]) for key in ("metadata", "test_metadata"))
     overlap = None if config["overlap"] is None else float(config["overlap"])
     others = (config["M"], config["pool"], overlap, config["tau"], Path(config["cache"]))
-    return NeighborSettings(metadata, test_metadata, *others, config["vocabulary"], config["rename_test"])
+    relations, test_relations = (
+        None if config.get(key) is None else tuple(config[key]) for key in ("relations", "test_relations")
+    )
+    named = (config["vocabulary"], config["rename_test"], relations, test_relations)
+    return NeighborSettings(metadata, test_metadata, *others, *named)
+
+
+def _neighborhoods(config: dict[str, Any]) -> NeighborhoodSettings:
+    given = config["neighborhoods"]
+    others = {key: value for key, value in given.items() if key != "lambda"}  # a word of Python's own
+    return NeighborhoodSettings(m=config["m"], **others, shrinkage=given["lambda"])
 
 
 def _model(model: Mapping[str, Any]) -> ModelSettings:
@@ -218,6 +247,7 @@ def _model(model: Mapping[str, Any]) -> ModelSettings:
         voters_pool=None if voters is None else voters["pool"],
         candidates=model.get("candidates", {}),
         plain=_plain(model),
+        relational=model.get("relational", False),
     )
 
 
@@ -231,7 +261,8 @@ def _training(config: dict[str, Any]) -> TrainingSettings:
     numbers = {key: config[key] for key in ("lr", "l2", "rmsprop_decay", "epochs", "batch_size")}
     checkpoint = None if config["ckpt_path"] is None else Path(config["ckpt_path"])
     callbacks = config.get("callbacks") or {}
-    return TrainingSettings(**numbers, checkpoint=checkpoint, trainer=config["trainer"], callbacks=callbacks)
+    how = {"trainer": config["trainer"], "callbacks": callbacks, "schedule": config["schedule"], "loss": config["loss"]}
+    return TrainingSettings(**numbers, checkpoint=checkpoint, **how)
 
 
 def _visual(config: dict[str, Any]) -> Settings:

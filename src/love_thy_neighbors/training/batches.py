@@ -1,23 +1,47 @@
 """Batches of row numbers: the order of an epoch, the neighborhoods that are drawn in it, and each process's share."""
 
 from collections.abc import Callable, Iterator
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from love_thy_neighbors.neighborhoods import drop, sample
+from love_thy_neighbors.neighborhoods import drop, sample, shares, taken, thin
 
 EXACT = "exact"
 CHUNK = 8192  # images whose neighborhoods are drawn at once; it does not change what is drawn
 
 
 class IndexBatch(NamedTuple):
-    """What the loader gives: row numbers only. Shapes: rows [B], neighbors [B, K] with -1 for none, or None."""
+    """What the loader gives: row numbers only. Shapes: rows [B], neighbors [B, K] with -1 for none, or None.
+
+    For a relational model neighbors is [B, R, M], and weights, of the same shape, are theirs in the mean feature z_r.
+    """
 
     rows: Tensor
     neighbors: Tensor | None
+    weights: Tensor | None = None
+
+
+class Rows(Protocol):
+    """A table that gives the rows of some places: a tensor, or several files (`relation_lists.Stacked`)."""
+
+    def __getitem__(self, places: Tensor, /) -> Tensor: ...
+
+
+class Relational(NamedTuple):
+    """What a relational model needs beside its lists: their similarities [n, R, D], and lambda."""
+
+    similarities: Rows
+    shrinkage: float
+
+
+class Thinning(NamedTuple):
+    """The probability that an entry of a list is kept in an epoch, and how many are then used at most."""
+
+    probability: float
+    M: int
 
 
 class IndexBatches:
@@ -31,13 +55,14 @@ class IndexBatches:
     the metrics count them once.
 
     Shapes: ``rows`` [n] int64, row numbers of the collection; ``lists`` [n, M] of any integer type, their neighbours,
-    -1 for none, or None for a model without.
+    -1 for none, or None for a model without. With ``thinning`` they are [n, D], D >= M, and are thinned to M in each
+    epoch. With ``relational`` they are [n, R, M or D]; nothing is sampled.
     """
 
     def __init__(
         self,
         rows: Tensor,
-        lists: Tensor | None,
+        lists: Rows | None,
         *,
         m: int,
         samples: int | str,
@@ -45,8 +70,10 @@ class IndexBatches:
         batch_size: int,
         seed: int,
         shuffle: bool,
+        thinning: Thinning | None = None,
+        relational: Relational | None = None,
     ) -> None:
-        self.rows, self.lists = rows, lists
+        self.rows, self.lists, self.thinning, self.relational = rows, lists, thinning, relational
         self.m, self.samples, self.drop = m, samples, drop
         self.batch_size, self.seed, self.shuffle = batch_size, seed, shuffle
         self.epoch: Callable[[], int] = lambda: 0
@@ -57,22 +84,39 @@ class IndexBatches:
 
     def __iter__(self) -> Iterator[IndexBatch]:
         n, size = len(self.rows), self.batch_size
-        drawing = torch.Generator().manual_seed(hash_seed(self.seed, self.epoch()))
-        dropping = torch.Generator().manual_seed(hash_seed(self.seed, self.epoch(), 1))
+        # The order and the m-subsets are drawn by the first; each other step has one of its own.
+        drawing, dropping, thinning = (
+            torch.Generator().manual_seed(hash_seed(self.seed, self.epoch(), *purpose)) for purpose in ((), (1,), (2,))
+        )
         order = torch.arange(n, dtype=torch.int32)
         if self.shuffle:
             order = torch.randperm(n, generator=drawing, dtype=torch.int32)
         for chunk in order.split(size * max(1, CHUNK // size)):
             places = chunk.long()
-            rows, neighbors = self.rows[places], None
-            if self.lists is not None:
-                neighbors = self.lists[places].long()
-                if self.samples != EXACT:
-                    neighbors = sample(neighbors, self.m, int(self.samples), drawing)
-                neighbors = drop(neighbors, self.drop, dropping)
+            rows = self.rows[places]
+            neighbors, weights = self._neighborhoods(places, drawing, dropping, thinning)
             for start in range(0, len(rows), size):
                 share = self._share(start, min(start + size, len(rows)))
-                yield IndexBatch(rows[share], None if neighbors is None else neighbors[share])
+                yield IndexBatch(rows[share], *(None if one is None else one[share] for one in (neighbors, weights)))
+
+    def _neighborhoods(
+        self, places: Tensor, drawing: torch.Generator, dropping: torch.Generator, thinning: torch.Generator
+    ) -> tuple[Tensor | None, Tensor | None]:
+        """This epoch's neighbours of the images at ``places``, and for a relational model their weights."""
+        if self.lists is None:
+            return None, None
+        neighbors, weights = self.lists[places].long(), None
+        if self.relational is not None:
+            weights = self.relational.similarities[places]
+        if self.thinning is not None:
+            kept = thin(neighbors, *self.thinning, thinning)
+            neighbors = taken(neighbors, kept, -1)
+            weights = None if weights is None else taken(weights, kept, 0)
+        if self.relational is not None and weights is not None:
+            weights = shares(weights, self.relational.shrinkage)
+        elif self.samples != EXACT:
+            neighbors = sample(neighbors, self.m, int(self.samples), drawing)
+        return drop(neighbors, self.drop, dropping), weights
 
     def _share(self, start: int, end: int) -> slice | Tensor:
         """The places of a batch that are this process's; with one process a slice, which copies nothing."""

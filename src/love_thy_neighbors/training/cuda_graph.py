@@ -97,9 +97,18 @@ class CudaGraphTask(AnnotationTask):
         )
         if self.data.leaves_rows and self.device.type == "cuda":
             for group in self._optimizer().param_groups:
-                group["capturable"] = True  # its step counter has to be on the GPU
+                # The graph reads the step counter and the learning rate where they are, so both have to be on the GPU.
+                group.update(capturable=True, lr=torch.tensor(self.lr, device=self.device))
                 for state in (self._optimizer().state.get(p, {}) for p in group["params"]):
                     state.update({key: value.to(self.device) for key, value in state.items()})
+
+    def set_lr(self, lr: float) -> None:
+        groups = self._optimizer().param_groups
+        if any(not isinstance(group["lr"], Tensor) for group in groups):
+            super().set_lr(lr)
+            return
+        for group in groups:
+            group["lr"].fill_(lr)  # a new tensor would not be the one that the graph reads
 
     def on_train_batch_start(self, batch: Batch | IndexBatch, batch_idx: int) -> None:
         self.replays = False

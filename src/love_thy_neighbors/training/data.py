@@ -12,15 +12,15 @@ from scipy import sparse
 from torch import Tensor
 
 from love_thy_neighbors.baselines.sparse import Bag, BagTable
-from love_thy_neighbors.collection.loading import Collection, load_collection
+from love_thy_neighbors.collection.loading import load_collection
 from love_thy_neighbors.neighbors.lists import (
     NeighborQuery,
-    Overlap,
     counted_rows,
     fill_random,
     metadata_matrix,
     neighbor_lists,
     neighbor_pool,
+    without_neighbors,
 )
 from love_thy_neighbors.runs.chosen_split import split_collection
 from love_thy_neighbors.runs.settings import (
@@ -31,9 +31,12 @@ from love_thy_neighbors.runs.settings import (
     ValuesSettings,
 )
 from love_thy_neighbors.splits import PARTS
-from love_thy_neighbors.training.batches import IndexBatch, IndexBatches, hash_seed
+from love_thy_neighbors.training.batches import IndexBatch, IndexBatches, Relational, Rows, Thinning, hash_seed
+from love_thy_neighbors.training.feature_table import FeatureTable
+from love_thy_neighbors.training.neighbor_queries import Queries, neighbor_queries, relation_queries
 from love_thy_neighbors.training.neighbor_states import NeighborStates
 from love_thy_neighbors.training.processes import is_main_process
+from love_thy_neighbors.training.relation_lists import Stacked, relation_lists, whole
 
 log = logging.getLogger(__name__)
 
@@ -46,7 +49,8 @@ class Batch(NamedTuple):
 
     Shapes: rows [B]; x [B, d]; z [B, K, d] and mask [B, K], or None for a model without neighbours; y [B, L]; bag of B
     sparse binary vectors, or None for a model without them. With ``has_states`` z holds the neighbours' hidden states
-    [B, K, h] instead of their features.
+    [B, K, h] instead of their features. For a relational model z holds one mean feature a relation, [B, R, d], and mask
+    [B, R] says whether there is any neighbour.
     """
 
     rows: Tensor
@@ -58,55 +62,6 @@ class Batch(NamedTuple):
     has_states: bool = False
 
 
-class FeatureTable:
-    """Rows of phi, gathered for a whole batch at once.
-
-    The table keeps its type on disk (float16, float32 or int8) and is memory-mapped; it moves to the GPU if it takes
-    at most half of the memory that is free there. A gathered batch is float32.
-    """
-
-    def __init__(self, collection: Collection) -> None:
-        self.table = torch.from_numpy(collection.features.table)
-        self.scale = collection.features.scale
-
-    def to(self, device: torch.device, free_bytes: int | None = None) -> None:
-        """Move the table to ``device`` if it fits into half of ``free_bytes`` (default: what CUDA reports as free)."""
-        if device.type == "cpu" or self.table.device == device:
-            return
-        if free_bytes is None:
-            free_bytes = torch.cuda.mem_get_info(device)[0] if device.type == "cuda" else 0
-        if self.table.nbytes <= free_bytes // 2:
-            self.table = self.table.to(device)
-
-    def gather(self, rows: Tensor, device: torch.device) -> Tensor:
-        """phi of ``rows``, any shape [...] -> float32 [..., d] on ``device``; -1 gives the feature of row 0."""
-        flat = rows.clamp(min=0).flatten().to(self.table.device)
-        taken = self.table.index_select(0, flat).to(device).float()
-        if self.scale != 1:  # tables of floats have scale 1, and need no extra pass over the batch
-            taken.mul_(self.scale)
-        return taken.view(*rows.shape, -1)
-
-    def gather_both(self, rows: Tensor, neighbors: Tensor, device: torch.device) -> tuple[Tensor, Tensor]:
-        """`gather` of ``rows`` [B] and ``neighbors`` [B, K] in one call, which costs less than two."""
-        both = self.gather(torch.cat((rows, neighbors.flatten())), device)
-        return both[: len(rows)], both[len(rows) :].view(*neighbors.shape, -1)
-
-
-def neighbor_queries(neighbors: NeighborSettings, split: int) -> tuple[NeighborQuery, NeighborQuery]:
-    """Who the neighbours are in training and validation, and at test time, for the split of that number."""
-    # The two vocabularies are drawn anew for each split, so their chance is part of the deviation over splits.
-    overlaps = (
-        [None, None]
-        if neighbors.overlap is None
-        else [Overlap(neighbors.overlap, second, split) for second in (False, True)]
-    )
-    first, second = (
-        NeighborQuery(metadata.type, metadata.tau, neighbors.pool, overlap, neighbors.vocabulary)
-        for metadata, overlap in zip((neighbors.metadata, neighbors.test_metadata), overlaps, strict=True)
-    )
-    return first, replace(second, renamed=neighbors.rename_test)
-
-
 class NeighborhoodData(pl.LightningDataModule):
     """m-of-M neighborhoods of one split of a collection.
 
@@ -116,6 +71,7 @@ class NeighborhoodData(pl.LightningDataModule):
         neighborhoods: how neighborhoods are drawn from the neighbour lists.
         values: the sparse binary vector that the model sees besides: the tau values of a metadata type that are most
             frequent on the training images, or the true labels (type 'labels'); None for a model without.
+        relational: whether the model sees one mean feature for each metadata type.
         batch_size: images a step in training, over all processes together.
         seed: of order and neighborhoods.
     """
@@ -128,6 +84,7 @@ class NeighborhoodData(pl.LightningDataModule):
         neighborhoods: NeighborhoodSettings,
         values: ValuesSettings | None = None,
         *,
+        relational: bool = False,
         batch_size: int = EVALUATION_BATCH,
         seed: int = 0,
     ) -> None:
@@ -136,10 +93,13 @@ class NeighborhoodData(pl.LightningDataModule):
         self.collection = load_collection(collection.folder, collection.backbone)
         self.split = split_collection(self.collection, split)
         self.neighbors, self.neighborhoods, self.seed = neighbors, neighborhoods, seed
-        self.queries: dict[str, NeighborQuery] = {}
+        self.relational, self.queries = relational, dict[str, Queries]()
         if neighbors is not None:
-            query, test_query = neighbor_queries(neighbors, split.number)
-            self.queries = {"train": query, "val": query, "test": test_query}
+            first, second = neighbor_queries(neighbors, split.number)
+            asked: tuple[Queries, Queries] = ([first], [second])
+            if relational:
+                asked = relation_queries(neighbors, split.number, list(self.collection.metadata))
+            self.queries = {"train": asked[0], "val": asked[0], "test": asked[1]}
         self.samples = {"train": neighborhoods.train, "val": neighborhoods.test, "test": neighborhoods.test}
         self.batch_size = {"train": batch_size, "val": EVALUATION_BATCH, "test": EVALUATION_BATCH}
         self.features = FeatureTable(self.collection)
@@ -160,33 +120,58 @@ class NeighborhoodData(pl.LightningDataModule):
         query = NeighborQuery(values.type, values.tau, "split")  # the model has a weight for each value of training
         return metadata_matrix(self.collection, self.split, query, counted_rows(self.split, query, "train"))
 
+    @property
+    def relations(self) -> list[str]:
+        """The metadata types that a relational model is trained with, one a tower."""
+        return [query.kind for query in self.queries["train"] if query is not None] if self.relational else []
+
     def lists(self, part: str, pool: str | None = None) -> np.ndarray | None:
         """Neighbour lists [n, M] of ``split.rows[part]``, or None for a model without neighbours.
 
-        pool: 'split' or 'all' in place of the pool of the settings.
+        Those of a relational model are [n, R, M], one list a relation. pool: 'split' or 'all' in place of the pool of
+        the settings.
         """
         if self.neighbors is None:
             return None
-        query, M = self.queries[part], self.neighbors.M
-        query = query if pool is None else replace(query, pool=pool)
-        lists = neighbor_lists(self.collection, self.split, query, M, part, self.neighbors.cache)
+        lists = self._lists(part, self.neighbors.M, pool)[0]
+        return lists.numpy() if isinstance(lists, Tensor) else whole(lists)
+
+    def _lists(self, part: str, depth: int, pool: str | None = None) -> tuple[Tensor | Stacked, Stacked | None]:
+        """The lists, ``depth`` long, and for a relational model their similarities; the files are mapped, not read."""
+        assert self.neighbors is not None
+        queries = [query and replace(query, pool=pool or query.pool) for query in self.queries[part]]
+        if self.relational:
+            found = relation_lists(self.collection, self.split, queries, depth, part, self.neighbors.cache)
+            if pool is None:
+                self._warn_of_no_neighbors(part, without_neighbors(whole(found[0])))
+            return found
+        query = queries[0]
+        assert query is not None
+        lists = neighbor_lists(self.collection, self.split, query, depth, part, self.neighbors.cache)
         if pool is None:
-            self._warn_of_no_neighbors(part, lists)
+            self._warn_of_no_neighbors(part, without_neighbors(lists))
         if self.neighborhoods.fill == "random":
             lists = fill_random(lists, self.split.rows[part], neighbor_pool(self.split, query, part), self.seed)
-        return lists
+        return torch.from_numpy(lists), None
 
-    def _warn_of_no_neighbors(self, part: str, lists: np.ndarray) -> None:
+    def _nobody(self, part: str) -> tuple[Tensor | Stacked, Stacked | None]:
+        """`_lists` without any neighbour."""
+        assert self.neighbors is not None
+        if self.relational:
+            nobody = [None] * len(self.relations)
+            return relation_lists(self.collection, self.split, nobody, 1, part, self.neighbors.cache)
+        return torch.full((len(self.split.rows[part]), self.neighborhoods.m), -1, dtype=torch.int32), None
+
+    def _warn_of_no_neighbors(self, part: str, without: np.ndarray) -> None:
         """Say once for each part if most images have no neighbour: the model then sees their own features alone."""
-        alone = np.count_nonzero(lists[:, 0] < 0)
-        if part in self._warned or 2 * alone <= len(lists) or not is_main_process():
+        alone, queries = np.count_nonzero(without), [query for query in self.queries[part] if query is not None]
+        if part in self._warned or 2 * alone <= len(without) or not queries or not is_main_process():
             return
         self._warned.add(part)
-        query = self.queries[part]
-        only_known = query.tau is not None and query.vocabulary == "train" and query.overlap is None
+        only_known = any(one.tau is not None and one.vocabulary == "train" and one.overlap is None for one in queries)
         log.warning(
             "%s of %s %s images have no neighbour by %s; only their own features count.%s",
-            *(f"{alone:,}", f"{len(lists):,}", _PART_NAMES[part], query.kind),
+            *(f"{alone:,}", f"{len(without):,}", _PART_NAMES[part], " or ".join(one.kind for one in queries)),
             " Values that no training image has do not count; vocabulary=pool counts them." if only_known else "",
         )
 
@@ -196,10 +181,10 @@ class NeighborhoodData(pl.LightningDataModule):
         A node with a cache of its own computes them again.
         """
         for part in self._parts():
-            self.lists(part)
+            self._batches(part)
 
     def setup(self, stage: str) -> None:
-        self.batches = {part: self._batches(part, self.lists(part)) for part in self._parts()}
+        self.batches = {part: self._batches(part) for part in self._parts()}
 
     def _parts(self) -> tuple[str, ...]:
         """The parts whose neighbour lists are needed; a test of a trained model needs those of the test images only."""
@@ -208,20 +193,39 @@ class NeighborhoodData(pl.LightningDataModule):
 
     def batches_with(self, part: str, pool: str | None) -> IndexBatches:
         """Batches of ``part`` with neighbours from ``pool`` ('split' or 'all'), or without any neighbour (None)."""
-        nobody = np.full((len(self.split.rows[part]), self.neighborhoods.m), -1, dtype=np.int32)
-        return self._batches(part, nobody if pool is None else self.lists(part, pool))
+        return self._batches(part, pool, alone=pool is None)
 
-    def _batches(self, part: str, lists: np.ndarray | None) -> IndexBatches:
+    def _batches(self, part: str, pool: str | None = None, *, alone: bool = False) -> IndexBatches:
+        lists: Rows | None = None
+        thinning, relational = None, None
+        if self.neighbors is not None:
+            thinning = None if alone else self._thinning(part)
+            depth = self.neighbors.M if thinning is None else max(self.neighbors.M, self.neighborhoods.deep)
+            lists, similarities = self._nobody(part) if alone else self._lists(part, depth, pool)
+            if similarities is not None:
+                relational = Relational(similarities, self.neighborhoods.shrinkage)
         return IndexBatches(
             torch.from_numpy(self.split.rows[part]),
-            None if lists is None else torch.from_numpy(lists),  # still the mapped file, not a copy
+            lists,
             m=self.neighborhoods.m,
             samples=self.samples[part],
             drop=self.neighborhoods.drop if part == "train" else 0.0,
             batch_size=self.batch_size[part],
             seed=hash_seed(self.seed, PARTS.index(part)),
             shuffle=part == "train",
+            thinning=thinning,
+            relational=relational,
         )
+
+    def _thinning(self, part: str) -> Thinning | None:
+        """How training lists are thinned; None where they are not. See `neighborhoods.thin`."""
+        probability, query = self.neighborhoods.thin, next(iter(self.queries["train"]))
+        assert query is not None
+        assert self.neighbors is not None
+        if probability == "auto":
+            training, test = (len(neighbor_pool(self.split, query, part)) for part in ("train", "test"))
+            probability = min(1.0, test / training)
+        return None if part != "train" or probability == 1 else Thinning(float(probability), self.neighbors.M)
 
     def _loader(self, part: str) -> IndexBatches:
         batches, trainer = self.batches[part], self.trainer
@@ -249,7 +253,7 @@ class NeighborhoodData(pl.LightningDataModule):
 
     def gather(self, batch: IndexBatch) -> Batch:
         """Gather features and labels for the whole batch, on the device where the table lives."""
-        rows, neighbors = batch
+        rows, neighbors, weights = batch
         device = rows.device
         self.features.to(device)
         self.labels = self.labels.to(device)  # a byte a label: always fits, and stays there
@@ -257,6 +261,9 @@ class NeighborhoodData(pl.LightningDataModule):
         bag = None if self.bags is None else self.bags.gather(rows)
         if neighbors is None:
             return Batch(rows, self.features.gather(rows, device), None, None, y, bag)
+        if weights is not None:
+            x, z = self.features.gather(rows, device), self.features.weighted_sum(neighbors, weights, device)
+            return Batch(rows, x, z, (neighbors >= 0).any(dim=-1), y, bag)
         if self.states is not None:
             x, v = self.features.gather(rows, device), self.states.gather(neighbors)
             return Batch(rows, x, v, neighbors >= 0, y, bag, has_states=True)

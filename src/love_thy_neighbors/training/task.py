@@ -6,26 +6,27 @@ from typing import Any
 import pytorch_lightning as pl
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import binary_cross_entropy_with_logits
 
 from love_thy_neighbors.errors import UserError
 from love_thy_neighbors.metrics import AnnotationMetrics
 from love_thy_neighbors.model import NeighborhoodModel, Pool
 from love_thy_neighbors.neighborhoods import expected_max, mean_of_max
+from love_thy_neighbors.relational import RelationalModel
 from love_thy_neighbors.training.batches import EXACT, hash_seed
 from love_thy_neighbors.training.data import Batch, NeighborhoodData
+from love_thy_neighbors.training.losses import LOSSES
 from love_thy_neighbors.training.neighbor_states import NeighborStates, are_worth_it, states_as_input
 from love_thy_neighbors.training.rmsprop import FusedRMSprop
+from love_thy_neighbors.training.schedules import SCHEDULES
 from love_thy_neighbors.training.sparse_gradient import keep_gradients_sparse
 
 
 class AnnotationTask(pl.LightningModule):
-    """Fits label scores s(x) to labels y with one logistic loss a label, and ranks labels by score.
-
-        loss = mean over images of  sum over labels of  log(1 + exp(-(2y - 1) s))           (section 3.4)
+    """Fits label scores s(x) to labels y with one loss a label (`losses`), and ranks labels by score.
 
     Args:
         model: gives scores from x and, by name, its other inputs: z, mask and pool (`model.NeighborhoodModel`), bag.
+            A `relational.RelationalModel` takes no pool, because its neighbours come as a mean.
         labels: |Y|, the number of labels.
         m: neighborhood size.
         train, test: neighborhoods an image and pass, or 'exact' (see `neighborhoods`).
@@ -34,6 +35,8 @@ class AnnotationTask(pl.LightningModule):
         l2: strength of L2 on the weight matrices; the gradient of ``l2 / 2 * |W|^2`` is added to the loss's.
         n: labels assigned to an image for precision and recall.
         seed: of dropout.
+        schedule: of the learning rate over the epochs (`schedules`).
+        loss: 'logistic' (section 3.4) or 'asymmetric' (`losses`).
     """
 
     def __init__(
@@ -49,9 +52,11 @@ class AnnotationTask(pl.LightningModule):
         l2: float,
         n: int,
         seed: int,
+        schedule: str = "constant",
+        loss: str = "logistic",
     ) -> None:
         super().__init__()
-        self.model = model
+        self.model, self.criterion, self.share_of_lr = model, LOSSES[loss], SCHEDULES[schedule]
         self.lr, self.decay, self.l2, self.seed = lr, decay, l2, seed
         self.train_pool, self.test_pool = _pool(m, train), _pool(m, test)
         self.val_metrics, self.test_metrics = AnnotationMetrics(labels, n=n), AnnotationMetrics(labels, n=n)
@@ -60,7 +65,9 @@ class AnnotationTask(pl.LightningModule):
         """Scores [B, L]: sampled neighborhoods in training mode, those of the test setting otherwise."""
         inputs: dict[str, Any] = {}
         if batch.mask is not None:
-            inputs |= {"mask": batch.mask, "pool": self.train_pool if self.training else self.test_pool}
+            inputs["mask"] = batch.mask
+            if not isinstance(self.model, RelationalModel):
+                inputs["pool"] = self.train_pool if self.training else self.test_pool
         if batch.bag is not None:
             inputs["bag"] = batch.bag
         if batch.z is not None:
@@ -90,14 +97,19 @@ class AnnotationTask(pl.LightningModule):
     def on_train_epoch_start(self) -> None:
         # Dropout depends on (seed, epoch) alone: a run continued after an interruption gives the same result.
         torch.manual_seed(hash_seed(self.seed, self.current_epoch, self.global_rank))
+        self.set_lr(self.lr * self.share_of_lr(self.current_epoch, self.trainer.max_epochs or 1))
         self.images, self.loss_sum = 0, torch.zeros((), device=self.device)
+
+    def set_lr(self, lr: float) -> None:
+        """Use this learning rate from the next step on."""
+        for group in self.trainer.optimizers[0].param_groups:
+            group["lr"] = lr
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         return self.counted(self.loss(batch), len(batch.rows))
 
     def loss(self, batch: Batch) -> Tensor:
-        scores = self(batch)
-        return binary_cross_entropy_with_logits(scores, batch.y, reduction="sum") / len(scores)
+        return self.criterion(self(batch), batch.y)
 
     def counted(self, loss: Tensor, images: int) -> Tensor:
         """Adds the loss of a batch to the epoch's mean, and returns it."""
@@ -117,10 +129,10 @@ class AnnotationTask(pl.LightningModule):
     def _compute_states(self, part: str, batches: list[int | float]) -> None:
         """Compute the hidden states of the part's neighbours once, if that saves work and they fit into memory."""
         data, model = self._data, self.model
-        lists = data.batches[part].lists
+        lists = data.batches[part].lists  # a tensor, for this model
         # Not with several processes, nor where only some of the batches are evaluated.
         whole = self.trainer.world_size == 1 and sum(batches) == len(data.batches[part])
-        if not (isinstance(model, NeighborhoodModel) and lists is not None and whole):
+        if not (isinstance(model, NeighborhoodModel) and isinstance(lists, Tensor) and whole):
             return
         if are_worth_it(lists, model.W_z.out_features):
             features = partial(data.features.gather, device=self.device)

@@ -1,0 +1,94 @@
+"""The relational model against NumPy, and what holds for an image without neighbours."""
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from love_thy_neighbors.baselines.visual import VisualMLP
+from love_thy_neighbors.neighborhoods import shares
+from love_thy_neighbors.relational import RelationalModel
+
+RELATIONS = ["tags", "sets"]
+
+
+def made(seed: int = 0) -> RelationalModel:
+    torch.manual_seed(seed)
+    model = RelationalModel(dim=7, labels=4, relations=RELATIONS, hidden=5).eval()
+    for parameter in model.parameters():
+        torch.nn.init.normal_(parameter)
+    return model
+
+
+def inputs() -> tuple[Tensor, Tensor, Tensor]:
+    mask = torch.tensor([[True, True], [True, False], [False, False]])
+    return torch.randn(3, 7), torch.randn(3, 2, 7) * mask.unsqueeze(-1), mask
+
+
+def scores_in_numpy(
+    model: RelationalModel, x: np.ndarray, neighbors: list[tuple[np.ndarray, np.ndarray]]
+) -> np.ndarray:
+    """neighbors: for each relation the features [k, d] of the image's neighbours, and their similarities [k]."""
+    W = {name: parameter.detach().numpy() for name, parameter in model.named_parameters()}
+    v = [np.maximum(0, W["W_x.weight"] @ x + W["W_x.bias"])]
+    for r, (z, s) in enumerate(neighbors):
+        z_r = (s[:, None] * z).sum(axis=0) / (0.3 + s.sum())
+        v_r = np.maximum(0, W[f"W_r.{r}.weight"] @ z_r + W[f"W_r.{r}.bias"])
+        v.append(v_r if len(z) else np.zeros_like(v_r))
+    return W["W_y.weight"] @ np.concatenate(v) + W["W_y.bias"]
+
+
+def test_the_model_is_its_equations() -> None:
+    model = made()
+    x, z, s = torch.randn(3, 7), torch.randn(3, 2, 4, 7), torch.rand(3, 2, 4)
+    present = torch.tensor([[4, 2], [1, 0], [0, 0]]).unsqueeze(-1) > torch.arange(4)
+    s = s * present
+    z_r = (shares(s, 0.3).unsqueeze(-1) * z).sum(dim=2)
+    scores = model(x, z_r, present.any(dim=-1)).detach().numpy()
+    for row in range(3):
+        own = [(z[row, r][present[row, r]].numpy(), s[row, r][present[row, r]].numpy()) for r in range(2)]
+        np.testing.assert_allclose(scores[row], scores_in_numpy(model, x[row].numpy(), own), rtol=1e-4, atol=1e-5)
+
+
+def test_without_neighbours_it_is_its_image_tower() -> None:
+    model = made()
+    mlp = VisualMLP(dim=7, labels=4, hidden=5).eval()
+    mlp.W_x.load_state_dict(model.W_x.state_dict())
+    with torch.no_grad():
+        mlp.W_y.weight.copy_(model.W_y.weight[:, :5])
+        mlp.W_y.bias.copy_(model.W_y.bias)
+    x = torch.randn(3, 7)
+    nobody = torch.zeros(3, 2, dtype=torch.bool)
+    torch.testing.assert_close(model(x, torch.zeros(3, 2, 7), nobody), mlp(x))
+    assert model.W_r[0].bias.any()  # relu(b_r) would not be zero
+
+
+def test_the_score_is_the_sum_of_a_part_for_each_tower() -> None:
+    model, (x, z, mask) = made(), inputs()
+    v = model.towers(x, z, mask)
+    parts = model.parts(v)
+    assert v.shape == (3, 3, 5)
+    assert parts.shape == (3, 3, 4)
+    torch.testing.assert_close(parts.sum(dim=1) + model.W_y.bias, model(x, z, mask), rtol=1e-5, atol=1e-5)
+    torch.testing.assert_close(parts[:, 2], v[:, 2] @ model.W_y.weight[:, 10:].T)
+    assert not parts[1, 2].any()
+    assert not parts[2, 1:].any()
+
+
+def test_dropout_acts_on_every_tower_in_training_only() -> None:
+    model = RelationalModel(dim=7, labels=4, relations=RELATIONS, hidden=64, dropout=0.5)
+    x, z, mask = torch.randn(2, 7), torch.randn(2, 2, 7), torch.ones(2, 2, dtype=torch.bool)
+    for tower in range(3):
+        with torch.no_grad():  # this tower alone has a weight
+            model.W_y.weight.zero_()[:, 64 * tower : 64 * (tower + 1)] = 1
+        model.train()
+        assert not torch.equal(model(x, z, mask), model(x, z, mask)), tower
+        model.eval()
+        assert torch.equal(model(x, z, mask), model(x, z, mask)), tower
+
+
+def test_weights_start_as_in_he_et_al_and_biases_at_zero() -> None:
+    torch.manual_seed(0)
+    model = RelationalModel(dim=400, labels=50, relations=RELATIONS, hidden=300)
+    for layer in (model.W_x, *model.W_r, model.W_y):
+        assert abs(layer.weight.std().item() / (2 / layer.in_features) ** 0.5 - 1) < 0.03
+        assert not layer.bias.any()
