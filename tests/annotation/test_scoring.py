@@ -6,10 +6,13 @@ import numpy as np
 import pytest
 import torch
 
+from love_thy_neighbors.annotation import relational_scoring
+from love_thy_neighbors.annotation.relational_scoring import RelationalScorer
 from love_thy_neighbors.annotation.scoring import Scorer
 from love_thy_neighbors.errors import UserError
 from love_thy_neighbors.model import NeighborhoodModel
-from love_thy_neighbors.neighborhoods import expected_max
+from love_thy_neighbors.neighborhoods import expected_max, shares
+from love_thy_neighbors.relational import RelationalModel
 
 B, M, D, L = 7, 4, 6, 5
 
@@ -38,11 +41,11 @@ def test_parts_add_up_to_the_score_of_the_model(kind: type[NeighborhoodModel]) -
     np.testing.assert_allclose(found.total, expected, atol=1e-5)
     np.testing.assert_allclose(found.image + found.bias, alone, atol=1e-5)
     photos, labels = (part.ravel() for part in np.mgrid[:B, :L])
-    parts = Scorer(model, 3, D).neighbour_parts(found, photos, labels)
     if kind is Another:
-        assert parts is None
+        assert found.parts is None
         return
-    assert parts is not None
+    assert found.parts is not None
+    parts = found.parts(photos, labels)
     sums = found.image.ravel() + np.tile(found.bias, B) + parts.sum(axis=1)
     np.testing.assert_allclose(sums, found.total.ravel(), atol=1e-5)
     assert not parts[~mask[photos]].any()
@@ -52,3 +55,31 @@ def test_a_feature_of_another_length_is_refused() -> None:
     x, u, lists, last = inputs()
     with pytest.raises(UserError, match=r"9 .* 6"):
         Scorer(NeighborhoodModel(9, L), 3, 9).score(x, u, lists, last)
+
+
+def test_parts_of_a_relational_model_add_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(relational_scoring, "PAIRS", 4)
+    torch.manual_seed(0)
+    model = RelationalModel(D, L, ["tags", "sets"], hidden=8).eval()
+    for parameter in model.parameters():
+        torch.nn.init.normal_(parameter)
+    x, u, lists, _ = inputs()
+    lists = np.hstack([lists, inputs()[2][::-1]])
+    similar = np.where(lists >= 0, np.random.default_rng(1).random(lists.shape), 0).astype(np.float32)
+    found = RelationalScorer(model, 0.3, D).score(x, u, lists, similar)
+    weights = shares(torch.from_numpy(similar).view(B, 2, M), 0.3)
+    z = (weights.unsqueeze(-1) * torch.from_numpy(u[lists].reshape(B, 2, M, D))).sum(dim=2)
+    mask = torch.from_numpy(lists >= 0).view(B, 2, M).any(dim=2)
+    with torch.inference_mode():
+        expected = model(torch.from_numpy(x), z, mask)
+        towers = model.parts(model.towers(torch.from_numpy(x), z, mask)).numpy()
+    np.testing.assert_allclose(found.total, expected, atol=1e-4)
+    np.testing.assert_allclose(found.image, towers[:, 0], atol=1e-5)
+    photos, labels = (part.ravel() for part in np.mgrid[:B, :L])
+    assert found.parts is not None
+    parts = found.parts(photos, labels)
+    assert parts.shape == (B * L, 2 * M)
+    by_tower = parts.reshape(B, L, 2, M).sum(axis=3)
+    np.testing.assert_allclose(by_tower, towers[:, 1:].transpose(0, 2, 1), atol=1e-4)
+    assert not parts[lists[photos] < 0].any()
+    assert found.parts(photos[:0], labels[:0]).shape == (0, 2 * M)

@@ -19,7 +19,9 @@ from love_thy_neighbors.annotation.files import (
     About,
 )
 from love_thy_neighbors.annotation.joining import BLOCKS, block_file, join_blocks
-from love_thy_neighbors.annotation.plans import Plan
+from love_thy_neighbors.annotation.photos import Photos
+from love_thy_neighbors.annotation.plans import Plan, fitted_types
+from love_thy_neighbors.annotation.relational_scoring import RelationalScorer
 from love_thy_neighbors.annotation.scoring import Scorer
 from love_thy_neighbors.annotation.suggesting import (
     Probabilities,
@@ -34,14 +36,19 @@ from love_thy_neighbors.disk import new_table
 from love_thy_neighbors.neighbors.jaccard import jaccard_search
 from love_thy_neighbors.neighbors.list_files import BLOCK as LISTS_BLOCK
 from love_thy_neighbors.neighbors.list_files import is_complete, write_lists
+from love_thy_neighbors.neighbors.lists import without_neighbors
+from love_thy_neighbors.neighbors.similarities import similarities
 from love_thy_neighbors.ownership import known_names, remove_own
 from love_thy_neighbors.plain_json import read_json
 from love_thy_neighbors.progress import progress_bar
 from love_thy_neighbors.runs.model_folder import NONE
 
 BLOCK = 1024  # photos scored and stored at a time
-_LISTS, _KEY = "neighbours.npy", "key.json"
-_BLOCKS = known_names(r"\d+\.(photos|suggestions|unfinished)\.parquet")  # see `block_file`
+_KEY = "key.json"
+_BLOCKS = known_names(  # see `block_file`; and the lists, with those of an interrupted search
+    r"\d+\.(photos|suggestions|unfinished)\.parquet",
+    *(r"neighbours-\d+\.npy", r"neighbours-\d+\.blocks/", r"neighbours-\d+\.blocks/\d+-\d+\.npy"),
+)
 
 
 @dataclass(frozen=True)
@@ -53,7 +60,7 @@ class Method:
     although they may not be suggested.
     """
 
-    scorer: Scorer
+    scorer: Scorer | RelationalScorer
     description: dict[str, Any]
     key: str
     M: int
@@ -64,11 +71,12 @@ class Method:
 
 def annotate(plan: Plan, method: Method, partial: Path) -> None:
     """Write photos.parquet, suggestions.parquet and .csv, scores.npy and annotation.json into ``partial``."""
-    settings = [*plan.fingerprints, plan.neighbours, plan.metadata, plan.tau, method.key, method.precision, method.top]
+    types = [one and [one.type, one.tau] for one in plan.types]
+    settings = [*plan.fingerprints, plan.neighbours, types, method.key, method.precision, method.top]
     digest = hashlib.sha256(json.dumps([*settings, BLOCK]).encode())
     digest.update(np.ascontiguousarray(plan.photos.targets).tobytes())
     _start_again_unless(digest.hexdigest(), partial)
-    lists = _neighbour_lists(plan, method.M, partial)
+    lists = _neighbour_lists(plan, method, partial)
     count, width = len(plan.photos.targets), len(plan.labels.names)
     scores = _open_scores(partial / SCORES, (count, width))
     starts = range(0, count, BLOCK)
@@ -83,15 +91,14 @@ def annotate(plan: Plan, method: Method, partial: Path) -> None:
             block_file(partial, start, "unfinished").rename(block_file(partial, start, "suggestions"))
             advance(len(numbers))
     counts = {"photos": count, **join_blocks(plan, partial, list(starts))}
-    counts["photos_without_neighbours"] = int((lists[:, 0] < 0).sum()) if plan.metadata is not None else count
+    counts["photos_without_neighbours"] = int(without_neighbors(lists).sum())
     write_json(partial / ABOUT, asdict(_about(plan, method, counts, lists, partial)))
 
 
 def remove_unfinished(folder: Path) -> None:
     """Remove what only an interrupted annotation needs."""
     remove_own(folder / BLOCKS, _BLOCKS)
-    for name in (_LISTS, _KEY):
-        (folder / name).unlink(missing_ok=True)
+    (folder / _KEY).unlink(missing_ok=True)
 
 
 def _start_again_unless(key: str, partial: Path) -> None:
@@ -109,15 +116,22 @@ def _start_again_unless(key: str, partial: Path) -> None:
     write_json(path, key)
 
 
-def _neighbour_lists(plan: Plan, M: int, partial: Path) -> np.ndarray:
-    """Neighbour lists int32 [n, M] of the photos to score, -1 for none."""
-    photos, path = plan.photos, partial / _LISTS
-    if photos.matrix is None:
-        return np.full((len(photos.targets), 1), -1, dtype=np.int32)
-    if not is_complete(path, (len(photos.targets), M)):
-        search = jaccard_search(photos.matrix, photos.targets, photos.pool, M)
-        write_lists(path, search, f"{plan.metadata} neighbours", LOCAL, LISTS_BLOCK)
-    return np.load(path, mmap_mode="r", allow_pickle=False)
+def _neighbour_lists(plan: Plan, method: Method, partial: Path) -> np.ndarray:
+    """Neighbour lists int32 [n, R, M] of the photos to score by every relation, -1 for none; R is at least 1."""
+    photos, shape = plan.photos, (len(plan.photos.targets), method.M)
+    if not any(photos.relations):
+        return np.full((shape[0], method.scorer.relations, 1), -1, dtype=np.int32)
+    lists = []
+    for number, relation in enumerate(photos.relations):
+        path = partial / BLOCKS / f"neighbours-{number}.npy"
+        if relation is None:
+            lists.append(np.broadcast_to(np.int32(-1), shape))
+            continue
+        if not is_complete(path, shape):
+            search = jaccard_search(relation.matrix, photos.targets, photos.pool, method.M)
+            write_lists(path, search, f"{relation.name} neighbours", LOCAL, LISTS_BLOCK)
+        lists.append(np.load(path, mmap_mode="r", allow_pickle=False))
+    return np.stack(lists, axis=1) if len(lists) > 1 else lists[0][:, np.newaxis]
 
 
 def _open_scores(path: Path, shape: tuple[int, int]) -> np.memmap:
@@ -133,13 +147,18 @@ def _open_scores(path: Path, shape: tuple[int, int]) -> np.memmap:
 def _do_block(
     plan: Plan, method: Method, partial: Path, start: int, numbers: np.ndarray, lists: np.ndarray
 ) -> np.ndarray:
-    """Write the tables of a block, the suggestions under an unfinished name; returns its scores [B, L]."""
-    photos, lists = plan.photos, np.asarray(lists, dtype=np.int64)
+    """Write the tables of a block, the suggestions under an unfinished name; returns its scores [B, L].
+
+    Shape: lists [B, R, M].
+    """
+    photos, similar = plan.photos, _similarities(plan.photos, numbers, lists)
+    lists = lists.reshape(len(numbers), -1).astype(np.int64)
     present = lists >= 0
     unique, inverse = np.unique(np.maximum(lists, 0), return_inverse=True)
     places = np.where(present, inverse.reshape(lists.shape), -1)
     last = present & photos.archived[lists]
-    scores = method.scorer.score(photos.features(numbers), photos.features(unique), places, last)
+    how = similar if isinstance(method.scorer, RelationalScorer) else last
+    scores = method.scorer.score(photos.features(numbers), photos.features(unique), places, how)
     without, alone = np.asarray(~present.any(axis=1)), method.confidence[NONE]
     confidence = method.confidence[plan.condition]
     judged, limits = probabilities_and_limits(scores.total, method.precision, confidence, alone, without)
@@ -147,11 +166,18 @@ def _do_block(
     found = Probabilities(*(one.astype(np.float32) for one in (judged, image, limits)))
     shared = shared_values(photos, numbers, lists)
     pq.write_table(photos_table(photos, numbers, lists, shared, plan.labels), block_file(partial, start, "photos"))
-    table = suggestions_table(
-        photos, numbers, start, method.scorer, scores, found, plan.labels, lists, shared, method.top
-    )
+    table = suggestions_table(photos, numbers, start, scores, found, plan.labels, lists, shared, method.top)
     pq.write_table(table, block_file(partial, start, "unfinished"))
     return scores.total
+
+
+def _similarities(photos: Photos, numbers: np.ndarray, lists: np.ndarray) -> np.ndarray:
+    """Jaccard similarities [B, R * M] of the neighbours in lists [B, R, M], 0 for none."""
+    found = np.zeros(lists.shape, dtype=np.float32)
+    for number, relation in enumerate(photos.relations):
+        if relation is not None:
+            found[:, number] = similarities(relation.matrix, numbers, lists[:, number])
+    return found.reshape(len(numbers), -1)
 
 
 def _about(plan: Plan, method: Method, counts: dict[str, int], lists: np.ndarray, partial: Path) -> About:
@@ -183,7 +209,7 @@ def _about(plan: Plan, method: Method, counts: dict[str, int], lists: np.ndarray
 
 def _never_suggested(plan: Plan, method: Method, lists: np.ndarray) -> list[str]:
     """The labels that none of these photos can get: photos without neighbours have thresholds of their own."""
-    without = lists[:, 0] < 0
+    without = without_neighbors(lists)
     conditions = [NONE] * bool(without.any()) + [plan.condition] * bool(not without.all())
     thresholds = [method.confidence[condition].thresholds(method.precision) for condition in conditions]
     hidden = np.isinf(np.array(thresholds)).all(axis=0)
@@ -194,8 +220,8 @@ def notes(plan: Plan, method: Method, lists: np.ndarray) -> list[str]:
     """Sentences for the user about differences to the validation images, which the probabilities were fitted on."""
     if plan.metadata is None:
         return []
-    found, fitted_with = [], method.description["neighbours"]["test_metadata"]["type"]
-    mean, without = float((lists >= 0).sum(axis=1).mean()), float((lists[:, 0] < 0).mean())
+    found, fitted_with = [], fitted_types(method.description)
+    mean, without = float((lists >= 0).sum() / len(lists)), float(without_neighbors(lists).mean())
     known = method.description["validation"].get(plan.condition)
     if known is not None and (mean < 0.75 * known["neighbours"] or without > known["without_neighbours"] + 0.1):
         found.append(

@@ -14,6 +14,7 @@ from love_thy_neighbors.annotation.files import ABOUT, read_about, read_annotati
 from love_thy_neighbors.annotation.own_files import NAMES, own_names
 from love_thy_neighbors.annotation.picture_folders import collection_of_pictures, matching_table
 from love_thy_neighbors.annotation.plans import Plan, plan_for_new, plan_for_own
+from love_thy_neighbors.annotation.relational_scoring import RelationalScorer
 from love_thy_neighbors.annotation.request import Request
 from love_thy_neighbors.annotation.scoring import Scorer
 from love_thy_neighbors.atomic import replace_folder
@@ -22,6 +23,7 @@ from love_thy_neighbors.collection.card import collection_fingerprint, sha256
 from love_thy_neighbors.collection.loading import Collection, load_collection
 from love_thy_neighbors.errors import UserError
 from love_thy_neighbors.ownership import MARK, require_own
+from love_thy_neighbors.relational import RelationalModel
 from love_thy_neighbors.runs.model_folder import (
     ALL,
     CONFIDENCE,
@@ -152,9 +154,11 @@ class Annotator:
     def _try(self) -> None:
         """Score a made-up photo; raises `UserError` if the parts of the model folder do not fit each other."""
         scorer = self._scorer()
-        photo, none = np.zeros((1, scorer.dim), dtype=np.float32), np.zeros((1, 1), dtype=bool)
+        photo = np.zeros((1, scorer.dim), dtype=np.float32)
+        lists = np.zeros((1, scorer.relations), dtype=np.int64)
         try:
-            total = scorer.score(photo, photo, np.zeros((1, 1), dtype=np.int64), none).total
+            relational = isinstance(scorer, RelationalScorer)
+            total = scorer.score(photo, photo, lists, lists.astype(np.float32 if relational else bool)).total
         except (RuntimeError, TypeError, AttributeError) as error:
             raise UserError(
                 f"{self.folder / CONFIG}: backbone.dim or neighbours do not fit the model "
@@ -168,9 +172,11 @@ class Annotator:
                 "damaged; train again, or copy the folder again."
             )
 
-    def _scorer(self) -> Scorer:
-        neighbours = self.about["neighbours"]
-        return Scorer(self.model, None if neighbours is None else neighbours["m"], self.about["backbone"]["dim"])
+    def _scorer(self) -> Scorer | RelationalScorer:
+        neighbours, dim = self.about["neighbours"], self.about["backbone"]["dim"]
+        if isinstance(self.model, RelationalModel):
+            return RelationalScorer(self.model, neighbours["lambda"], dim)
+        return Scorer(self.model, None if neighbours is None else neighbours["m"], dim)
 
     def _method(self, request: Request) -> Method:
         neighbours = self.about["neighbours"]

@@ -9,6 +9,7 @@
     index.html, page/     the page to look at and to decide on
 
 The score of a photo x and a label is a sum (Eq. 6): score = part_image + bias + one part for each kind of neighbours.
+A relational model has a part for each of its metadata types, and a photo's neighbours are listed by type.
 """
 
 from dataclasses import dataclass, fields
@@ -29,12 +30,18 @@ SCORES = "scores.npy"
 FORMAT = 1
 
 _TEXTS = pa.list_(pa.string())
-# A neighbour of a photo: `row` is its row in the collection `kind` (a key of `About.collections`).
+# A neighbour of a photo: `row` is its row in the collection `kind` (a key of `About.collections`). `type` is the
+# metadata type by which it was found, null for a model that looks at one type.
 NEIGHBOR = pa.struct(
-    [("kind", pa.string()), ("row", pa.int32()), ("id", pa.string()), ("file", pa.string()), ("shared", _TEXTS)]
+    [
+        *(("kind", pa.string()), ("row", pa.int32()), ("id", pa.string()), ("file", pa.string())),
+        *(("shared", _TEXTS), ("type", pa.string())),
+    ]
 )
 # A neighbour's part in the score of one label; `place` is its place in the photo's list of neighbours.
-NEIGHBOR_PART = pa.struct([("place", pa.int32()), ("id", pa.string()), ("part", pa.float32()), ("shared", _TEXTS)])
+NEIGHBOR_PART = pa.struct(
+    [("place", pa.int32()), ("id", pa.string()), ("part", pa.float32()), ("shared", _TEXTS), ("type", pa.string())]
+)
 
 
 @dataclass(frozen=True)
@@ -48,6 +55,7 @@ class About:
         photo can get, not even one without neighbours, which has thresholds of its own.
     neighbours: 'new', 'archive', 'both' or 'none'. metadata: the type whose values choose the neighbours, or None.
     kinds: the kinds of neighbours whose parts the scores have: suggestions.parquet has a column part_<kind> for each.
+        Those of a relational model are the metadata types of its towers; else they are 'new' and 'archive'.
     photos_folder: the folder that ``file`` is relative to; None if it is not known.
     collections: the folder of the collection of each kind of photos; its thumbnails/<row>.webp are the thumbnails.
         'new' is the collection of the photos of this annotation themselves. A relative path starts at the annotation
@@ -91,7 +99,7 @@ def photos_schema(types: list[str]) -> pa.Schema:
 
     row: the photo's row in the collection 'new'. labels: the labels that people gave, those that the model
     does not know included; null for a photo without labels.
-    neighbours: nearest first, with the metadata values that they share with the photo.
+    neighbours: nearest first, by one type after the other, with the metadata values that they share with the photo.
     """
     return pa.schema(
         [

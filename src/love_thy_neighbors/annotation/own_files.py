@@ -24,7 +24,8 @@ _FILES = (
     *(r"label_studio\.(json|xml)", r"fiftyone\.json"),
     *(r"(would-write|written|would-undo|undone)\.csv", r"\.journal\.lock"),
     # Only between the end of the work and that of the program.
-    *(r"(progress|key)\.json", r"neighbours\.npy", "blocks/", r"blocks/\d+\.(photos|suggestions|unfinished)\.parquet"),
+    *(r"(progress|key)\.json", "blocks/", r"blocks/\d+\.(photos|suggestions|unfinished)\.parquet"),
+    r"blocks/neighbours-\d+\.npy",
 )
 NAMES = known_names(*_FILES, f"collection/({collection.NAMES.pattern})")
 

@@ -14,8 +14,18 @@ from scipy import sparse
 from love_thy_neighbors.collection.loading import Collection
 from love_thy_neighbors.errors import UserError
 from love_thy_neighbors.neighbors.vocabularies import top_vocabulary
+from love_thy_neighbors.runs.settings import ValuesSettings
 
 NEW, ARCHIVE = "new", "archive"
+
+
+@dataclass(frozen=True)
+class Relation:
+    """A metadata type that chooses neighbours: binary CSR [N, T] of the photos, and the T texts of its columns."""
+
+    name: str
+    matrix: sparse.csr_matrix
+    values: list[str]
 
 
 @dataclass(frozen=True)
@@ -25,22 +35,26 @@ class Photos:
     archived: boolean [N], photos that count as the archive; the others are new.
     targets: int64 [n], ascending, the numbers of the photos to score; they are in collections[0].
     pool: int64, ascending, the numbers of the photos that may be neighbours.
-    matrix: binary CSR [N, T], the metadata values that choose the neighbours; ``values`` their T texts. None for a
-        model without neighbours.
+    relations: the metadata types that choose the neighbours, each M of them: one for most models, none for a model
+        without neighbours, and for a relational model one for each tower, None for a tower that gets no neighbours.
+    towers: the names of a relational model's towers.
     """
 
     collections: tuple[Collection, ...]
     archived: np.ndarray
     targets: np.ndarray
     pool: np.ndarray
-    matrix: sparse.csr_matrix | None
-    values: list[str]
+    relations: tuple[Relation | None, ...] = ()
+    towers: tuple[str, ...] = ()
 
     @property
     def kinds(self) -> list[str]:
-        """The kinds of neighbours that the photos can have: 'new', 'archive', both or none."""
-        if self.matrix is None:
+        """The kinds of neighbours that have a part in a score: a relational model's towers, else 'new', 'archive',
+        both or none."""
+        if not any(self.relations):
             return []
+        if self.towers:
+            return [f"{name} tower" if name == "image" else name for name in self.towers]  # the image has a part, too
         there = {NEW: ~self.archived[self.pool], ARCHIVE: self.archived[self.pool]}
         return [kind for kind, present in there.items() if present.any()]
 
@@ -70,20 +84,25 @@ class Photos:
 
 
 def new_photos(
-    new: Collection, archive: Collection | None, neighbours: str, kind: str | None, tau: int | None
+    new: Collection,
+    archive: Collection | None,
+    neighbours: str,
+    types: Sequence[ValuesSettings | None],
+    towers: tuple[str, ...] = (),
 ) -> Photos:
     """All photos of ``new``, with neighbours among themselves ('new'), in the archive ('archive'), or in 'both'.
 
-    kind: metadata type that chooses the neighbours, or 'union', or None for a model without neighbours. tau: only the
-    tau values that most of these photos have count; None for all. The vocabulary is theirs, not the training
-    collection's.
+    types: the metadata types that choose the neighbours, or 'union'; none for a model without neighbours. Only the tau
+    values that most of these photos have count, None for all. The vocabulary is theirs, not the training collection's.
     """
     collections = (new,) if archive is None or neighbours == NEW else (new, archive)
     count = sum(map(len, collections))
     archived = np.arange(count) >= len(new)
     pool = np.flatnonzero(archived) if neighbours == ARCHIVE else np.arange(count)
-    matrix, values = (None, []) if kind is None else common_matrix(collections, kind, tau)
-    return Photos(collections, archived, np.arange(len(new)), pool, matrix, values)
+    relations = tuple(
+        None if one is None else Relation(one.type, *common_matrix(collections, one.type, one.tau)) for one in types
+    )
+    return Photos(collections, archived, np.arange(len(new)), pool, relations, towers)
 
 
 def common_matrix(collections: Sequence[Collection], kind: str, tau: int | None) -> tuple[sparse.csr_matrix, list[str]]:
@@ -111,10 +130,15 @@ def common_matrix(collections: Sequence[Collection], kind: str, tau: int | None)
     return matrix[:, kept], [names[column] for column in kept]
 
 
+def has_type(collection: Collection, kind: str) -> bool:
+    """Whether a collection has metadata of type ``kind``, or any for 'union'."""
+    return kind in collection.metadata or (kind == "union" and bool(collection.metadata))
+
+
 def check_type(collection: Collection, kind: str) -> None:
     """Raise `UserError` if a collection has no metadata of type ``kind``."""
     there = ", ".join(collection.metadata) or "no metadata at all"
-    if kind not in collection.metadata and not (kind == "union" and collection.metadata):
+    if not has_type(collection, kind):
         raise UserError(
             f"metadata={kind}: the collection in {collection.folder} has no {kind}; it has {there}; give metadata= "
             "one of these, or neighbours=none to score the pictures alone."

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from scipy import sparse
 
-from love_thy_neighbors.annotation.photos import ARCHIVE, NEW, Photos, check_type, new_photos
+from love_thy_neighbors.annotation.photos import ARCHIVE, NEW, Photos, Relation, check_type, has_type, new_photos
 from love_thy_neighbors.annotation.suggesting import Labels
 from love_thy_neighbors.collection.card import collection_fingerprint
 from love_thy_neighbors.collection.loading import Collection
@@ -22,7 +22,7 @@ from love_thy_neighbors.neighbors.lists import (
 )
 from love_thy_neighbors.runs.chosen_split import split_collection
 from love_thy_neighbors.runs.model_folder import ALL, NONE, SPLIT
-from love_thy_neighbors.runs.settings import SplitSettings
+from love_thy_neighbors.runs.settings import SplitSettings, ValuesSettings
 from love_thy_neighbors.splits import Split
 
 BOTH, NOBODY = "both", "none"
@@ -35,16 +35,20 @@ IMAGES = (UNLABELLED, TEST)
 class Plan:
     """Which photos are scored, with which neighbours.
 
-    neighbours: 'new', 'archive', 'both' or 'none'. metadata: the type that chooses them, or None. photos_folder:
-    where the pictures are, or None. tau: how many values of ``metadata`` count, None for all.
+    neighbours: 'new', 'archive', 'both' or 'none'. types: the metadata types that choose them, as
+    `photos.Photos.relations`. photos_folder: where the pictures are, or None.
     """
 
     photos: Photos
     labels: Labels
     neighbours: str
-    metadata: str | None
+    types: tuple[ValuesSettings | None, ...]
     photos_folder: Path | None = None
-    tau: int | None = None
+
+    @property
+    def metadata(self) -> str | None:
+        """The types in words; None without neighbours."""
+        return ", ".join(dict.fromkeys(one.type for one in self.types if one)) or None
 
     @property
     def condition(self) -> str:
@@ -73,14 +77,18 @@ def plan_for_new(
     as many as in training. Raises `UserError` naming the key that does not fit.
     """
     has_archive = archive is not None
-    neighbours, kind, tau = _neighbours(about, neighbours, metadata, has_archive, archive, most_frequent)
-    if kind is not None and new.metadata:  # photos without any metadata are scored alone
-        check_type(new, kind)
-    if kind is not None and archive is not None:
-        check_type(archive, kind)
-    photos = new_photos(new, archive, neighbours, kind, tau)
+    neighbours, types = _neighbours(about, neighbours, metadata, has_archive, archive, most_frequent)
+    towers = tuple(relations_of(about))
+    given = [new] if archive is None else [new, archive]
+    if towers and metadata is None:  # a tower whose type no photo has gets no neighbours
+        types = tuple(one if one and any(has_type(some, one.type) for some in given) else None for one in types)
+    else:
+        for one in {one for one in types if one is not None}:
+            for some in given if new.metadata else given[1:]:  # photos without any metadata are scored alone
+                check_type(some, one.type)
+    photos = new_photos(new, archive, neighbours, types, towers if types else ())
     labels = _labels(about["labels"], new, np.zeros(0, dtype=np.int64))
-    return Plan(photos, labels, neighbours, kind, photos_folder, tau)
+    return Plan(photos, labels, neighbours, types, photos_folder)
 
 
 def plan_for_own(
@@ -106,25 +114,31 @@ def plan_for_own(
     own = about["neighbours"]
     if images == TEST:
         neighbours = NOBODY if own is None else (neighbours or (NEW if own["pool"] == SPLIT else BOTH))
-    neighbours, kind, tau = _neighbours(about, neighbours, metadata, has_archive=True)
+    neighbours, types = _neighbours(about, neighbours, metadata, has_archive=True)
     archived = np.ones(len(collection), dtype=bool)
     archived[unlabelled if images == UNLABELLED else split.neighbors["test"]] = False
-    query = None if kind is None else _query(about, kind, tau, neighbours)
-    pool = np.arange(len(collection)) if query is None or images == UNLABELLED else neighbor_pool(split, query, "test")
+    queries = [None if one is None else _query(about, one, neighbours) for one in types]
+    asked = [query for query in queries if query is not None]  # all have the same pool
+    pool = np.arange(len(collection)) if not asked or images == UNLABELLED else neighbor_pool(split, asked[0], "test")
     if neighbours in (NEW, ARCHIVE):
         pool = pool[archived[pool] == (neighbours == ARCHIVE)]
     judged = split.rows["test"] if images == TEST else np.concatenate([split.rows["val"], split.rows["test"]])
     targets = judged if images == TEST else np.union1d(unlabelled, judged)
-    matrix, values = None, []
-    if query is not None:
-        check_type(collection, query.kind)
-        own_test = images == TEST or query.vocabulary == "train"
-        counted = counted_rows(split, query, "test") if own_test else pool
-        matrix = metadata_matrix(collection, split, query, counted)
-        values = metadata_values(collection, split, query, counted)
-    photos = Photos((collection,), archived, targets, pool, matrix, values)
+    counted = None if images == TEST else pool
+    relations = tuple(None if one is None else _relation(collection, split, one, counted) for one in queries)
+    towers = tuple(relations_of(about)) if relations else ()
+    photos = Photos((collection,), archived, targets, pool, relations, towers)
     labels = _labels(about["labels"], collection, judged, suggest_all=images == TEST)
-    return Plan(photos, labels, neighbours, kind)
+    return Plan(photos, labels, neighbours, types)
+
+
+def _relation(collection: Collection, split: Split, query: NeighborQuery, counted: np.ndarray | None) -> Relation:
+    """counted: the photos on which the most frequent values are counted, if the vocabulary is not the run's own."""
+    check_type(collection, query.kind)
+    if counted is None or query.vocabulary == "train":
+        counted = counted_rows(split, query, "test")
+    found = (metadata_matrix(collection, split, query, counted), metadata_values(collection, split, query, counted))
+    return Relation(query.kind, *found)
 
 
 def own_split(about: dict[str, Any], collection: Collection) -> Split:
@@ -151,8 +165,8 @@ def _neighbours(
     has_archive: bool,
     archive: Collection | None = None,
     tau: int | None = None,
-) -> tuple[str, str | None, int | None]:
-    """Whose neighbours, by which metadata type, and how many of its values count; raises `UserError`.
+) -> tuple[str, tuple[ValuesSettings | None, ...]]:
+    """Whose neighbours, and by which metadata types, one for each tower of a relational model; raises `UserError`.
 
     archive, tau: what the user gave. has_archive: also true for photos of the model's own collection.
     """
@@ -164,11 +178,14 @@ def _neighbours(
         if unused:
             why = f"the model {about['model']['name']} sees no neighbours" if own is None else "neighbours=none"
             raise UserError(f"{unused[0]}: is not used, because of {why}; leave this key out.")
-        return NOBODY, None, None
+        return NOBODY, ()
     if neighbours == NEW and archive is not None:
         raise UserError("archive: is not used with neighbours=new; leave one of them out.")
     if neighbours in (ARCHIVE, BOTH) and not has_archive:
         raise UserError(f"neighbours={neighbours}: needs an archive; give archive=COLLECTION.")
+    chosen = neighbours or (BOTH if has_archive else NEW)
+    if metadata is None and relations_of(about):
+        return chosen, _tested(own, tau)
     trained = own["test_metadata"]
     kind = metadata or trained["type"]
     if kind == "visual":
@@ -180,15 +197,37 @@ def _neighbours(
         tau = trained["tau"]
     elif tau is None and kind in ("tags", "union"):
         tau = own["metadata"]["tau"]
-    return neighbours or (BOTH if has_archive else NEW), kind, tau
+    towers = relations_of(about) or [kind]
+    # A relational model has a tower for the type, or else looks at it through every tower.
+    return chosen, tuple(ValuesSettings(kind, tau) if name == kind or kind not in towers else None for name in towers)
 
 
-def _query(about: dict[str, Any], kind: str, tau: int | None, neighbours: str) -> NeighborQuery:
+def relations_of(about: dict[str, Any]) -> list[str]:
+    """The names of a relational model's towers; none of another model."""
+    return list((about["neighbours"] or {}).get("relations", []))
+
+
+def fitted_types(about: dict[str, Any]) -> str:
+    """The metadata types that the probabilities were fitted with, in words."""
+    own = about["neighbours"]
+    return ", ".join(relations_of(about)) or str(own["test_metadata"]["type"])
+
+
+def _tested(own: dict[str, Any], tau: int | None) -> tuple[ValuesSettings | None, ...]:
+    """The types that the towers saw when the model was tested. tau: how many tags count, None for as many as then."""
+    return tuple(
+        one and ValuesSettings(one["type"], one["tau"] if tau is None or one["tau"] is None else tau)
+        for one in own["tested_relations"]
+    )
+
+
+def _query(about: dict[str, Any], values: ValuesSettings, neighbours: str) -> NeighborQuery:
     own, overlap = about["neighbours"], None
-    if own.get("overlap") is not None and kind == "tags":
+    if own.get("overlap") is not None and values.type == "tags":
         overlap = Overlap(own["overlap"], True, about["config"]["split"])
     vocabulary = own.get("vocabulary", "train")
-    return NeighborQuery(kind, tau, "split" if neighbours == NEW else "all", overlap, vocabulary)
+    pool = "split" if neighbours == NEW else "all"
+    return NeighborQuery(values.type, values.tau, pool, overlap, vocabulary)
 
 
 def _labels(names: list[str], collection: Collection, judged: np.ndarray, suggest_all: bool = False) -> Labels:

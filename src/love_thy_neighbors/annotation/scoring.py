@@ -1,5 +1,6 @@
 """Scores of photos, and the parts that image and neighbours have in them (Eq. 6, section 3.3)."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 
@@ -17,14 +18,15 @@ class Scores:
     """Scores of B photos.
 
     Shapes: total [B, L]; image [B, L], the score without the neighbours' part and without the bias; bias [L].
-    states [B, M, h]: what each neighbour contributes to the pooled hidden state v_z; None for a model whose score is
-    not a sum of its neighbours' parts. without [B, L]: the score from those neighbours that are not in the last kind.
+    parts: gives each neighbour's part [P, M] in the score of P pairs of a photo (its place in the block) and a label;
+    None for a model whose score is not a sum of its neighbours' parts. without [B, L]: the score from those neighbours
+    that are not in the last kind.
     """
 
     total: np.ndarray
     image: np.ndarray
     bias: np.ndarray
-    states: Tensor | None
+    parts: Callable[[np.ndarray, np.ndarray], np.ndarray] | None
     without: np.ndarray | None = None
 
 
@@ -38,9 +40,9 @@ class Scorer:
     """
 
     def __init__(self, model: nn.Module, m: int | None, dim: int) -> None:
-        self.model, self.m, self.dim = model, m, dim
+        self.model, self.m, self.dim, self.relations = model, m, dim, 1
         # A subclass may add terms to Eq. 6; then the parts would not add up to its score.
-        self.weights = model.W_y.weight.chunk(2, dim=1)[1] if type(model) is NeighborhoodModel else None
+        self.is_a_sum = type(model) is NeighborhoodModel
 
     @torch.inference_mode()
     def score(self, x: np.ndarray, u: np.ndarray, lists: np.ndarray, last: np.ndarray) -> Scores:
@@ -57,7 +59,7 @@ class Scorer:
         if self.m is None:
             total = self.model(pictures).numpy()
             return Scores(total, total, np.zeros(total.shape[1], dtype=np.float32), None)
-        if self.weights is not None:
+        if self.is_a_sum:
             return self._sum(self.model, pictures, features, neighbours, present)
         pool, z = partial(expected_max, m=self.m), features[neighbours]
         masks = (present, torch.zeros_like(present), present & ~torch.from_numpy(last))
@@ -73,16 +75,16 @@ class Scorer:
         # Neighbours repeat, so their hidden states are computed once.
         states = expected_max_parts(torch.relu(model.W_z(u))[neighbours], mask, self.m)
         total = image + states.sum(dim=1) @ W_neighborhood.T + model.W_y.bias
-        return Scores(total.numpy(), image.numpy(), model.W_y.bias.detach().numpy(), states)
+        parts = partial(_parts, states, W_neighborhood)
+        return Scores(total.numpy(), image.numpy(), model.W_y.bias.detach().numpy(), parts)
 
-    @torch.inference_mode()
-    def neighbour_parts(self, scores: Scores, photos: np.ndarray, labels: np.ndarray) -> np.ndarray | None:
-        """Each neighbour's part in the score of P pairs of a photo (its place in the block) and a label: [P, M].
 
-        None for a model whose score is not a sum of its neighbours' parts.
-        """
-        if scores.states is None or self.weights is None:
-            return None
-        # One product for each photo's labels would be many small ones; this gathers the pairs, P x M x h numbers.
-        of_photo, of_label = scores.states[torch.from_numpy(photos)], self.weights[torch.from_numpy(labels)]
-        return torch.einsum("pmh,ph->pm", of_photo, of_label).numpy()
+@torch.inference_mode()
+def _parts(states: Tensor, weights: Tensor, photos: np.ndarray, labels: np.ndarray) -> np.ndarray:
+    """Each neighbour's part in the score of P pairs: [P, M].
+
+    Shapes: states [B, M, h], what each neighbour contributes to the pooled hidden state v_z; weights [L, h].
+    """
+    # One product for each photo's labels would be many small ones; this gathers the pairs, P x M x h numbers.
+    of_photo, of_label = states[torch.from_numpy(photos)], weights[torch.from_numpy(labels)]
+    return torch.einsum("pmh,ph->pm", of_photo, of_label).numpy()

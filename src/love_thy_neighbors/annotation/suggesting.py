@@ -9,7 +9,7 @@ from scipy import sparse
 
 from love_thy_neighbors.annotation.files import NEIGHBOR, NEIGHBOR_PART, photos_schema, suggestions_schema
 from love_thy_neighbors.annotation.photos import ARCHIVE, NEW, Photos
-from love_thy_neighbors.annotation.scoring import Scorer, Scores
+from love_thy_neighbors.annotation.scoring import Scores
 
 SHOWN = 3  # neighbours named in a row of suggestions
 DOUBTFUL = 0.05  # a given label of a lower probability is doubtful, and so is a missing one above 1 - 0.05
@@ -70,14 +70,36 @@ def chosen_pairs(
 
 
 def shared_values(photos: Photos, numbers: np.ndarray, lists: np.ndarray) -> pa.ListArray:
-    """For each present neighbour in ``lists`` [B, M] of the photos ``numbers``, row by row, the values both have."""
-    if photos.matrix is None:
-        return pa.array([], pa.list_(pa.string()))
+    """For each present neighbour in ``lists`` of the photos ``numbers``, row by row, the values both have.
+
+    Shape: lists [B, R * M], the neighbours by one relation after the other.
+    """
     row, column = np.nonzero(lists >= 0)
-    both = photos.matrix[numbers[row]].multiply(photos.matrix[lists[row, column]]).tocsr()
-    both.sort_indices()
-    values = pa.array(photos.values, pa.string()).take(pa.array(both.indices))
-    return pa.ListArray.from_arrays(pa.array(both.indptr, pa.int32()), values)
+    texts, places = [pa.array([], pa.list_(pa.string()))], []
+    for number, relation in enumerate(photos.relations):
+        of_it = np.flatnonzero(_relation_of(photos, lists, column) == number)
+        if relation is None or not len(of_it):
+            continue
+        both = relation.matrix[numbers[row[of_it]]].multiply(relation.matrix[lists[row[of_it], column[of_it]]]).tocsr()
+        both.sort_indices()
+        values = pa.array(relation.values, pa.string()).take(pa.array(both.indices))
+        texts.append(pa.ListArray.from_arrays(pa.array(both.indptr, pa.int32()), values))
+        places.append(of_it)
+    order = np.argsort(np.concatenate([np.zeros(0, dtype=np.int64), *places]))
+    return pa.concat_arrays(texts).take(pa.array(order))
+
+
+def _relation_of(photos: Photos, lists: np.ndarray, column: np.ndarray) -> np.ndarray:
+    """The number of the relation of each column of lists [B, R * M]."""
+    return column // (lists.shape[1] // max(1, len(photos.relations)))
+
+
+def _types(photos: Photos, lists: np.ndarray, column: np.ndarray) -> pa.Array:
+    """The metadata types by which the neighbours in these columns were found; null if there is only one."""
+    if not photos.towers:
+        return pa.nulls(len(column), pa.string())
+    names = [None if relation is None else relation.name for relation in photos.relations]
+    return pa.array(names, pa.string()).take(pa.array(_relation_of(photos, lists, column)))
 
 
 def neighbours_column(photos: Photos, lists: np.ndarray, shared: pa.ListArray) -> pa.ListArray:
@@ -86,7 +108,9 @@ def neighbours_column(photos: Photos, lists: np.ndarray, shared: pa.ListArray) -
     flat = lists[present].astype(np.int64)
     kinds = pa.array([NEW, ARCHIVE]).take(pa.array(photos.archived[flat].astype(np.int8)))
     rows, ids, files = photos.place_of(flat)[1], photos.texts("ids", flat), photos.texts("files", flat)
-    columns = [kinds, pa.array(rows, pa.int32()), pa.array(ids, pa.string()), pa.array(files, pa.string()), shared]
+    types = _types(photos, lists, np.nonzero(present)[1])
+    texts = [pa.array(one, pa.string()) for one in (ids, files)]
+    columns = [kinds, pa.array(rows, pa.int32()), *texts, shared, types]
     return _lists(present.sum(axis=1), pa.StructArray.from_arrays(columns, fields=list(NEIGHBOR)))
 
 
@@ -113,7 +137,6 @@ def suggestions_table(
     photos: Photos,
     numbers: np.ndarray,
     first: int,
-    scorer: Scorer,
     scores: Scores,
     found: Probabilities,
     labels: Labels,
@@ -126,7 +149,7 @@ def suggestions_table(
     place, column, suggested, doubtful = chosen_pairs(found, labels, numbers, top)
     present = lists[place] >= 0
     archive = photos.archived[lists[place]] & present
-    parts = scorer.neighbour_parts(scores, place, column)
+    parts = None if scores.parts is None else scores.parts(place, column)
     kinds = photos.kinds
     given = labels.given[numbers].toarray().astype(bool)[place, column]
     threshold = found.thresholds[place, column]
@@ -145,7 +168,7 @@ def suggestions_table(
         "score": scores.total[place, column],
         "bias": scores.bias[column],
         "part_image": scores.image[place, column],
-        **_kind_parts(kinds, scores, place, column, parts, archive),
+        **(_tower_parts(kinds, parts) if photos.towers else _kind_parts(kinds, scores, place, column, parts, archive)),
         "neighbours": _largest(parts, present, lists, place, photos, shared),
     }
     schema = suggestions_schema(kinds)
@@ -154,6 +177,15 @@ def suggestions_table(
         for name, value in values.items()
     ]
     return pa.table(arrays, schema=schema)
+
+
+def _tower_parts(kinds: list[str], parts: np.ndarray | None) -> dict[str, np.ndarray]:
+    """The part of each tower in the score of each pair: the sum of its neighbours' parts [P, R * M]."""
+    if not kinds:
+        return {}
+    assert parts is not None
+    by_tower = parts.reshape(len(parts), len(kinds), -1).sum(axis=2)
+    return {f"part_{kind}": by_tower[:, number] for number, kind in enumerate(kinds)}
 
 
 def _kind_parts(
@@ -196,15 +228,17 @@ def _largest(
     pair = np.repeat(np.arange(len(place)), counts)
     # The place of each neighbour among all present ones of the block, which is its place in ``shared``.
     number = (np.cumsum(lists >= 0) - 1).reshape(lists.shape)[place[pair], chosen]
+    listed = (np.cumsum(lists >= 0, axis=1) - 1)[place[pair], chosen]  # its place in the photo's list
     part = np.full(len(pair), np.nan) if parts is None else parts[pair, chosen]
     neighbours = lists[place[pair], chosen].astype(np.int64)
     unique, inverse = np.unique(neighbours, return_inverse=True)
     ids = pa.array(photos.texts("ids", unique), pa.string()).take(pa.array(inverse))
     columns = [
-        pa.array(chosen, pa.int32()),
+        pa.array(listed, pa.int32()),
         ids,
         pa.array(part, pa.float32(), mask=np.isnan(part)),
         shared.take(pa.array(number)) if len(number) else shared.slice(0, 0),
+        _types(photos, lists, chosen),
     ]
     return _lists(counts, pa.StructArray.from_arrays(columns, fields=list(NEIGHBOR_PART)))
 

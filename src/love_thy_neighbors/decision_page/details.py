@@ -47,10 +47,11 @@ def detail_of(
 
 
 def _neighbor(one: dict[str, Any], places: dict[str, int], thumbnails: list[np.ndarray]) -> list[Any]:
-    """[kind, row of its thumbnail or -1, id, file, shared values]; kind is the place in ``About.collections`` or -1."""
+    """[kind, row of its thumbnail or -1, id, file, shared values, metadata type or null]; kind is the place in
+    ``About.collections`` or -1."""
     place, row = places.get(one["kind"], -1), one["row"]
     there = place >= 0 and row is not None and 0 <= row < thumbnails[place].size and thumbnails[place][row]
-    return [place, row if there else -1, one["id"], one["file"] or "", one["shared"] or []]
+    return [place, row if there else -1, one["id"], one["file"] or "", one["shared"] or [], one["type"]]
 
 
 def _row(about: About, row: dict[str, Any]) -> dict[str, Any]:

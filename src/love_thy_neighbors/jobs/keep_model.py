@@ -117,7 +117,8 @@ def _description(folder: Path, settings: Settings, data: NeighborhoodData, argum
         neighbours = {key: kept.get(key) for key in keys} | kept.get("neighborhoods", {})
         neighbours["vocabulary"] = kept.get("vocabulary", "train")
         if data.relational:  # it looks at all M neighbours of each relation
-            neighbours |= {"m": settings.neighbors.M, "relations": data.relations}
+            tested = [None if one is None else {"type": one.kind, "tau": one.tau} for one in data.queries["test"]]
+            neighbours |= {"m": settings.neighbors.M, "relations": data.relations, "tested_relations": tested}
     return {
         "model": {"name": settings.model.name, "arguments": arguments},
         "labels": list(data.collection.label_names),

@@ -158,10 +158,26 @@ def _check_neighbours(path: Path, neighbours: dict[str, Any]) -> None:
         _check_part(path, f"neighbours.{key}.tau", neighbours[key].get("tau", "missing"), (int, type(None)))
         if neighbours[key]["tau"] is not None and neighbours[key]["tau"] < 1:
             raise UserError(f"{path}: neighbours.{key}.tau must be 1 or more; copy the folder again.")
+    if "relations" in neighbours:
+        _check_part(path, "neighbours.lambda", neighbours.get("lambda"), (int, float))
+        _check_relations(path, neighbours["relations"], neighbours.get("tested_relations"))
     if not 1 <= neighbours["m"] <= neighbours["M"] <= MOST_NEIGHBOURS:
         raise UserError(
             f"{path}: neighbours.m and M must be from 1 to {MOST_NEIGHBOURS}, m not above M; copy the folder again."
         )
+
+
+def _check_relations(path: Path, relations: object, tested: object) -> None:
+    """Check the names of a relational model's towers, and what each of them saw when the model was tested."""
+    named = isinstance(relations, list) and relations and all(isinstance(one, str) for one in relations)
+    if not (named and isinstance(relations, list) and isinstance(tested, list) and len(relations) == len(tested)):
+        raise UserError(
+            f"{path}: neighbours.relations and tested_relations must be lists of one length; copy the folder again."
+        )
+    for one in filter(None, tested):
+        given = one if isinstance(one, dict) else {}
+        _check_part(path, "neighbours.tested_relations.type", given.get("type"), str)
+        _check_part(path, "neighbours.tested_relations.tau", given.get("tau"), (int, type(None)))
 
 
 def read_confidence(folder: Path) -> dict[str, dict[str, Any]]:

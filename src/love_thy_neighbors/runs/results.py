@@ -32,6 +32,7 @@ ARRAYS = (
     "neighbors",
     "image_part",
     "neighborhood_part",
+    "relation_parts",
     "bias",
     "W_y",
     "probability",

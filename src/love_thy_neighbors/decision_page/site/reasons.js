@@ -35,12 +35,13 @@ decisionPage.reasons = (() => {
   }
 
   /** A neighbour with the values that it shares. @param {number | null} part in the score of a label */
-  function neighbor([place, row, id, file, shared], part) {
+  function neighbor([place, row, id, file, shared, type], part) {
     return element(
       "li",
       { class: "neighbor", title: file || id },
       element("div", { class: "picture" }, thumbnail(place, row, file || id)),
       part === null ? null : element("b", { class: "number" }, decisionPage.bars.signed(part)),
+      type ? element("span", { class: "muted" }, `by ${type}`) : null,
       element("div", { class: "chips" }, ...shared.map((value) => element("span", { class: "chip shared" }, value)))
     );
   }
