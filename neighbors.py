@@ -23,7 +23,7 @@ def work(config: DictConfig) -> None:
     # Torch and Numba take seconds to import: mistakes are reported before.
     from love_thy_neighbors.programs.neighbors import make_lists
 
-    make_lists(collection, split, neighbors, engine, values["block"])
+    make_lists(collection, split, neighbors, engine, values["block"], values["deep"])
 
 
 @hydra.main(version_base="1.3", config_path="configs", config_name="neighbors")

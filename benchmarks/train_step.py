@@ -116,7 +116,7 @@ class PlainLoop:
     def step(self) -> None:
         with torch.random.fork_rng(devices=[]):
             torch.set_rng_state(self.random)
-            rows, neighbors = next(self.batches)
+            rows, neighbors, _ = next(self.batches)
             assert neighbors is not None
             table = self.data.features.table
             x, z = table[rows].float(), table[neighbors.clamp(min=0)].float()

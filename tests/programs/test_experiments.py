@@ -179,10 +179,11 @@ def test_experiments_share_their_runs() -> None:
     table2 = {run_name(settings_of(job.config)) for job in jobs_of("table2")}
     for name in ("per_label", "examples", "confidence"):
         assert {run_name(settings_of(job.config)) for job in jobs_of(name)} <= table2
-    (weights,) = jobs_of("learned_weights")
-    needed = needed_run(settings_of(weights.config))
-    assert needed is not None
-    assert run_name(needed) in table2
+    assert [weights.config["model"]["name"] for weights in jobs_of("learned_weights")] == ["neighborhood", "relational"]
+    for weights in jobs_of("learned_weights"):
+        needed = needed_run(settings_of(weights.config))
+        assert needed is not None
+        assert run_name(needed) in table2
     types = {run_name(settings_of(job.config)) for job in jobs_of("neighbor_types")}
     general = jobs_of("metadata_generalization")
     assert {run_name(needed_run(settings_of(job.config)) or settings_of(job.config)) for job in general} <= types

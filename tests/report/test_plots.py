@@ -111,7 +111,7 @@ def test_weights_are_shown_with_their_units_sorted_in_each_half(tmp_path: Path) 
     W_y = np.zeros((3, 8), dtype=np.float32)
     W_y[[2, 0, 1, 0], [0, 1, 2, 3]] = [1.0, 2.0, 3.0, 4.0]  # image tower
     W_y[[1, 1, 0, 2], [4, 5, 6, 7]] = [1.0, 2.0, 3.0, -4.0]  # neighbourhood tower
-    figure = learned_weights.draw_weights(W_y, ["$cat", "dog", "bird"])
+    figure = learned_weights.draw_weights(W_y, ["$cat", "dog", "bird"], ["image", "neighborhood"])
     shown = np.asarray(figure.axes[0].images[0].get_array())
     assert shown[:, :4].tolist() == [[4, 2, 0, 0], [0, 0, 3, 0], [0, 0, 0, 1]]
     assert sorted(map(tuple, shown[:, 4:].T)) == sorted(map(tuple, W_y[:, 4:].T))
@@ -119,8 +119,13 @@ def test_weights_are_shown_with_their_units_sorted_in_each_half(tmp_path: Path) 
     assert low == -high
     assert [tick.get_text() for tick in figure.axes[0].get_yticklabels()] == ["$cat", "dog", "bird"]
     save(figure, tmp_path)
-    save(learned_weights.draw_weights(np.zeros((2, 4)), ["a", "b"]), tmp_path)
-    save(learned_weights.draw_weights(np.ones((200, 4)), [str(i) for i in range(200)]), tmp_path)
+    save(learned_weights.draw_weights(np.zeros((2, 4)), ["a", "b"], ["image", "neighborhood"]), tmp_path)
+    save(
+        learned_weights.draw_weights(
+            np.ones((200, 4)), [str(i) for i in range(200)], ["image", "tags", "$sets", "groups"]
+        ),
+        tmp_path,
+    )
 
 
 BEFORE, AFTER = np.array([0.2, 0.9, 0.5, np.nan, 1.0]), np.array([0.6, 0.95, 0.4, np.nan, 1.0])

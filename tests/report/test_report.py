@@ -31,6 +31,8 @@ FIGURES = {
     "examples",
     "learned_weights",
     "moved_most",
+    "learned_weights_relational",
+    "moved_most_relational",
     "hyperparameters",
     "label_correlation",
     "label_correlation_by_label",

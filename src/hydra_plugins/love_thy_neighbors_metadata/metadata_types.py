@@ -13,7 +13,7 @@ from hydra.plugins.search_path_plugin import SearchPathPlugin
 from omegaconf import OmegaConf
 
 GROUPS = ("metadata", "test_metadata")
-KNOWN = ["groups", "sets", "tags", "union", "visual"]  # what --help lists
+KNOWN = ["all", "groups", "sets", "tags", "union", "visual"]  # what --help lists
 _CONFIG = re.compile(r"(metadata|test_metadata)/([A-Za-z][\w-]*)(?:\.yaml)?", re.ASCII)
 
 

@@ -123,7 +123,8 @@ def select(candidates: Iterable[tuple[str, ...]], resolve: Callable[[tuple[str, 
     for candidate in candidates:
         config = resolve(candidate)
         m, M = config["m"], config["M"]
-        if type(m) is type(M) is int and m > M:  # other types are mistakes, which the job itself explains
+        numbers = type(m) is type(M) is int  # other types are mistakes, which the job itself explains
+        if numbers and m > M and not config["model"].get("relational"):
             made.impossible[m, M] = None
         elif (name := job_name(config)) not in names:
             names.add(name)

@@ -113,7 +113,7 @@ RULES: dict[str, Rule] = {
 }
 # Those that neighbors.py has too.
 NEIGHBOR_KEYS = (
-    *("M", "tau", "vocabulary", "split", "pool", "overlap", "rename_test", "split_by", "keep_unlabelled"),
+    *("M", "tau", "vocabulary", "split", "pool", "overlap", "rename_test", "split_by", "keep_unlabelled", "relations"),
     *("data.dir", "data.split_sizes", "data.discard_without_metadata"),
 )
 
@@ -237,6 +237,9 @@ def check_neighbor_keys(config: dict[str, Any]) -> None:
     """Raise `UserError` naming the first key of a config of neighbors.py that breaks a rule."""
     _check_rules(config, NEIGHBOR_KEYS)
     require_whole("block", config["block"], 1)
+    require_whole("deep", config["deep"], 0)
+    if config["relations"] is not None and config["metadata"]["type"] != ALL:
+        raise UserError(f"relations: chooses from metadata={ALL}; leave out metadata={config['metadata']['type']}.")
 
 
 def _check_hyperparameters(config: dict[str, Any]) -> None:

@@ -23,6 +23,7 @@ from torch import Tensor
 
 from love_thy_neighbors.training.batches import EXACT, IndexBatch
 from love_thy_neighbors.training.data import Batch, NeighborhoodData
+from love_thy_neighbors.training.schedules import constant
 from love_thy_neighbors.training.task import AnnotationTask
 
 log = logging.getLogger(__name__)
@@ -97,8 +98,9 @@ class CudaGraphTask(AnnotationTask):
         )
         if self.data.leaves_rows and self.device.type == "cuda":
             for group in self._optimizer().param_groups:
-                # The graph reads the step counter and the learning rate where they are, so both have to be on the GPU.
-                group.update(capturable=True, lr=torch.tensor(self.lr, device=self.device))
+                group["capturable"] = True  # its step counter has to be on the GPU
+                if self.share_of_lr is not constant:  # and so has a learning rate that changes
+                    group["lr"] = torch.tensor(self.lr, device=self.device)
                 for state in (self._optimizer().state.get(p, {}) for p in group["params"]):
                     state.update({key: value.to(self.device) for key, value in state.items()})
 

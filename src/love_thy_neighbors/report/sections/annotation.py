@@ -19,6 +19,7 @@ MODELS = {
     "neighborhood_tagvec": ("The model: tag neighbours + tag vector", True),
     "tag_voting": ("Tag kNN voting", False),
     "visual_mlp": ("Visual MLP: the image tower alone", False),
+    "relational": ("Relational model: a tower for each metadata type", False),
 }
 KINDS = ("visual", "groups", "sets", "tags", "union")  # rows of Table 3; the union is not in the paper
 NAMES = {"union": "all metadata together", "visual": "visual features"}

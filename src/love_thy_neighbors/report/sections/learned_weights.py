@@ -12,9 +12,11 @@ from matplotlib.figure import Figure as Drawing
 from love_thy_neighbors.collection.loading import Collection
 from love_thy_neighbors.report.collected import Result
 from love_thy_neighbors.report.context import Context, array_of, or_note, origin
-from love_thy_neighbors.report.document import Block, Figure, Note, Origin
+from love_thy_neighbors.report.document import Block, Column, Figure, Note, Origin, Row, Table
+from love_thy_neighbors.report.matching import has_model
 from love_thy_neighbors.report.pictures import Sheet
 from love_thy_neighbors.report.style import DIVERGING, FONT, MUTED, RIGHT, TEXT, canvas, shortened
+from love_thy_neighbors.runs.rules import ALL
 
 PAIRS = 8  # image-label pairs on each side of the figure
 COLUMNS = 4  # pairs in a line
@@ -22,51 +24,73 @@ NAMED_LABELS = 120  # more names would be too small to read
 
 
 def learned_weights(context: Context) -> tuple[list[Block], list[Origin]]:
-    """W_y, and the images whose scores come most from themselves and most from their neighborhood."""
-    runs = context.matched.runs("learned_weights")
+    """W_y, and the images whose scores come most from themselves and most from their neighbours, of both models."""
     blocks: list[Block] = []
-    for result in runs.results[:1]:
-        blocks += or_note(partial(_weights, context, result))
-        blocks += or_note(partial(_moved_most, context, result))
-    return blocks, origin("Learned weights", runs)
+    origins: list[Origin] = []
+    for model, title in (
+        ("neighborhood", "Learned weights"),
+        ("relational", "Learned weights of the relational model"),
+    ):
+        runs = context.matched.runs("learned_weights", has_model(model))
+        for result in runs.results[:1]:
+            blocks += or_note(partial(_weights, context, result))
+            if model == "relational":
+                blocks += or_note(partial(_tower_parts, context, result))
+            blocks += or_note(partial(_moved_most, context, result))
+        origins += origin(title, runs)
+    return blocks, origins
+
+
+def towers_of(result: Result, collection: Collection) -> list[str]:
+    """The names of the towers besides the image's, in the order of W_y."""
+    if result.config["model"]["name"] != "relational":
+        return ["neighborhood"]
+    kind = result.config["metadata"]["type"]
+    return list(result.config.get("relations") or (collection.metadata if kind == ALL else [kind]))
+
+
+def _suffix(result: Result) -> str:
+    return "_relational" if result.config["model"]["name"] == "relational" else ""
 
 
 def _weights(context: Context, result: Result) -> list[Block]:
-    names = context.collection.label_names
+    names, towers = context.collection.label_names, ["image", *towers_of(result, context.collection)]
     W_y = array_of(result, "W_y")
-    image, neighborhood = (float(np.abs(half).mean()) for half in np.split(W_y, 2, axis=1))
-    means = f"{image:.4f} for the image's hidden units, {neighborhood:.4f} for the neighborhood's"
+    of_each = zip(towers, np.split(W_y, len(towers), axis=1), strict=True)
+    means = ", ".join(f"{float(np.abs(part).mean()):.4f} for the {name}'s hidden units" for name, part in of_each)
+    paper = "" if _suffix(result) else " The paper reads from its picture that the image is weighted more heavily."
     return [
-        Note(
-            f"Mean absolute weight: {means}. The paper reads from its picture that the image is weighted more heavily."
-        ),
+        Note(f"Mean absolute weight: {means}.{paper}"),
         Figure(
-            "learned_weights",
-            f"W_y on split {result.split}: a row for each label, a column for each hidden unit, those of the image "
-            "on the left, those of the neighborhood on the right, each sorted by the label with its largest weight.",
-            partial(draw_weights, W_y, names),
+            f"learned_weights{_suffix(result)}",
+            f"W_y on split {result.split}: a row for each label, a column for each hidden unit, those of the "
+            f"{', the '.join(towers)} from left to right, each sorted by the label with its largest weight.",
+            partial(draw_weights, W_y, names, towers),
             f"Learned weights of {len(W_y)} labels: mean absolute weight {means}.",
         ),
     ]
 
 
-def draw_weights(W_y: np.ndarray, label_names: Sequence[str]) -> Drawing:
+def draw_weights(W_y: np.ndarray, label_names: Sequence[str], towers: Sequence[str]) -> Drawing:
     """The matrix W_y of Eq. 6: a row for each label, a column for each hidden unit.
 
-    Hidden units have no order of their own. Each half is sorted by the label with the unit's largest weight, so a half
-    that the model uses shows a diagonal. The colours end at the 99.9th percentile of the absolute weights.
+    Hidden units have no order of their own. Those of each tower are sorted by the label with the unit's largest weight,
+    so a tower that the model uses shows a diagonal. The colours end at the 99.9th percentile of the absolute weights.
 
-    Shape: ``W_y`` [L, 2h], the image tower's units first.
+    Shape: ``W_y`` [L, T h], the units of one tower after the other's.
     """
-    L, h = W_y.shape[0], W_y.shape[1] // 2
+    L, h = W_y.shape[0], W_y.shape[1] // len(towers)
     figure, axes = canvas(6.8, min(0.145 * L, 12) + 1.4)
     axis: Axes = axes[0, 0]
-    ordered = np.hstack([half[:, units_by_label(half)] for half in np.split(W_y, 2, axis=1)])
+    ordered = np.hstack([part[:, units_by_label(part)] for part in np.split(W_y, len(towers), axis=1)])
     reach = float(np.percentile(np.abs(W_y), 99.9)) or 1.0
     norm = TwoSlopeNorm(0, -reach, reach)
     image = axis.imshow(ordered, cmap=DIVERGING, norm=norm, aspect="auto", interpolation="nearest")
-    axis.axvline(h - 0.5, color=TEXT, linewidth=1)
-    axis.set_xticks([h / 2 - 0.5, 1.5 * h - 0.5], ("image, $v_x$", "neighborhood, $v_z$"), fontsize=FONT)
+    for place in range(1, len(towers)):
+        axis.axvline(place * h - 0.5, color=TEXT, linewidth=1)
+    symbols = {"image": "image, $v_x$", "neighborhood": "neighborhood, $v_z$"}
+    named = [symbols.get(name, shortened(name)) for name in towers]
+    axis.set_xticks([(place + 0.5) * h - 0.5 for place in range(len(towers))], named, fontsize=FONT)
     axis.xaxis.tick_top()
     axis.tick_params(length=0)
     if L <= NAMED_LABELS:
@@ -82,9 +106,9 @@ def draw_weights(W_y: np.ndarray, label_names: Sequence[str]) -> Drawing:
     return figure
 
 
-def units_by_label(half: np.ndarray) -> np.ndarray:
-    """Order [h] of hidden units by the label with their largest weight, the strongest first. Shape: ``half`` [L, h]."""
-    return np.lexsort((-half.max(axis=0), half.argmax(axis=0)))
+def units_by_label(tower: np.ndarray) -> np.ndarray:
+    """Order [h] of hidden units by the label with their largest weight, the strongest first. Shape: [L, h]."""
+    return np.lexsort((-tower.max(axis=0), tower.argmax(axis=0)))
 
 
 @dataclass(frozen=True)
@@ -97,6 +121,24 @@ class SplitScore:
     neighborhood_part: float
     bias: float
     score: float
+
+
+def _tower_parts(context: Context, result: Result) -> list[Block]:
+    collection = context.collection
+    image, relations, scores, rows = (
+        array_of(result, name) for name in ("image_part", "relation_parts", "scores", "rows")
+    )
+    right = (scores > 0) & (collection.labels[rows].toarray() != 0)
+    parts = {"image": image, **dict(zip(towers_of(result, collection), np.moveaxis(relations, 1, 0), strict=True))}
+    lines = tuple(
+        Row((name, f"{part[right].mean() if right.any() else 0:+.2f}", f"{np.abs(part).mean():.2f}"))
+        for name, part in parts.items()
+    )
+    caption = (
+        f"What each tower adds to the scores of the relational model on test images of split {result.split}: the mean "
+        "over right labels with a score above 0, and the mean absolute value over all images and labels."
+    )
+    return [Table("tower_parts", caption, (Column("tower"), Column("right labels"), Column("all labels")), lines)]
 
 
 def _moved_most(context: Context, result: Result) -> list[Block]:
@@ -117,7 +159,7 @@ def _moved_most(context: Context, result: Result) -> list[Block]:
         for side in sides
         for pair in side
     )
-    return [Figure("moved_most", caption, partial(draw_moved_most, *sides, collection), alt)]
+    return [Figure(f"moved_most{_suffix(result)}", caption, partial(draw_moved_most, *sides, collection), alt)]
 
 
 def moved_most(
