@@ -8,12 +8,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
 
-from love_thy_neighbors.analysis.score_parts import score_parts
+from love_thy_neighbors.analysis.score_parts import score_parts, tower_parts
 from love_thy_neighbors.baselines.sparse import NeighborhoodTagVector
 from love_thy_neighbors.baselines.visual import VisualMLP, VisualOnly
 from love_thy_neighbors.errors import UserError
 from love_thy_neighbors.model import NeighborhoodModel, Pool, max_pool
 from love_thy_neighbors.neighborhoods import expected_max, mean_of_max
+from love_thy_neighbors.relational import RelationalModel
 
 POOLS = [max_pool, partial(expected_max, m=2), partial(mean_of_max, m=2)]
 
@@ -63,3 +64,21 @@ def test_each_part_depends_on_its_own_input_and_half_of_the_weights(seed: int) -
 def test_other_models_have_no_such_parts(model: nn.Module) -> None:
     with pytest.raises(UserError, match=rf"{type(model).__name__}\b.*model=neighborhood"):
         score_parts(model, torch.zeros(1, 6), torch.zeros(1, 4, 6), torch.zeros(1, 4, dtype=torch.bool), max_pool)
+
+
+@settings(deadline=None, max_examples=30)
+@given(st.integers(0, 1000))
+def test_parts_of_a_relational_model_add_up_in_evaluation_mode(seed: int) -> None:
+    torch.manual_seed(seed)
+    model = RelationalModel(6, 4, ["tags", "sets"], 5)
+    for parameter in model.parameters():
+        nn.init.normal_(parameter)
+    x, z, mask = torch.randn(7, 6), torch.randn(7, 2, 6), torch.rand(7, 2) < 0.6
+    image, relations, bias = tower_parts(model, x, z, mask)
+    assert model.training
+    assert relations.shape == (7, 2, 4)
+    assert not relations[~mask].any()
+    torch.testing.assert_close(image + relations.sum(1) + bias, model.eval()(x, z, mask), rtol=1e-5, atol=1e-5)
+    other = tower_parts(model, x, torch.stack([z[:, 0], torch.randn(7, 6)], dim=1), mask)
+    assert torch.equal(other[1][:, 0], relations[:, 0])
+    assert torch.equal(other[0], image)

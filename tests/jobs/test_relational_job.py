@@ -5,13 +5,20 @@ from typing import Any
 
 import numpy as np
 import pytest
+import pytorch_lightning as pl
 import torch
+from hydra import initialize_config_dir
 
-from conftest import checked, settings, train_on
+from conftest import ROOT, checked, settings, train_on
 from love_thy_neighbors.errors import UserError
-from love_thy_neighbors.jobs.build import make_data
+from love_thy_neighbors.jobs.build import make_data, make_task, make_trainer, model_arguments
+from love_thy_neighbors.jobs.job import finish
+from love_thy_neighbors.programs.start import baseline_settings
+from love_thy_neighbors.runs.identity import identity, run_name
 from love_thy_neighbors.runs.model_folder import load_model
+from love_thy_neighbors.training.batches import hash_seed
 from love_thy_neighbors.training.data import NeighborhoodData
+from love_thy_neighbors.training.snapshots import Snapshots
 
 MODEL = ("model=relational", "M=4")
 
@@ -157,8 +164,6 @@ def test_a_mistake_is_named(made_up: Path, overrides: list[str], key: str) -> No
 
 
 def test_keys_that_the_model_does_not_read_do_not_change_its_name(made_up: Path) -> None:
-    from love_thy_neighbors.runs.identity import run_name
-
     def name(*overrides: str) -> str:
         return run_name(checked(settings("data=collection", f"data.dir={made_up}", "model=relational", *overrides)))
 
@@ -166,3 +171,77 @@ def test_keys_that_the_model_does_not_read_do_not_change_its_name(made_up: Path)
     others: list[Any] = ["M=8", "neighborhoods.lambda=0.5", "neighborhoods.thin=1", "neighborhoods.deep=50"]
     others += ["relations=[tags,sets]", "test_metadata=sets", "loss=asymmetric", "schedule=constant"]
     assert len({name(), *map(name, others)}) == 9
+
+
+def test_score_parts_are_those_of_the_towers(made_up: Path, tmp_path: Path) -> None:
+    results = train_on(made_up, tmp_path, *MODEL, "measure=score_parts")
+    assert results["score_parts"]["largest_error"] < 1e-4
+    (folder,) = (path for path in (tmp_path / "logs").iterdir() if "score_parts" in path.name)
+    arrays = {name: np.load(folder / f"{name}.npy") for name in ("relation_parts", "neighborhood_part", "neighbors")}
+    assert arrays["relation_parts"].shape[1] == 3
+    np.testing.assert_allclose(arrays["relation_parts"].sum(axis=1), arrays["neighborhood_part"], atol=1e-5)
+    nobody = (arrays["neighbors"] < 0).all(axis=2)
+    assert nobody.any()
+    assert not arrays["relation_parts"][nobody].any()
+    assert arrays["relation_parts"][~nobody].any(axis=1).mean() > 0.9  # relu may be 0 in all units
+
+
+def test_a_collection_s_file_may_have_all_hyperparameters(made_up: Path) -> None:
+    chosen = "{relational: {loss: asymmetric, batch_size: 25, M: 12, lambda: 0.5, thin: 0.4, schedule: constant}}"
+    given = ("data=collection", f"data.dir={made_up}", f"+data.hyperparameters={chosen}")
+    made = checked(settings(*given, "model=relational"))
+    assert made.training is not None
+    assert (made.training.loss, made.training.batch_size, made.training.schedule) == ("asymmetric", 25, "constant")
+    assert (made.neighbors.M, made.neighborhoods.shrinkage, made.neighborhoods.thin) == (12, 0.5, 0.4)
+    other = checked(settings(*given, "model=neighborhood"))
+    assert other.training is not None
+    assert (other.training.loss, other.training.batch_size, other.training.schedule) == ("logistic", 50, "constant")
+    assert (other.neighbors.M, other.neighborhoods.thin) == (6, 1)
+
+
+def test_the_baseline_keeps_its_own_schedule_loss_and_neighbours(made_up: Path) -> None:
+    given = ["data=collection", f"data.dir={made_up}", "model=relational", "relations=[tags]", "loss=asymmetric"]
+    made = checked(settings(*given))
+    with initialize_config_dir(str(ROOT / "configs"), version_base="1.3"):
+        baseline = baseline_settings(made, given)
+    assert baseline is not None
+    assert baseline.training is not None
+    assert (baseline.model.name, baseline.training.loss, baseline.training.schedule) == (
+        "visual_only",
+        "logistic",
+        "constant",
+    )
+
+
+def test_a_continued_training_is_the_whole_one(made_up: Path, tmp_path: Path) -> None:
+    """Thinning and the cosine depend on the epoch alone."""
+    whole = train_on(made_up, tmp_path / "whole", *MODEL, "epochs=4")
+    config = checked(settings("data=collection", f"data.dir={made_up}", *MODEL, "epochs=4", "h=8", *quiet(tmp_path)))
+    stopped = Stopped(after=2)
+    data = make_data(config)
+    arguments = model_arguments(config, data)
+    torch.manual_seed(hash_seed(config.seed))
+    task = make_task(config, arguments)
+    folder = tmp_path / "part" / "run"
+    folder.mkdir(parents=True)
+    trainer = make_trainer(config.training, [stopped, Snapshots(folder, identity(config))], [], folder)
+    with pytest.raises(RuntimeError, match="stopped here"):
+        trainer.fit(task, datamodule=data)
+    continued = finish(config, folder, overwrite=False, resume=True, wait=False)
+    assert continued["test"] == whole["test"]
+    assert continued["val"] == whole["val"]
+
+
+def quiet(place: Path) -> tuple[str, ...]:
+    return (f"logs={place}/logs", f"cache={place}/cache", "baseline=null", "trainer.enable_progress_bar=false")
+
+
+class Stopped(pl.Callback):
+    """Raises at the start of an epoch, as if the process had been killed there."""
+
+    def __init__(self, after: int) -> None:
+        self.after = after
+
+    def on_train_epoch_start(self, trainer: pl.Trainer, task: pl.LightningModule) -> None:
+        if trainer.current_epoch == self.after:
+            raise RuntimeError("stopped here")

@@ -22,6 +22,7 @@ from love_thy_neighbors.neighbors.lists import (
 )
 from love_thy_neighbors.runs.chosen_split import split_collection
 from love_thy_neighbors.runs.model_folder import ALL, NONE, SPLIT
+from love_thy_neighbors.runs.relations import LIMITED
 from love_thy_neighbors.runs.settings import SplitSettings, ValuesSettings
 from love_thy_neighbors.splits import Split
 
@@ -183,9 +184,14 @@ def _neighbours(
         raise UserError("archive: is not used with neighbours=new; leave one of them out.")
     if neighbours in (ARCHIVE, BOTH) and not has_archive:
         raise UserError(f"neighbours={neighbours}: needs an archive; give archive=COLLECTION.")
-    chosen = neighbours or (BOTH if has_archive else NEW)
-    if metadata is None and relations_of(about):
-        return chosen, _tested(own, tau)
+    return neighbours or (BOTH if has_archive else NEW), _types(about, metadata, tau)
+
+
+def _types(about: dict[str, Any], metadata: str | None, tau: int | None) -> tuple[ValuesSettings | None, ...]:
+    """The metadata types that choose neighbours, one for each tower of a relational model; arguments: `_neighbours`."""
+    own, towers = about["neighbours"], relations_of(about)
+    if metadata is None and towers:
+        return _tested(own, tau)
     trained = own["test_metadata"]
     kind = metadata or trained["type"]
     if kind == "visual":
@@ -195,11 +201,11 @@ def _neighbours(
         )
     if tau is None and kind == trained["type"]:
         tau = trained["tau"]
-    elif tau is None and kind in ("tags", "union"):
+    elif tau is None and kind in LIMITED:
         tau = own["metadata"]["tau"]
-    towers = relations_of(about) or [kind]
     # A relational model has a tower for the type, or else looks at it through every tower.
-    return chosen, tuple(ValuesSettings(kind, tau) if name == kind or kind not in towers else None for name in towers)
+    values = ValuesSettings(kind, tau)
+    return tuple(values if name == kind or kind not in towers else None for name in towers or [kind])
 
 
 def relations_of(about: dict[str, Any]) -> list[str]:

@@ -54,7 +54,9 @@ def check_neighbors(
             raise CollectionLacksError(f"{who}: the collection in {collection.folder} has no {kind}; it has {listed}.")
     if neighbors is not None and neighbors.metadata.type == ALL:
         if not there:
-            raise CollectionLacksError(f"metadata={ALL}: the collection in {collection.folder} has no metadata at all.")
+            raise CollectionLacksError(
+                f"metadata={ALL}: the collection in {collection.folder} has no metadata at all; give model=visual_mlp."
+            )
         tested_relations(neighbors, trained_relations(neighbors, there))
 
 
