@@ -5,6 +5,7 @@ import re
 from dataclasses import MISSING, fields
 from importlib import import_module
 from pathlib import Path
+from typing import Any
 
 import pytest
 import pytorch_lightning as pl
@@ -29,7 +30,11 @@ from love_thy_neighbors.training.task import AnnotationTask
 GROUPS = ("callbacks", "cluster", "data", "debug", "logger", "metadata", "model", "trainer")
 CHOICES = [f"{group}={path.stem}" for group in GROUPS for path in sorted((ROOT / "configs" / group).glob("*.yaml"))]
 # Programs or devices that this machine may lack are composed here and run where they are.
-SETTINGS = {"data=collection": ("data.dir=/somewhere",), "trainer=gpu": ("trainer.accelerator=cpu",)}
+SETTINGS = {
+    "data=collection": ("data.dir=/somewhere",),
+    "trainer=gpu": ("trainer.accelerator=cpu",),
+    "metadata=all": ("model=relational",),
+}
 
 
 def test_the_list_of_groups_is_whole() -> None:
@@ -46,8 +51,9 @@ def test_every_choice_composes_and_instantiates(choice: str, tmp_path: Path) -> 
     if not choice.startswith("data=") or choice == "data=openclipart":  # the folder of other collections is the user's
         check_collection(made)
     if made.training is not None:
-        values = {"values": 7} if made.model.values else {}
-        task = make_task(made, {"dim": 8, "labels": 3, **values, **made.model.arguments})
+        sizes: dict[str, Any] = {"values": 7} if made.model.values else {}
+        sizes |= {"relations": ["tags", "sets"]} if made.model.relational else {}
+        task = make_task(made, {"dim": 8, "labels": 3, **sizes, **made.model.arguments})
         assert isinstance(task, AnnotationTask)
         assert isinstance(task.configure_optimizers(), torch.optim.RMSprop)
         assert isinstance(make_trainer(made.training, make_callbacks(made.training, [None]), [], tmp_path), pl.Trainer)
@@ -212,6 +218,6 @@ def test_the_keys_of_neighbors_are_those_of_train_with_the_same_defaults() -> No
         config = OmegaConf.to_container(compose("neighbors", overrides=["metadata=sets"]), resolve=True)
     theirs = settings("metadata=sets")
     assert isinstance(config, dict)
-    own = {key: config.pop(key) for key in ("engine", "ray", "block")}
-    assert own == {"engine": "local", "ray": {"address": None}, "block": BLOCK}
+    own = {key: config.pop(key) for key in ("engine", "ray", "block", "deep")}
+    assert own == {"engine": "local", "ray": {"address": None}, "block": BLOCK, "deep": 0}
     assert config == {key: theirs[key] for key in config}

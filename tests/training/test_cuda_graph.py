@@ -120,12 +120,25 @@ def test_replayed_steps_train_as_ordinary_ones_do(ordinary: Run, made_up: Path, 
     assert len(run.losses.losses) == len(ordinary.losses.losses) > full_batches(run)
 
 
-@pytest.mark.parametrize("model", ["visual_only", "visual_mlp"])
-def test_models_without_neighbours_are_replayed_too(made_up: Path, tmp_path: Path, model: str) -> None:
+@pytest.mark.parametrize("model", ["visual_only", "visual_mlp", "relational"])
+def test_other_models_are_replayed_too(made_up: Path, tmp_path: Path, model: str) -> None:
     recorder = Recorder()
     run = Run(made_up, tmp_path / "a", recorder, f"model={model}", epochs=2)
     run.assert_same(Run(made_up, tmp_path / "b", None, f"model={model}", epochs=2))
     assert recorder.replayed > 1
+
+
+def test_a_learning_rate_on_the_gpu_is_changed_in_place(made_up: Path, tmp_path: Path) -> None:
+    """A graph reads it where it was when the step was recorded."""
+    run = Run(made_up, tmp_path, Recorder(), "schedule=cosine", "lr=0.01", epochs=2)
+    groups = run.trainer.optimizers[0].param_groups
+    assert [group["lr"] for group in groups] == [pytest.approx(0.005)] * 2  # of the last epoch
+    for group in groups:
+        group["lr"] = torch.tensor(0.005)
+    before = [group["lr"] for group in groups]
+    run.task.set_lr(0.002)
+    assert all(group["lr"] is old for group, old in zip(groups, before, strict=True))
+    assert [group["lr"].item() for group in groups] == [pytest.approx(0.002)] * 2
 
 
 @pytest.mark.parametrize("graphed_first", [True, False])
