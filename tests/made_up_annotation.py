@@ -86,6 +86,7 @@ def _photos(count: int, random: np.random.Generator) -> list[dict[str, Any]]:
                 "id": f"neighbour {place} of {number}",
                 "file": f"archive/{place}.jpg",
                 "shared": tags[: 1 + place % 3],
+                "type": "tags" if place < 3 else None,  # of a relational model, and of another one
             }
             for place in range(0 if number == 7 else 6)
         ]

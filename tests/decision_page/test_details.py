@@ -39,14 +39,15 @@ def test_neighbours_have_their_collection_thumbnail_and_shared_values(annotation
     thumbnails = [np.zeros(0, bool), np.arange(30) % 2 == 0]  # none of 'new', every second one of 'archive'
     first = next(pieces(annotation.about, annotation.photos, sorted_candidates(annotation), thumbnails))
     for photo, expected in zip(first, annotation.photos["neighbours"].to_pylist(), strict=False):
-        for (place, row, name, file, shared), one in zip(photo["neighbors"], expected, strict=True):
+        for (place, row, name, file, shared, kind), one in zip(photo["neighbors"], expected, strict=True):
             there = one["kind"] == "archive" and one["row"] % 2 == 0
             assert row == (one["row"] if there else -1)
-            assert [place, name, file, shared] == [
+            assert [place, name, file, shared, kind] == [
                 ["new", "archive"].index(one["kind"]),
                 one["id"],
                 one["file"],
                 one["shared"],
+                one["type"],
             ]
 
 

@@ -57,6 +57,9 @@ def test_it_shows_what_the_annotation_says(page: Any, folder: Path) -> None:
     for number, one in enumerate(photo["neighbours"]):
         chips = page.locator("#photo-neighbors .neighbor").nth(number).locator(".chip.shared")
         assert chips.all_inner_texts() == one["shared"]
+        text = page.locator("#photo-neighbors .neighbor").nth(number).inner_text()
+        assert (f"by {one['type']}" in text) == (one["type"] is not None)
+    expect(page.locator("#photo-neighbors-title")).to_contain_text("nearest first by each type")
     expect(page.locator("#photo-metadata")).to_contain_text("labels given by people")
     times = sum(
         "tag" in value for one in photo["neighbours"] for value in one["shared"] if value == photo["metadata.tags"][0]

@@ -125,7 +125,7 @@ decisionPage.photo = (() => {
   function drawNeighbors() {
     const { neighbors } = detail;
     find("photo-neighbors-title").textContent = neighbors.length
-      ? `${counted(neighbors.length, "neighbour")}, nearest first`
+      ? `${counted(neighbors.length, "neighbour")}, nearest first${neighbors.some((one) => one[5]) ? " by each type" : ""}`
       : "No neighbours: the image alone decides";
     find("photo-neighbors").replaceChildren(...neighbors.map((one) => decisionPage.reasons.neighbor(one, null)));
   }
