@@ -107,6 +107,8 @@ def test_a_run_is_kept_and_read_again(made_up: Path, tmp_path: Path) -> None:
     (folder,) = (tmp_path / "logs").iterdir()
     assert "relational" in folder.name
     assert results["test"]["mAP_L"] > 40
+    card = (folder / "model" / "README.md").read_text()
+    assert "the 4 photos with the most similar tags, the 4 photos with the most similar sets" in card
     model, about = load_model(folder)
     assert about["model"]["arguments"]["relations"] == ["tags", "sets", "groups"]
     assert about["neighbours"]["relations"] == ["tags", "sets", "groups"]

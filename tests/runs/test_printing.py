@@ -61,6 +61,11 @@ def test_nothing_is_suggested() -> None:
         ((), "openclipart, neighborhood, neighbours by tags, m=3 M=6, split 0: run"),
         (("test_metadata=sets",), "openclipart, neighborhood, neighbours by tags, at test time by sets, m=3 M=6, split 0: run"),
         (("model=visual_only", "split=2"), "openclipart, visual_only, split 2: run"),
+        (("model=relational",), "openclipart, relational, neighbours by each metadata type, M=24, split 0: run"),
+        (
+            ("model=relational", "relations=[tags,sets]", "test_relations=[sets,null]"),
+            "openclipart, relational, neighbours by tags and sets, at test time by sets, none, M=24, split 0: run",
+        ),
         (("measure=statistics",), "openclipart, statistics: run"),
     ],
 )  # fmt: skip

@@ -69,7 +69,8 @@ def _text(description: dict[str, Any], test: dict[str, Any], confidence: dict[st
     preprocessing, asked = backbone.get("preprocessing", "preprocessing not known"), 100 * confidence["precision"]
     return f"""# {trained["run"]}
 
-A model `{description["model"]["name"]}` of {PAPER}, as the package love-thy-neighbors trains it. It gives scores for
+A model `{description["model"]["name"]}` {_origin(neighbours)} {PAPER},
+as the package love-thy-neighbors trains it. It gives scores for
 {len(description["labels"])} labels to a photo, from the photo's feature{_seen(neighbours)}.
 
 - Trained on the collection {one_line(trained["collection"])}, split {trained["split"]}, on {trained["date"][:10]}.
@@ -94,9 +95,18 @@ those of the training collection: the model knows no other, and repeats the mist
 """
 
 
+def _origin(neighbours: dict[str, Any] | None) -> str:
+    return "that builds on" if neighbours is not None and "relations" in neighbours else "of"
+
+
 def _seen(neighbours: dict[str, Any] | None) -> str:
     if neighbours is None:
         return " alone"
+    if "relations" in neighbours:
+        each = ", ".join(
+            f"the {neighbours['M']} photos with the most similar {name}" for name in neighbours["relations"]
+        )
+        return f" and the mean features of {each}"
     kind = neighbours["metadata"]["type"]
     kinds = {"union": "metadata", "visual": "features"}.get(kind, kind)
     return f" and those of the {neighbours['M']} photos with the most similar {kinds}"

@@ -12,7 +12,8 @@ from rich.table import Table
 
 from love_thy_neighbors.runs.model_folder import NONE, read_confidence
 from love_thy_neighbors.runs.results import MODEL
-from love_thy_neighbors.runs.settings import Settings
+from love_thy_neighbors.runs.rules import ALL
+from love_thy_neighbors.runs.settings import NeighborSettings, Settings
 from love_thy_neighbors.terminal import terminal
 from love_thy_neighbors.visible import say
 
@@ -34,7 +35,7 @@ def start_line(settings: Settings, folder: Path) -> str:
         parts.append(settings.model.name)
         if settings.model.neighbors:
             neighbors = settings.neighbors
-            kinds = dict.fromkeys((neighbors.metadata.type, neighbors.test_metadata.type))
+            kinds = _kinds(neighbors)
             parts += [
                 f"neighbours by {', at test time by '.join(kinds)}",
                 f"M={neighbors.M}" if settings.model.relational else f"m={settings.neighborhoods.m} M={neighbors.M}",
@@ -42,6 +43,16 @@ def start_line(settings: Settings, folder: Path) -> str:
     if settings.measure != "statistics":
         parts.append(f"split {settings.split.number}")
     return f"{', '.join(parts)}: {folder}"
+
+
+def _kinds(neighbors: NeighborSettings) -> list[str]:
+    """The metadata types that choose neighbours in training, and at test time if they are others there."""
+    each = "each metadata type" if neighbors.relations is None else " and ".join(neighbors.relations)
+    types = (neighbors.metadata.type, neighbors.test_metadata.type)
+    kinds = list(dict.fromkeys(each if kind == ALL else kind for kind in types))
+    if neighbors.test_relations is not None:
+        kinds.append(", ".join(one or "none" for one in neighbors.test_relations))
+    return kinds
 
 
 def print_profile(summary: str) -> None:
