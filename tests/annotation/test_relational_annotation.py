@@ -10,6 +10,7 @@ import pytest
 
 from conftest import checked, made_up_table, settings, write_made_up
 from love_thy_neighbors import Annotator
+from love_thy_neighbors.annotation.annotating import remove_unfinished
 from love_thy_neighbors.annotation.files import read_annotation
 from love_thy_neighbors.decision_page.page import write_page
 from love_thy_neighbors.errors import UserError
@@ -125,3 +126,14 @@ def test_an_annotation_that_goes_on_is_the_same(made_up: Path, run: Path, tmp_pa
     Annotator.load(run).suggest(collection=made_up, images="test", out=tmp_path / "one", overwrite=True)
     assert np.array_equal(np.load(tmp_path / "one" / "scores.npy"), scores)
     assert not (tmp_path / "one" / "blocks").exists()
+
+
+def test_lists_of_other_settings_do_not_stay(tmp_path: Path) -> None:
+    """Neither whole ones nor those of an interrupted search, which would be taken for those of the new settings."""
+    search = tmp_path / "blocks" / "neighbours-1.blocks"
+    search.mkdir(parents=True)
+    (search / "000000000-000002048.npy").write_bytes(b"lists")
+    (tmp_path / "blocks" / "neighbours-0.npy").write_bytes(b"lists")
+    (tmp_path / "photos.txt").write_text("of the user")
+    remove_unfinished(tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == ["photos.txt"]

@@ -16,9 +16,11 @@ from scipy import sparse
 from love_thy_neighbors.atomic import written_whole
 from love_thy_neighbors.collection.loading import Collection
 from love_thy_neighbors.compiled import compiled
+from love_thy_neighbors.disk import reserve
 from love_thy_neighbors.neighbors.jaccard import checked_binary
 from love_thy_neighbors.neighbors.list_files import is_complete
 from love_thy_neighbors.neighbors.lists import NeighborQuery, counted_rows, list_file, metadata_matrix
+from love_thy_neighbors.ownership import remove_remains
 from love_thy_neighbors.progress import progress_bar
 from love_thy_neighbors.splits import Split
 
@@ -45,6 +47,7 @@ def similarity_file(collection: Collection, split: Split, query: NeighborQuery, 
         return path
     with FileLock(path.with_suffix(".lock")):
         if not is_complete(path, lists.shape, np.float32):  # another process may have computed it meanwhile
+            remove_remains(path)
             matrix = metadata_matrix(collection, split, query, counted_rows(split, query, part))
             with (
                 written_whole(path) as temporary,
@@ -53,6 +56,7 @@ def similarity_file(collection: Collection, split: Split, query: NeighborQuery, 
             ):
                 header = {"descr": np.lib.format.dtype_to_descr(np.dtype(np.float32)), "fortran_order": False}
                 np.lib.format.write_array_header_1_0(file, header | {"shape": lists.shape})
+                reserve(temporary, file.tell() + 4 * lists.size)
                 for start in range(0, len(lists), BLOCK):
                     rows = split.rows[part][start : start + BLOCK]
                     similarities(matrix, rows, lists[start : start + BLOCK]).tofile(file)
