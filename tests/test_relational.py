@@ -1,12 +1,14 @@
 """The relational model against NumPy, and what holds for an image without neighbours."""
 
 import numpy as np
+import pytest
 import torch
 from torch import Tensor
 
 from love_thy_neighbors.baselines.visual import VisualMLP
 from love_thy_neighbors.neighborhoods import shares
 from love_thy_neighbors.relational import RelationalModel
+from love_thy_neighbors.training.losses import logistic
 
 RELATIONS = ["tags", "sets"]
 
@@ -34,11 +36,15 @@ def scores_in_numpy(
         z_r = (s[:, None] * z).sum(axis=0) / (0.3 + s.sum())
         v_r = np.maximum(0, W[f"W_r.{r}.weight"] @ z_r + W[f"W_r.{r}.bias"])
         v.append(v_r if len(z) else np.zeros_like(v_r))
-    return W["W_y.weight"] @ np.concatenate(v) + W["W_y.bias"]
+    there = sum(len(z) > 0 for z, _ in neighbors)
+    v[1:] = [v_r * np.sqrt(len(neighbors) / max(1, there)) for v_r in v[1:]]
+    return W["W_y.weight" if there and model.complete else "W_p.weight"] @ np.concatenate(v) + W["b_y"]
 
 
-def test_the_model_is_its_equations() -> None:
+@pytest.mark.parametrize("complete", [True, False])
+def test_the_model_is_its_equations(complete: bool) -> None:
     model = made()
+    model.complete = complete
     x, z, s = torch.randn(3, 7), torch.randn(3, 2, 4, 7), torch.rand(3, 2, 4)
     present = torch.tensor([[4, 2], [1, 0], [0, 0]]).unsqueeze(-1) > torch.arange(4)
     s = s * present
@@ -54,8 +60,8 @@ def test_without_neighbours_it_is_its_image_tower() -> None:
     mlp = VisualMLP(dim=7, labels=4, hidden=5).eval()
     mlp.W_x.load_state_dict(model.W_x.state_dict())
     with torch.no_grad():
-        mlp.W_y.weight.copy_(model.W_y.weight[:, :5])
-        mlp.W_y.bias.copy_(model.W_y.bias)
+        mlp.W_y.weight.copy_(model.W_p.weight[:, :5])
+        mlp.W_y.bias.copy_(model.b_y)
     x = torch.randn(3, 7)
     nobody = torch.zeros(3, 2, dtype=torch.bool)
     torch.testing.assert_close(model(x, torch.zeros(3, 2, 7), nobody), mlp(x))
@@ -65,11 +71,11 @@ def test_without_neighbours_it_is_its_image_tower() -> None:
 def test_the_score_is_the_sum_of_a_part_for_each_tower() -> None:
     model, (x, z, mask) = made(), inputs()
     v = model.towers(x, z, mask)
-    parts = model.parts(v)
+    parts = model.parts(v, mask)
     assert v.shape == (3, 3, 5)
     assert parts.shape == (3, 3, 4)
-    torch.testing.assert_close(parts.sum(dim=1) + model.W_y.bias, model(x, z, mask), rtol=1e-5, atol=1e-5)
-    torch.testing.assert_close(parts[:, 2], v[:, 2] @ model.W_y.weight[:, 10:].T)
+    torch.testing.assert_close(parts.sum(dim=1) + model.b_y, model(x, z, mask), rtol=1e-5, atol=1e-5)
+    torch.testing.assert_close(parts[:2, 2], v[:2, 2] @ model.W_y.weight[:, 10:].T)
     assert not parts[1, 2].any()
     assert not parts[2, 1:].any()
 
@@ -89,6 +95,23 @@ def test_dropout_acts_on_every_tower_in_training_only() -> None:
 def test_weights_start_as_in_he_et_al_and_biases_at_zero() -> None:
     torch.manual_seed(0)
     model = RelationalModel(dim=400, labels=50, relations=RELATIONS, hidden=300)
-    for layer in (model.W_x, *model.W_r, model.W_y):
+    for layer in (model.W_x, *model.W_r, model.W_y, model.W_p):
         assert abs(layer.weight.std().item() / (2 / layer.in_features) ** 0.5 - 1) < 0.03
-        assert not layer.bias.any()
+    for bias in (model.W_x.bias, *(layer.bias for layer in model.W_r), model.b_y):
+        assert not bias.any()
+
+
+def test_the_loss_is_that_of_all_relations_of_some_and_of_none() -> None:
+    """In evaluation mode, without dropout, against the scores of `forward` for every choice of relations."""
+    model, (x, z, mask) = made(), inputs()
+    y = (torch.arange(12).reshape(3, 4) % 3 == 0).float()
+    model.complete = False
+    none = logistic(model(x, z, torch.zeros_like(mask)), y)
+    torch.manual_seed(5)
+    kept = mask & (torch.rand(mask.shape) < 0.5)
+    some = logistic(model(x, z, kept), y)
+    model.complete = True
+    whole = logistic(model(x, z, mask), y)
+    torch.manual_seed(5)
+    torch.testing.assert_close(model.loss(x, z, mask, y, logistic), whole + 0.3 * (some + none))
+    assert whole != some != none

@@ -4,12 +4,14 @@ Neighbours are averaged before the hidden layer, so their features are summed on
 by one in every layer. `neighborhoods.shares` gives the weights of the average.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor, nn
 
 from love_thy_neighbors.model import he_initialization
+
+Criterion = Callable[[Tensor, Tensor], Tensor]
 
 
 class RelationalModel(nn.Module):
@@ -17,11 +19,16 @@ class RelationalModel(nn.Module):
 
         z_r(x) = sum_i s_r(x, z_i) phi(z_i) / (lambda + sum_i s_r(x, z_i))      the M nearest by relation r
         v_x    = relu(W_x phi(x) + b_x)                                         as in Eq. 4
-        v_r    = relu(W_r z_r + b_r), 0 for an image without neighbours by r
-        f(x)   = W_y [v_x ; v_1 ; ... ; v_R] + b_y = sum of one matrix times one tower, + b_y
+        v_r    = sqrt(R / n(x)) relu(W_r z_r + b_r), 0 for an image without neighbours by r
+        f(x)   = W [v_x ; v_1 ; ... ; v_R] + b_y = sum of one matrix times one tower, + b_y
 
-    s_r is the Jaccard similarity (1 - Eq. 3). With lambda > 0 few or distant neighbours give a short z_r. Each relation
-    has weights of its own, as in R-GCN (Schlichtkrull et al. 2018). The model takes z_r; the loader computes it.
+    s_r is the Jaccard similarity (1 - Eq. 3), and n(x) the number of relations by which x has neighbours. With
+    lambda > 0 few or distant neighbours give a short z_r. Each relation has weights of its own, as in R-GCN
+    (Schlichtkrull et al. 2018). The model takes z_r; the loader computes it.
+
+    W is W_y where all relations are looked up and x has a neighbour by one of them. It is W_p where relations are
+    missing or others than in training (``complete`` is False), and for an image without any neighbour. With one matrix
+    for both, either loses: with W_y alone, scores without neighbours were far below those of an image tower alone.
 
     Dropout acts on every v; weights start as in He et al. and biases at zero, as in `model.NeighborhoodModel`.
     `torch.jit.script` and `torch.onnx.export` work on it.
@@ -32,31 +39,86 @@ class RelationalModel(nn.Module):
         relations: the metadata types, in the order of the rows of z and mask; R of them.
         hidden: h, the length of a hidden state.
         dropout: the probability that a hidden unit is dropped in training.
+        views: weight of the losses of images that lack relations, in training (`loss`); 0: W_y is trained alone.
     """
 
     def __init__(
-        self, dim: int, labels: int, relations: Sequence[str], hidden: int = 500, dropout: float = 0.5
+        self,
+        dim: int,
+        labels: int,
+        relations: Sequence[str],
+        hidden: int = 500,
+        dropout: float = 0.5,
+        views: float = 0.3,
     ) -> None:
         super().__init__()
-        self.relations = list(relations)
+        self.relations, self.views, self.complete = list(relations), views, True
+        towers = (1 + len(self.relations)) * hidden
         self.W_x = nn.Linear(dim, hidden)
         self.W_r = nn.ModuleList(nn.Linear(dim, hidden) for _ in self.relations)
-        self.W_y = nn.Linear((1 + len(self.relations)) * hidden, labels)
+        self.W_y = nn.Linear(towers, labels, bias=False)
+        self.W_p = nn.Linear(towers, labels, bias=False)
+        self.b_y = nn.Parameter(torch.zeros(labels))
         self.dropout = nn.Dropout(dropout)
         he_initialization(self)
 
     def forward(self, x: Tensor, z: Tensor, mask: Tensor) -> Tensor:
         """Shapes: x [B, d]; z [B, R, d]; mask [B, R] boolean, True where there is a neighbour -> scores [B, |Y|]."""
-        return self.W_y(self.dropout(self.towers(x, z, mask)).flatten(1))
+        v = self.dropout(self.towers(x, z, mask)).flatten(1)
+        return torch.where(self.sees_all(mask), self.W_y(v), self.W_p(v)) + self.b_y
+
+    def sees_all(self, mask: Tensor) -> Tensor:
+        """Where W is W_y. Shapes: mask [B, R] -> boolean [B, 1]."""
+        any_neighbour = mask.any(dim=1, keepdim=True)
+        return any_neighbour if self.complete else torch.zeros_like(any_neighbour)
 
     def towers(self, x: Tensor, z: Tensor, mask: Tensor) -> Tensor:
         """[v_x ; v_1 ; ... ; v_R], without dropout. Shapes: as `forward` -> [B, 1 + R, h]."""
+        return masked(self.hidden(x, z), mask)
+
+    def hidden(self, x: Tensor, z: Tensor) -> Tensor:
+        """`towers` as if every image had neighbours by every relation. Shapes: as `forward` -> [B, 1 + R, h]."""
         v = [torch.relu(self.W_x(x))]
         for r, W_r in enumerate(self.W_r):
-            v_r = torch.relu(W_r(z[:, r]))
-            v.append(v_r * mask[:, r : r + 1])  # without it an image without neighbours would get relu(b_r)
+            v.append(torch.relu(W_r(z[:, r])))
         return torch.stack(v, dim=1)
 
-    def parts(self, v: Tensor) -> Tensor:
-        """Each tower's term of f. Shapes: v [B, 1 + R, h] -> [B, 1 + R, |Y|]; their sum and b_y are the score."""
-        return torch.einsum("bth,lth->btl", v, self.W_y.weight.unflatten(1, v.shape[1:]))
+    def parts(self, v: Tensor, mask: Tensor) -> Tensor:
+        """Each tower's term of f. Shapes: v [B, 1 + R, h], mask [B, R] -> [B, 1 + R, |Y|]; with b_y their sum is f."""
+        whole, partial = (
+            torch.einsum("bth,lth->btl", v, W.weight.unflatten(1, v.shape[1:])) for W in (self.W_y, self.W_p)
+        )
+        return torch.where(self.sees_all(mask).unsqueeze(2), whole, partial)
+
+    def loss(self, x: Tensor, z: Tensor, mask: Tensor, y: Tensor, criterion: Criterion) -> Tensor:
+        """The loss of a batch in training.
+
+            loss(f) + views * (loss(f_some) + loss(f_none))
+
+        f_some: scores with W_p in which each relation of each image is left out with probability 0.5. f_none: those
+        without any neighbour. So towers and W_p learn what to do if metadata is missing.
+
+        Shapes: as `forward`, and y [B, |Y|].
+        """
+        v = self.dropout(self.hidden(x, z))
+        kept = mask & (torch.rand(mask.shape, device=mask.device) < 0.5)
+        seen = [masked(v, one).flatten(1) for one in (mask, kept, torch.zeros_like(mask))]
+        partial = self.W_p(torch.cat(seen)).chunk(3)
+        whole = torch.where(self.sees_all(mask), self.W_y(seen[0]), partial[0])
+        of_views = sum(criterion(scores + self.b_y, y) for scores in partial[1:])
+        return criterion(whole + self.b_y, y) + self.views * of_views
+
+
+def masked(v: Tensor, mask: Tensor) -> Tensor:
+    """Hidden states of the relations that an image has: the others are 0, and these times sqrt(R / number of these).
+
+    Shapes: v [B, 1 + R, h] of image and relations, mask [B, R] boolean -> [B, 1 + R, h].
+    """
+    factors = present_factors(mask)
+    return v * torch.cat([torch.ones_like(factors[:, :1]), factors], dim=1).unsqueeze(2)
+
+
+def present_factors(mask: Tensor) -> Tensor:
+    """sqrt(R / n) for each of the n relations that an image has, 0 for the others. Shapes: [B, R] -> [B, R]."""
+    present = mask.float()
+    return present * (mask.shape[1] / present.sum(dim=1, keepdim=True).clamp(min=1)).sqrt()

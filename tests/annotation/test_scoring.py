@@ -57,10 +57,12 @@ def test_a_feature_of_another_length_is_refused() -> None:
         Scorer(NeighborhoodModel(9, L), 3, 9).score(x, u, lists, last)
 
 
-def test_parts_of_a_relational_model_add_up(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("complete", [True, False])
+def test_parts_of_a_relational_model_add_up(complete: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(relational_scoring, "PAIRS", 4)
     torch.manual_seed(0)
     model = RelationalModel(D, L, ["tags", "sets"], hidden=8).eval()
+    model.complete = complete
     for parameter in model.parameters():
         torch.nn.init.normal_(parameter)
     x, u, lists, _ = inputs()
@@ -72,7 +74,7 @@ def test_parts_of_a_relational_model_add_up(monkeypatch: pytest.MonkeyPatch) -> 
     mask = torch.from_numpy(lists >= 0).view(B, 2, M).any(dim=2)
     with torch.inference_mode():
         expected = model(torch.from_numpy(x), z, mask)
-        towers = model.parts(model.towers(torch.from_numpy(x), z, mask)).numpy()
+        towers = model.parts(model.towers(torch.from_numpy(x), z, mask), mask).numpy()
     np.testing.assert_allclose(found.total, expected, atol=1e-4)
     np.testing.assert_allclose(found.image, towers[:, 0], atol=1e-5)
     photos, labels = (part.ravel() for part in np.mgrid[:B, :L])

@@ -41,5 +41,5 @@ def tower_parts(model: RelationalModel, x: Tensor, z: Tensor, mask: Tensor) -> t
 
     Shapes: x [B, d], z [B, R, d], mask [B, R] boolean -> image part [B, |Y|], relations' parts [B, R, |Y|], bias [|Y|].
     """
-    parts = model.parts(model.towers(x, z, mask))
-    return parts[:, 0], parts[:, 1:], model.W_y.bias.clone()
+    parts = model.parts(model.towers(x, z, mask), mask)
+    return parts[:, 0], parts[:, 1:], model.b_y.clone()

@@ -157,7 +157,9 @@ def _do_block(
     unique, inverse = np.unique(np.maximum(lists, 0), return_inverse=True)
     places = np.where(present, inverse.reshape(lists.shape), -1)
     last = present & photos.archived[lists]
-    how = similar if isinstance(method.scorer, RelationalScorer) else last
+    how = last
+    if isinstance(method.scorer, RelationalScorer):
+        how, method.scorer.model.complete = similar, photos.complete
     scores = method.scorer.score(photos.features(numbers), photos.features(unique), places, how)
     without, alone = np.asarray(~present.any(axis=1)), method.confidence[NONE]
     confidence = method.confidence[plan.condition]

@@ -58,6 +58,11 @@ class Photos:
         there = {NEW: ~self.archived[self.pool], ARCHIVE: self.archived[self.pool]}
         return [kind for kind, present in there.items() if present.any()]
 
+    @property
+    def complete(self) -> bool:
+        """Whether every tower of a relational model gets neighbours by its own metadata type."""
+        return tuple(one and one.name for one in self.relations) == self.towers
+
     def place_of(self, numbers: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """The place in ``collections`` of each photo, and its row there."""
         first = len(self.collections[0])

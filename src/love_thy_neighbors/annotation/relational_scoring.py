@@ -6,7 +6,7 @@ from torch import Tensor, nn
 
 from love_thy_neighbors.annotation.scoring import Scores
 from love_thy_neighbors.neighborhoods import shares
-from love_thy_neighbors.relational import RelationalModel
+from love_thy_neighbors.relational import RelationalModel, present_factors
 
 PAIRS = 512  # pairs of photo and label whose parts are computed at once: PAIRS * M * h numbers
 
@@ -16,9 +16,9 @@ class RelationalScorer:
 
     A tower's part in a score is divided among its neighbours exactly. For the hidden units j of v_r that are above 0
 
-        v_rj = sum_i w_i (W_r phi(z_i))_j + b_rj = sum_i w_i ((W_r phi(z_i))_j + b_rj / sum_i w_i),
+        v_rj = c (sum_i w_i (W_r phi(z_i))_j + b_rj) = c sum_i w_i ((W_r phi(z_i))_j + b_rj / sum_i w_i)
 
-    and a neighbour's part is the sum over these units of W_y times its term.
+    with c = sqrt(R / n), and a neighbour's part is the sum over these units of W times its term.
 
     Args:
         model: in evaluation mode.
@@ -44,8 +44,8 @@ class RelationalScorer:
         # One relation after the other: their neighbours' features together would be R times as large.
         z = torch.stack([_summed(weights[:, r], features, neighbours[:, r]) for r in range(self.relations)], dim=1)
         v = self.model.towers(torch.from_numpy(x), z, mask)
-        parts, bias = self.model.parts(v), self.model.W_y.bias
-        states = _States(self.model, v[:, 1:], weights, neighbours, features)
+        parts, bias = self.model.parts(v, mask), self.model.b_y
+        states = _States(self.model, v[:, 1:], mask, weights, neighbours, features)
         return Scores((parts.sum(dim=1) + bias).numpy(), parts[:, 0].numpy(), bias.numpy(), states.parts)
 
 
@@ -53,10 +53,12 @@ class _States:
     """What the parts of neighbours are made of; shapes as in `RelationalScorer.score`, v [B, R, h]."""
 
     def __init__(
-        self, model: RelationalModel, v: Tensor, weights: Tensor, neighbours: Tensor, features: Tensor
+        self, model: RelationalModel, v: Tensor, mask: Tensor, weights: Tensor, neighbours: Tensor, features: Tensor
     ) -> None:
         self.v, self.weights, self.neighbours = v, weights, neighbours
-        self.W_y = model.W_y.weight.unflatten(1, (-1, v.shape[2]))[:, 1:]  # [L, R, h]
+        self.factors, self.matrix = present_factors(mask), model.sees_all(mask)[:, 0].long()  # of each photo
+        heads = (layer.weight.unflatten(1, (-1, v.shape[2]))[:, 1:] for layer in (model.W_p, model.W_y))
+        self.W = torch.stack(list(heads))  # [2, L, R, h]
         layers = [layer for layer in model.W_r if isinstance(layer, nn.Linear)]
         self.b = torch.stack([layer.bias for layer in layers])  # [R, h]
         self.hidden = [features @ layer.weight.T for layer in layers]  # W_r phi(z) [U, h], once for each neighbour
@@ -73,7 +75,8 @@ class _States:
     def _of(self, photos: Tensor, labels: Tensor) -> Tensor:
         by_relation = []
         for r, hidden in enumerate(self.hidden):
-            active = self.W_y[labels, r] * (self.v[photos, r] > 0)  # [P, h]
+            active = self.W[self.matrix[photos], labels, r] * (self.v[photos, r] > 0)  # [P, h]
+            active = active * self.factors[photos, r].unsqueeze(1)
             weights = self.weights[photos, r]
             term = torch.einsum("pmh,ph->pm", hidden[self.neighbours[photos, r]], active)
             total = weights.sum(dim=1, keepdim=True)

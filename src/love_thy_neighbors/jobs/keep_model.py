@@ -16,6 +16,7 @@ from love_thy_neighbors.calibration.confidence import (
 )
 from love_thy_neighbors.metrics import average_precision_per_label
 from love_thy_neighbors.neighbors.lists import without_neighbors
+from love_thy_neighbors.relational import RelationalModel
 from love_thy_neighbors.runs.identity import identity
 from love_thy_neighbors.runs.model_card import LabelFigures, model_card
 from love_thy_neighbors.runs.model_folder import ALL, NONE, OTHER, SPLIT, write_model_folder
@@ -78,6 +79,8 @@ def validation_scores(task: AnnotationTask, data: NeighborhoodData, pool: str | 
     """Scores [n, L] of the validation images with neighbours from ``pool``, 'split' or 'all', or without any (None)."""
     task.eval()
     device, found = task.device, []
+    if isinstance(task.model, RelationalModel):
+        task.model.complete = pool is not None
     with torch.inference_mode():
         for rows in data.batches_with("val", pool):
             batch = data.gather(IndexBatch(*(None if one is None else one.to(device) for one in rows)))  # type: ignore[arg-type]

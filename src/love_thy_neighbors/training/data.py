@@ -125,6 +125,10 @@ class NeighborhoodData(pl.LightningDataModule):
         """The metadata types that a relational model is trained with, one a tower."""
         return [query.kind for query in self.queries["train"] if query is not None] if self.relational else []
 
+    def has_all_relations(self, part: str) -> bool:
+        """Whether the neighbours of the images of ``part`` are chosen by the same metadata types as in training."""
+        return [query and query.kind for query in self.queries[part]] == self.relations
+
     def lists(self, part: str, pool: str | None = None) -> np.ndarray | None:
         """Neighbour lists [n, M] of ``split.rows[part]``, or None for a model without neighbours.
 

@@ -46,14 +46,15 @@ def keep_gradients_sparse(model: nn.Module) -> None:
 
 class _KeepFactors(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
+    def forward(ctx: Any, x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
         ctx.save_for_backward(x)
-        ctx.weight = weight
+        ctx.weight, ctx.has_bias = weight, bias is not None
         return nn.functional.linear(x, weight, bias)
 
     @staticmethod
-    def backward(ctx: Any, error: Tensor) -> tuple[Tensor | None, None, Tensor]:
+    def backward(ctx: Any, error: Tensor) -> tuple[Tensor | None, None, Tensor | None]:
         (x,), weight = ctx.saved_tensors, ctx.weight
         factors = Factors(error.flatten(0, -2).contiguous(), x.flatten(0, -2).contiguous())
         weight.factors = [*getattr(weight, "factors", ()), factors]
-        return error @ weight if ctx.needs_input_grad[0] else None, None, factors.error.sum(0)
+        of_input = error @ weight if ctx.needs_input_grad[0] else None
+        return of_input, None, factors.error.sum(0) if ctx.has_bias else None
