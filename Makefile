@@ -27,7 +27,7 @@ paper: .venv/installed-dev
 	for experiment in $$experiments; do \
 		$(BIN)/python train.py -m experiment=$$experiment cluster=joblib resume=true $(ARGS) || exit 1; \
 	done
-	$(BIN)/python report.py out=docs/results $(REPORT_ARGS)
+	$(BIN)/python report.py data=openclipart out=docs/results $(REPORT_ARGS)
 
 picture: .venv/installed
 	$(BIN)/python train.py -m experiment=examples

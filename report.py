@@ -1,6 +1,7 @@
 """Collect finished runs and write the report: python report.py [runs=FOLDER] [out=FOLDER] [watch=true]"""
 
 import hydra
+from hydra import compose
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig
 
@@ -11,13 +12,16 @@ register_resolvers()
 
 def work(config: DictConfig) -> None:
     """Write the report that ``config`` describes."""
-    from love_thy_neighbors.report.options import options_of
+    from love_thy_neighbors.report.newest import newest_data
+    from love_thy_neighbors.report.options import options_of, run_folders
 
-    hydra_config = HydraConfig.get()
-    given = [f"data={hydra_config.runtime.choices['data']}", *hydra_config.overrides.task]
-    options = options_of(
-        config, [text for text in given if text.startswith(("data=", "data."))]
-    )  # Matplotlib and Torch take seconds to import: mistakes are reported before
+    given = HydraConfig.get().overrides.task
+    data = [text for text in given if text.startswith(("data=", "data."))]
+    if not data and (data := newest_data(run_folders(config))):
+        config = compose(HydraConfig.get().job.config_name or "report", [*given, *data])
+    choice = f"data={HydraConfig.get().runtime.choices['data']}"
+    options = options_of(config, [*([] if any(text.startswith("data=") for text in data) else [choice]), *data])
+    # Matplotlib and Torch take seconds to import: mistakes are reported before
     from love_thy_neighbors.report.program import report
 
     report(options)

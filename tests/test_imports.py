@@ -10,7 +10,7 @@ import pytest
 from conftest import ROOT
 
 PACKAGE = ROOT / "src" / "love_thy_neighbors"
-TOOLS = {"errors", "progress", "terminal", "atomic", "disk", "ownership"}
+TOOLS = {"errors", "progress", "terminal", "visible", "atomic", "disk", "ownership", "plain_json"}
 # Each room may import the rooms to its right. A room that is missing here has no rule yet: add it.
 MAY_IMPORT = {
     "model": set(),
@@ -19,8 +19,10 @@ MAY_IMPORT = {
     "splits": TOOLS,
     "paper": set(),
     "errors": set(),
-    "progress": {"terminal"},
-    "terminal": set(),
+    "progress": {"terminal", "visible"},
+    "terminal": {"visible"},
+    "visible": set(),
+    "plain_json": set(),
     "atomic": {"disk", "errors", "ownership"},
     "disk": set(),
     "compiled": set(),

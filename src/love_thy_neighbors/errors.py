@@ -13,3 +13,9 @@ def require_whole(key: str, value: object, least: int) -> None:
     """Raise `UserError` unless ``value`` is a whole number of ``least`` or more."""
     if type(value) is not int or value < least:
         raise UserError(f"{key}: must be a whole number of {least} or more, not {value}.")
+
+
+def require_share(key: str, value: object) -> None:
+    """Raise `UserError` if ``value`` of the key is not a number from 0 to 1."""
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= 1:
+        raise UserError(f"{key}: must be a number from 0 to 1, not {value}.")

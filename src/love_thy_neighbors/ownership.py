@@ -39,6 +39,8 @@ def hidden_name(path: Path, kind: str) -> Path:
 def hidden_names(path: Path, kind: str) -> list[Path]:
     """What a killed process has left beside ``path`` under a `hidden_name`."""
     name = re.compile(rf"\.{re.escape(path.name)}\.[0-9a-f]{{6}}\.ltn\.{kind}")
+    if not path.parent.is_dir():
+        return []
     return sorted(entry for entry in path.parent.iterdir() if name.fullmatch(entry.name) and not entry.is_symlink())
 
 

@@ -7,6 +7,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColum
 from rich.text import Text
 
 from love_thy_neighbors.terminal import terminal
+from love_thy_neighbors.visible import visible
 
 
 class _Rate(ProgressColumn):
@@ -20,8 +21,12 @@ class _Rate(ProgressColumn):
 def progress_bar(description: str, total: int, done: int = 0) -> Iterator[Callable[[int], None]]:
     """Show a bar on standard error; yields a function that advances the bar by a number of items.
 
-    ``done`` is the number of items that an earlier, interrupted run has finished.
+    ``done`` is the number of items that an earlier, interrupted run has finished. Nothing is shown if there is nothing
+    to do.
     """
+    if not total:
+        yield lambda _: None
+        return
     columns = (
         TextColumn("{task.description}", markup=False),
         BarColumn(),
@@ -30,6 +35,6 @@ def progress_bar(description: str, total: int, done: int = 0) -> Iterator[Callab
         TimeRemainingColumn(),
     )
     with Progress(*columns, console=terminal(stderr=True)) as progress:
-        task = progress.add_task(description, total=total, completed=done)
+        task = progress.add_task(visible(description), total=total, completed=done)
         yield lambda count: progress.advance(task, count)
         progress.update(task, completed=total)  # steps may be larger than the rest, as for a file read in blocks

@@ -20,6 +20,7 @@ from love_thy_neighbors.annotation.files import read_annotation
 from love_thy_neighbors.annotation.scoring import Scorer
 from love_thy_neighbors.errors import UserError
 from love_thy_neighbors.jobs.job import finish
+from love_thy_neighbors.visible import visible
 
 pytestmark = pytest.mark.xdist_group("annotator")  # one process trains the run of these tests
 QUICK = ("epochs=8", "h=8", "baseline=null", "lr=0.01")
@@ -195,6 +196,20 @@ def test_the_csv_has_the_rows_of_the_table(run: Path, new: Path, tmp_path: Path)
     text = pyarrow.csv.read_csv(tmp_path / "out" / "suggestions.csv")
     assert text["id"].to_pylist() == table["id"].to_pylist()
     assert text["label"].to_pylist() == table["label"].to_pylist()
+
+
+def test_the_csv_has_no_control_character(run: Path, tmp_path: Path) -> None:
+    table, features = made_up_table(images=60, seed=7)
+    rows = table.to_pylist()
+    for row in rows:
+        row.update(id=f"\x1b[2J{row['id']}", tags=[*row["tags"], "\x1b]0;title\x07"])
+    new = write_made_up(tmp_path / "new", type(table).from_pylist(rows, schema=table.schema), features)
+    found = Annotator.load(run).suggest(collection=new, out=tmp_path / "out")
+    assert all(text.startswith("\x1b[2J") for text in found["id"].to_pylist())
+    written = (tmp_path / "out" / "suggestions.csv").read_text()
+    assert visible(written) == written
+    assert '"\\x1b[2Jimage0",' in written
+    assert "\\x1b]0;title\\x07" in written
 
 
 def test_a_model_without_neighbours_suggests_too(made_up: Path, new: Path, tmp_path: Path) -> None:
@@ -380,7 +395,7 @@ def test_a_model_whose_parts_do_not_fit_is_refused(run: Path, tmp_path: Path) ->
         for part in parts:
             part.update({key: part[key][:1] for key in ("labels", "slopes", "intercepts", "curves") if key in part})
         (folder / name).write_text(json.dumps(content))
-    with pytest.raises(UserError, match="other labels"):
+    with pytest.raises(UserError, match="labels, but its model"):
         Annotator.load(folder)
     folder = copy("diverged")
     weights = load_file(folder / "model.safetensors")

@@ -42,7 +42,7 @@ def test_an_old_page_stays_when_the_new_one_fails(tmp_path: Path, monkeypatch: p
     before = contents(tmp_path)
 
     def full(*_: object) -> None:
-        raise OSError("No space left on device")
+        raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(page, "write_script", full)
     with pytest.raises(OSError, match="No space"):
@@ -94,3 +94,14 @@ def test_another_index_html_is_not_replaced(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"index\.html"):
         write_page(tmp_path)
     assert contents(tmp_path) == {"index.html": b"mine"}
+
+
+def test_a_page_that_was_killed_while_it_was_replaced_is_mended(tmp_path: Path) -> None:
+    write_page(write_made_up_annotation(tmp_path, photos=20))
+    first = contents(tmp_path)
+    (tmp_path / "page").rename(tmp_path / ".page.0123ab.ltn.old")
+    (tmp_path / ".page.456789.ltn.tmp").mkdir()
+    (tmp_path / ".index.html.456789.ltn.tmp").touch()
+    write_page(tmp_path)
+    assert contents(tmp_path) == first
+    assert not list(tmp_path.glob(".*"))

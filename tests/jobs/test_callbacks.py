@@ -109,4 +109,7 @@ def test_a_callback_that_cannot_work_is_told(
 
 
 def test_default_runs_keep_their_names() -> None:
-    assert run_name(checked(settings())) == "openclipart-neighborhood-tags-m3-M6-pool-split-split0-seed0-c8790d2f"
+    assert (
+        run_name(checked(settings("vocabulary=train")))
+        == "openclipart-neighborhood-tags-m3-M6-pool-split-split0-seed0-c8790d2f"
+    )

@@ -308,6 +308,24 @@ def test_a_run_that_diverges_says_so(made_up: Path, tmp_path: Path) -> None:
     assert not (tmp_path / "results.json").exists()
 
 
+def test_a_loss_that_grows_is_in_the_table_and_in_the_results(
+    made_up: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    config = quick(made_up, "lr=1e6", "test_metadata=sets", "baseline=null", f"logs={tmp_path}")
+    folder = tmp_path / run_name(config)
+    train_and_compare(config, folder, None, wait=False)
+    trained = next(path for path in tmp_path.iterdir() if path != folder and (path / "results.json").is_file())
+    curves = [float(line["train/loss"]) for line in csv.DictReader((trained / "metrics.csv").open())]
+    for place in (trained, folder):  # a run that tests another one's model says it, too
+        found = read_results(place)["divergence"]
+        assert found["loss"] == max(curves) == curves[found["epoch"]]
+    table = " ".join(capsys.readouterr().out.split())
+    assert "diverged" in table
+    assert f"epoch {found['epoch'] + 1}" in table
+    assert "lower lr (now 1e+06)" in table
+    assert "divergence" not in do(quick(made_up, "epochs=1"), tmp_path / "usual")
+
+
 def test_damaged_results_are_told(made_up: Path, tmp_path: Path) -> None:
     (tmp_path / "results.json").write_text('{"val": ')
     with pytest.raises(UserError, match="not a readable result .* overwrite=true"):

@@ -145,7 +145,7 @@ def name_of(*overrides: str) -> str:
 
 
 def test_run_folders_of_earlier_versions_are_found() -> None:
-    assert name_of() == "openclipart-neighborhood-tags-m3-M6-pool-split-split0-seed0-c8790d2f"
+    assert name_of("vocabulary=train") == "openclipart-neighborhood-tags-m3-M6-pool-split-split0-seed0-c8790d2f"
     assert name_of("model=visual_only", "split=1") == "openclipart-visual_only-split1-seed0-f55da4cb"
 
 

@@ -11,6 +11,7 @@ from conftest import ROOT
 from love_thy_neighbors.paper import Estimate
 from love_thy_neighbors.programs.experiments import Job
 from love_thy_neighbors.report.collected import Result, collect, stamp
+from love_thy_neighbors.report.diverged import diverged
 from love_thy_neighbors.report.document import Gap
 from love_thy_neighbors.report.matching import match, missing_runs
 from love_thy_neighbors.runs.printing import METRICS
@@ -55,6 +56,23 @@ def test_no_content_of_a_file_raises(tmp_path: Path, text: str | bytes) -> None:
     assert not results
     (message,) = messages
     assert str(tmp_path / "results.json") in message
+
+
+def test_runs_that_diverged_are_named(tmp_path: Path) -> None:
+    found = {"epoch": 3, "loss": 4e21, "start": 9.0}
+    for name, content in {
+        "a": GOOD,
+        "b": GOOD | {"divergence": found, "config": GOOD["config"] | {"lr": 0.01}},
+        "c": GOOD | {"divergence": None},
+    }.items():
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "results.json").write_text(json.dumps(content))
+    results, messages = collect(stamp([tmp_path]))
+    assert messages == []
+    assert [one.divergence for one in results] == [None, found, None]
+    (message,) = diverged(results)
+    assert "b (lr=0.01)" in message
+    assert diverged(results[:1]) == []
 
 
 def test_every_folder_is_searched_once(tmp_path: Path) -> None:

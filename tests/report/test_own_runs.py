@@ -171,3 +171,19 @@ def test_the_runs_of_the_reports_collection_come_first() -> None:
     rows = table_of([result("other", other, 90.0), result("ours", config(0), 60.0)]).rows
     assert [row.cells[1] for row in rows] == ["c", "a"]
     assert own_runs([], Baselines([]), (), "c") is None
+
+
+def test_a_callback_is_named_in_one_word_and_its_settings_only_where_two_runs_with_it_differ() -> None:
+    def stopped(patience: int) -> dict[str, Any]:
+        return {"early_stopping": {"_target_": "EarlyStopping", "mode": "max", "patience": patience}}
+
+    runs = [
+        result("plain", config(0), 60),
+        result("five", config(0, callbacks=stopped(5)), 59),
+        result("nine", config(0, callbacks=stopped(9)), 58),
+    ]
+    assert [row.cells[0] for row in table_of(runs).rows] == [
+        "visual_only, callbacks=none",
+        "visual_only, callbacks.early_stopping.patience=5, callbacks=early_stopping",
+        "visual_only, callbacks.early_stopping.patience=9, callbacks=early_stopping",
+    ]

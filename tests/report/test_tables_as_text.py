@@ -5,16 +5,31 @@ import html
 import io
 import re
 from html.parser import HTMLParser
+from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from love_thy_neighbors.paper import Estimate
-from love_thy_neighbors.report.document import Cell, Column, Gap, Row, Table, Verdict
+from love_thy_neighbors.report.document import (
+    Cell,
+    Column,
+    Gap,
+    MissingRuns,
+    Note,
+    Origin,
+    Report,
+    Row,
+    Section,
+    Table,
+    Verdict,
+)
 from love_thy_neighbors.report.estimates import Difference
-from love_thy_neighbors.report.page import cell_html, symbols
+from love_thy_neighbors.report.files import as_document
+from love_thy_neighbors.report.page import cell_html, page, symbols
 from love_thy_neighbors.report.tables_as_text import as_csv, as_latex, as_markdown, is_number, latex, markdown, text_of
+from love_thy_neighbors.visible import visible
 
 TABLE = Table(
     "t",
@@ -85,7 +100,7 @@ def test_no_text_is_markdown(text: str) -> None:
     plain = re.sub(r"\\.", "", written)
     assert not re.search(r"[`*\[\]|~$#!]", plain)
     unescaped = html.unescape(re.sub(r"\\([\\`*\[\]|~$#!_])", r"\1", written))
-    assert unescaped == html.unescape(" ".join(text.split()).replace("&", "&amp;"))
+    assert unescaped == html.unescape(visible(" ".join(text.split())).replace("&", "&amp;"))
 
 
 def test_markdown_tables_keep_their_columns() -> None:
@@ -120,3 +135,36 @@ def test_indices_are_set_low_and_verdicts_say_their_name() -> None:
     assert symbols("mAP_L & Rec_O") == "mAP<sub>L</sub> &amp; Rec<sub>O</sub>"
     assert cell_html(Verdict.NOT_CONFIRMED, 2) == '<span class="verdict not-confirmed">✗ not confirmed</span>'
     assert cell_html(Gap.MISSING, 2) == '<span class="gap">missing</span>'
+
+
+@given(st.text(st.characters(), min_size=1))
+def test_no_control_character_of_a_label_is_written(label: str) -> None:
+    table = Table("t", label, (Column(label), Column("AP", label)), (Row((label, 1.0)),))
+    for write in (as_csv, as_latex, as_markdown):
+        written = write(table)
+        written.encode("utf-8")
+        assert visible(written) == written, write
+    for shown in (symbols(label), cell_html(label, 2)):
+        assert visible(str(shown)) == str(shown)
+
+
+def test_a_command_in_the_document_stays_in_its_block() -> None:
+    missing = MissingRuns(0, 1, "python train.py -m 'data.dir=a\n```\n\x1b[2J# all is well'", ("split 0",))
+    section = Section("s", "S", "Table 0", (), missing)
+    document = as_document(Report("a\x1b[2J", "", 0, (section,), ()))
+    assert visible(document) == document
+    lines = document.splitlines()
+    place = lines.index("```bash")
+    assert lines[place + 1].startswith("python train.py -m 'data.dir=a\\n```")
+    assert lines[place + 2] == "```"
+
+
+def test_the_page_has_no_control_character() -> None:
+    name = "a\x1b[2J\u202eb\udcff"
+    origin = Origin(name, name, (name,), 1.0, (name,))
+    blocks = (Table("t", name, (Column(name),), (Row((name,)),)), Note(name))
+    section = Section("s", name, name, blocks, MissingRuns(0, 1, name, (name,)), (origin,))
+    text = page(Report(name, name, 1, (section,), (name,)), {}, Path(), name, None)
+    text.encode("utf-8")
+    assert visible(text) == text
+    assert text.count("a\\x1b[2J") > 8

@@ -1,8 +1,10 @@
 """runs/model_folder.py: what training leaves, and what a damaged model folder says."""
 
 import json
+import os
 import re
 import shutil
+import stat
 from pathlib import Path
 
 import pytest
@@ -23,6 +25,7 @@ from love_thy_neighbors.runs.model_folder import (
     model_folder,
     read_confidence,
     read_description,
+    write_model_folder,
 )
 
 pytestmark = pytest.mark.xdist_group("model folder")  # one process trains the run of these tests
@@ -114,3 +117,15 @@ def test_a_run_of_an_earlier_version_still_gives_its_model(run: Path, tmp_path: 
     assert load_model(tmp_path)[1].keys() == {"labels", "config"}
     with pytest.raises(UserError, match="overwrite=true"):
         model_folder(tmp_path)
+
+
+@pytest.mark.parametrize(("mask", "expected"), [(0o077, 0o600), (0o002, 0o664)])
+def test_permissions_of_a_model_follow_the_umask(tmp_path: Path, mask: int, expected: int) -> None:
+    before = os.umask(mask)
+    try:
+        write_model_folder(tmp_path / "model", {}, {"w": torch.zeros(2)}, {}, "card")
+    finally:
+        os.umask(before)
+    assert {path.name: stat.S_IMODE(path.stat().st_mode) for path in (tmp_path / "model").iterdir()} == dict.fromkeys(
+        ("config.json", "model.safetensors", "confidence.json", "README.md"), expected
+    )

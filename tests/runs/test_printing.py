@@ -6,7 +6,14 @@ from typing import Any
 import pytest
 
 from conftest import settings
-from love_thy_neighbors.runs.printing import confidence_lines, print_confidence, print_loss, start_line
+from love_thy_neighbors.runs.printing import (
+    PAPER_METRICS,
+    confidence_lines,
+    print_confidence,
+    print_loss,
+    results_table,
+    start_line,
+)
 from love_thy_neighbors.runs.settings import settings_of
 
 
@@ -65,3 +72,15 @@ def test_the_line_at_the_start(overrides: tuple[str, ...], line: str) -> None:
 def test_the_answer_of_overfitting(losses: tuple[float, ...], verdict: str, capsys: pytest.CaptureFixture[str]) -> None:
     print_loss(losses)
     assert verdict in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(("loss", "said"), [(4e21, "4e+21"), (None, "not a finite number")])
+def test_a_model_that_diverged_is_named_with_the_cure(loss: float | None, said: str) -> None:
+    figures = dict.fromkeys(PAPER_METRICS, 1.0) | {"labels_without_positives": 2}
+    run = {"model": "neighborhood", "collection": "c", "split": 0, "test": figures, "config": {"lr": 1e6}}
+    found = {"divergence": {"epoch": 3, "loss": loss, "start": 9.0}}
+    assert "diverged" not in str(results_table(run, run).caption)
+    for table in (results_table(run | found, run), results_table(run, run | found)):  # the model, or its baseline
+        assert said in str(table.caption)
+        assert "lower lr (now 1e+06)" in str(table.caption)
+        assert "2 labels" in str(table.caption)

@@ -367,3 +367,11 @@ def test_thumbnails_that_came_meanwhile_stay(mine: Mine, monkeypatch: pytest.Mon
         mine.add()
     assert [path.name for path in (mine.root / "thumbnails").iterdir()] == ["cover.webp"]
     assert "alexnet" not in mine.card()["features"]
+
+
+def test_remains_of_a_killed_process_are_removed(mine: Mine) -> None:
+    (mine.root / ".thumbnails.0123ab.ltn.tmp").mkdir()
+    for name in (".card.json.0123ab.ltn.tmp", "features/.alexnet.npy.0123ab.ltn.tmp"):
+        (mine.root / name).touch()
+    mine.add()
+    assert not list(mine.root.rglob(".*"))

@@ -178,3 +178,24 @@ def test_a_private_collection_stays_private(here: Path) -> None:
     (here / "f").chmod(0o700)
     prepare(here, overwrite=True)
     assert stat.S_IMODE((here / "f").stat().st_mode) == 0o700
+
+
+@pytest.mark.parametrize("out", [".", ".."])
+def test_a_folder_without_a_name_of_its_own_is_refused(here: Path, monkeypatch: pytest.MonkeyPatch, out: str) -> None:
+    (here / "a" / "b").mkdir(parents=True)
+    monkeypatch.chdir(here / "a" / "b")
+    options = Options(records=here / "photos.jsonl", features=here / "feats.npy")
+    before = tree(here)
+    with pytest.raises(UserError, match=f"^out: {out} "):
+        make(read, options, Path(out), True, Extraction())
+    assert tree(here) == before
+
+
+def test_half_written_files_in_the_partial_folder_go_and_finished_work_stays(here: Path) -> None:
+    with pytest.raises(KeyboardInterrupt), partial_folder(here / "f", NAMES) as partial:
+        for name in ("progress.json", "features.npy", ".key.json.0123ab.ltn.tmp"):
+            (partial / name).touch()
+        (partial / ".page.0123ab.ltn.tmp").mkdir()
+        raise KeyboardInterrupt
+    with partial_folder(here / "f", NAMES) as partial:
+        assert {path.name for path in partial.iterdir()} == {MARK, "progress.json", "features.npy"}

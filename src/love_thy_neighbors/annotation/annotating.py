@@ -35,6 +35,7 @@ from love_thy_neighbors.neighbors.jaccard import jaccard_search
 from love_thy_neighbors.neighbors.list_files import BLOCK as LISTS_BLOCK
 from love_thy_neighbors.neighbors.list_files import is_complete, write_lists
 from love_thy_neighbors.ownership import known_names, remove_own
+from love_thy_neighbors.plain_json import read_json
 from love_thy_neighbors.progress import progress_bar
 from love_thy_neighbors.runs.model_folder import NONE
 
@@ -98,7 +99,7 @@ def _start_again_unless(key: str, partial: Path) -> None:
     partial.mkdir(parents=True, exist_ok=True)
     path = partial / _KEY
     try:
-        same = json.loads(path.read_text(encoding="utf-8")) == key
+        same = read_json(path) == key
     except (OSError, ValueError):
         same = False
     if not same:

@@ -11,7 +11,6 @@
 The score of a photo x and a label is a sum (Eq. 6): score = part_image + bias + one part for each kind of neighbours.
 """
 
-import json
 from dataclasses import dataclass, fields
 from pathlib import Path
 
@@ -20,6 +19,7 @@ import pyarrow.parquet as pq
 
 from love_thy_neighbors.disk import pass_on_refusal
 from love_thy_neighbors.errors import UserError
+from love_thy_neighbors.plain_json import read_json
 
 ABOUT = "annotation.json"
 PHOTOS = "photos.parquet"
@@ -142,7 +142,7 @@ def read_about(folder: Path) -> About:
     if not path.is_file():
         raise UserError(f"{path} is missing; give a folder that annotate.py has finished.")
     try:
-        values = json.loads(path.read_text(encoding="utf-8"))
+        values = read_json(path)
     except (OSError, ValueError) as error:
         pass_on_refusal(path, error)
         raise UserError(f"{path}: not readable JSON ({error}); run annotate.py again with a new out=.") from None

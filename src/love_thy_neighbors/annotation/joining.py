@@ -18,6 +18,7 @@ from love_thy_neighbors.annotation.files import (
 )
 from love_thy_neighbors.annotation.plans import Plan
 from love_thy_neighbors.atomic import written_whole
+from love_thy_neighbors.visible import visible
 
 BLOCKS = "blocks"  # the folder of the finished blocks in a partial folder
 
@@ -57,10 +58,15 @@ def _csv_schema(schema: pa.Schema) -> pa.Schema:
 
 
 def _as_csv(table: pa.Table) -> pa.Table:
-    """The table with the neighbours as text: ``id (part; shared values)``, separated by " | "."""
+    """The table with the neighbours as text, ``id (part; shared values)``, separated by " | ", and text `visible`."""
     texts = [" | ".join(_texts(row)) for row in table["neighbours"].to_pylist()]
     place = table.schema.get_field_index("neighbours")
-    return table.set_column(place, "neighbours", pa.array(texts, pa.string()))
+    table = table.set_column(place, "neighbours", pa.array(texts, pa.string()))
+    for place, field in enumerate(table.schema):
+        if field.type == pa.string():
+            shown = [None if text is None else visible(text) for text in table.column(place).to_pylist()]
+            table = table.set_column(place, field, pa.array(shown, pa.string()))
+    return table
 
 
 def _texts(neighbours: list[dict[str, Any]]) -> Iterator[str]:

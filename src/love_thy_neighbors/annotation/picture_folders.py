@@ -15,6 +15,7 @@ from love_thy_neighbors.features.backbones import check_name, load_backbone
 from love_thy_neighbors.features.backbones.preprocessing import Fit
 from love_thy_neighbors.features.images import file_stamp
 from love_thy_neighbors.features.settings import Extraction
+from love_thy_neighbors.plain_json import read_json
 from love_thy_neighbors.sources import folder as source
 from love_thy_neighbors.sources.folder.files import find_pictures
 from love_thy_neighbors.sources.prepare import make
@@ -135,6 +136,6 @@ def _listing(root: Path, reading: PictureFolder, backbone: dict[str, Any]) -> st
 
 def _read(path: Path) -> Any:
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
+        return read_json(path)
     except (OSError, ValueError):
         return None

@@ -1,7 +1,6 @@
 """A collection's ``card.json``: its origin, its counts, and hashes of its files; and the names of its columns."""
 
 import hashlib
-import json
 import re
 from collections.abc import Iterable
 from pathlib import Path
@@ -9,6 +8,7 @@ from typing import Any
 
 from love_thy_neighbors.atomic import as_json
 from love_thy_neighbors.errors import UserError
+from love_thy_neighbors.plain_json import parse_json, read_json
 
 TEXT_COLUMNS = ("id", "file", "owner", "split", "taken")
 METADATA_TYPES = ("tags", "sets", "groups")  # those of the paper; any other list column is a metadata type too
@@ -16,6 +16,7 @@ _TYPE_NAME = re.compile(r"[A-Za-z][\w-]*", re.ASCII)  # a name that the command 
 _TAKEN = (*TEXT_COLUMNS, "labels", "images", "union", "visual")  # names that already mean something else
 FORMAT = 1
 SPLITS = "splits.npy"
+_KEYS: dict[str, type] = {"format": int, "images": int, "labels": dict, "metadata": dict, "features": dict}
 
 
 def read_card(folder: Path) -> dict[str, Any]:
@@ -28,15 +29,13 @@ def read_card(folder: Path) -> dict[str, Any]:
     if not path.is_file():
         raise UserError(f"{path} is missing; a collection is what prepare.py writes, so run it again into {folder}.")
     try:
-        card = json.loads(path.read_text(encoding="utf-8"))
-    except (UnicodeDecodeError, json.JSONDecodeError) as error:
+        card = read_json(path)
+    except ValueError as error:
         raise UserError(f"{path}: not valid JSON ({error}); restore it or run prepare.py again.") from None
-    expected = {"format": int, "images": int, "labels": dict, "metadata": dict, "features": dict}
     if not isinstance(card, dict):
         raise UserError(f"{path}: must hold one JSON object; restore it or run prepare.py again.")
-    for key, kind in expected.items():
-        if not isinstance(card.get(key), kind):
-            raise UserError(f"{path}: key '{key}' is missing or not of type {kind.__name__}; run prepare.py again.")
+    for key, kind in _KEYS.items():
+        _check(path, key, card.get(key), kind)
     if card["format"] != FORMAT:
         raise UserError(
             f"{path}: format {card['format']} is not {FORMAT}, which this version reads; run prepare.py again."
@@ -44,13 +43,24 @@ def read_card(folder: Path) -> dict[str, Any]:
     names = card["labels"].get("names")
     if not isinstance(names, list) or not all(isinstance(name, str) for name in names) or len(set(names)) != len(names):
         raise UserError(f"{path}: labels.names must be a list of distinct strings; run prepare.py again.")
+    for key in ("metadata", "features"):
+        for name, entry in card[key].items():
+            _check(path, f"{key}.{name}", entry, dict)
+    if card.get("splits") is not None:
+        _check(path, "splits", card["splits"], dict)
+        _check(path, "splits.count", card["splits"].get("count"), int)
     return card
+
+
+def _check(path: Path, key: str, value: object, kind: type) -> None:
+    if type(value) is not kind:  # True is an int, too
+        raise UserError(f"{path}: key '{key}' is missing or not of type {kind.__name__}; run prepare.py again.")
 
 
 def collection_name(folder: Path) -> str:
     """The name in the card of the collection in ``folder``; the folder's own name if there is none to be read."""
     try:
-        name = json.loads((folder / "card.json").read_text(encoding="utf-8")).get("name")
+        name = read_json(folder / "card.json").get("name")
     except (OSError, ValueError, AttributeError):  # `read_card` says what is wrong
         name = None
     return name if isinstance(name, str) and name.strip() else folder.resolve().name
@@ -78,7 +88,7 @@ def collection_fingerprint(folder: Path, table: str | None) -> str:
         return "missing"
     content = path.read_bytes()
     try:
-        card = json.loads(content)
+        card = parse_json(content)
         tables = card["features"]
         chosen = next(iter(tables)) if table is None else table
         if len(tables) > 1 and chosen in tables:

@@ -31,6 +31,7 @@ from love_thy_neighbors.disk import pass_on_refusal
 from love_thy_neighbors.errors import UserError
 
 _STRINGS = (pa.string(), pa.large_string())
+LARGEST_SCALE = float(np.finfo(np.float32).max) / 128  # int8 times it is a number of float32
 _LISTS = (pa.list_(pa.string()), pa.large_list(pa.string()))
 
 
@@ -247,8 +248,8 @@ def _load_features(folder: Path, card: dict[str, Any], backbone: str | None, row
         if declared.get(name) != found:
             raise UserError(f"{key}.{name} is {declared.get(name)}, but the table has {found}; run prepare.py again.")
     scale = declared.get("scale")
-    if not isinstance(scale, int | float) or not np.isfinite(scale) or scale <= 0:
-        raise UserError(f"{key}.scale must be a positive number, not {scale}; run prepare.py again.")
+    if isinstance(scale, bool) or not isinstance(scale, int | float) or not 0 < scale <= LARGEST_SCALE:
+        raise UserError(f"{key}.scale must be a positive number, not {scale}, in float32; run prepare.py again.")
     refuse_non_finite(path, table)
     _refuse_another_file(path, card_path, f"features.{backbone}.sha256", declared.get("sha256"))
     return Features(backbone=backbone, table=table, scale=float(scale))

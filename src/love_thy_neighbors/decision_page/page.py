@@ -10,7 +10,7 @@ import numpy as np
 
 from love_thy_neighbors.annotation.files import Annotation, read_annotation
 from love_thy_neighbors.annotation.own_files import PAGE_NAMES
-from love_thy_neighbors.atomic import folder_written_whole, written_whole
+from love_thy_neighbors.atomic import end_replacing, folder_written_whole, written_whole
 from love_thy_neighbors.decision_page.candidates import (
     Candidates,
     columns_of_photos,
@@ -22,6 +22,7 @@ from love_thy_neighbors.decision_page.details import PER_PIECE, pieces
 from love_thy_neighbors.decision_page.search_data import names_of, values_of
 from love_thy_neighbors.decision_page.thumbnails import PER_FOLDER, copy_thumbnails, rows_shown, thumbnail_folders
 from love_thy_neighbors.errors import UserError
+from love_thy_neighbors.ownership import remove_remains
 from love_thy_neighbors.progress import progress_bar
 
 INDEX = "index.html"
@@ -36,9 +37,12 @@ def write_page(folder: Path) -> None:
     An old page stays as it is until the new one is complete. Raises `UserError` for a folder that is not an annotation.
     """
     annotation = read_annotation(folder)
+    candidates = sorted_candidates(annotation)
+    for name in (PAGE, INDEX):
+        remove_remains(folder / name)
+    end_replacing(folder / PAGE, PAGE_NAMES)
     if not (folder / PAGE).is_dir() and os.path.lexists(folder / INDEX):
         raise UserError(f"{folder / INDEX} is not the page of this annotation, and would be replaced; move it away.")
-    candidates = sorted_candidates(annotation)
     with folder_written_whole(folder / PAGE, PAGE_NAMES) as temporary:
         _copy_site(temporary)
         thumbnails = _write_thumbnails(annotation, temporary / "thumbnails")

@@ -28,6 +28,7 @@ from love_thy_neighbors.decisions.keywords import MARK_FIELDS, Mark
 from love_thy_neighbors.decisions.merging import Added
 from love_thy_neighbors.decisions.splices import Splice
 from love_thy_neighbors.errors import UserError
+from love_thy_neighbors.plain_json import parse_json
 
 JOURNAL = "journal.jsonl"
 _LOCK = ".journal.lock"
@@ -62,7 +63,7 @@ class Journal:
         self.changes: dict[int, Change] = {}
         for number, line in enumerate(_whole_lines(self.path), 1):
             try:
-                self._take(json.loads(line))
+                self._take(parse_json(line))
             except (ValueError, KeyError, TypeError, AttributeError) as error:
                 raise UserError(
                     f"{self.path}, line {number}: is not a line of a journal ({type(error).__name__}: {error}); put "

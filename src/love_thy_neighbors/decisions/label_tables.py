@@ -12,6 +12,7 @@ from love_thy_neighbors.annotation.files import Annotation
 from love_thy_neighbors.atomic import written_whole
 from love_thy_neighbors.decisions.listing import Entry, Listing
 from love_thy_neighbors.decisions.reading import Decision
+from love_thy_neighbors.ownership import remove_remains
 
 FORMATS = ("csv", "jsonl")
 
@@ -36,6 +37,7 @@ def labels_after(annotation: Annotation, decisions: Sequence[Decision], listing:
 
 def write_labels(annotation: Annotation, labels: Sequence[Sequence[str]], path: Path, kind: str) -> None:
     """Write the photos that have ``labels``; kind: 'csv', for which a photo needs a file, or 'jsonl'."""
+    remove_remains(path)
     with written_whole(path) as temporary, temporary.open("w", encoding="utf-8", newline="") as file:
         if kind == "csv":
             rows = zip(annotation.photos["file"].to_pylist(), labels, strict=True)

@@ -8,6 +8,8 @@ from pathlib import Path
 
 from love_thy_neighbors.atomic import written_whole
 from love_thy_neighbors.errors import UserError
+from love_thy_neighbors.ownership import remove_remains
+from love_thy_neighbors.visible import one_line, say, visible
 
 _SHOWN = 20  # files that are printed
 _HEADINGS = ("file", "what", "label", "keyword", "reason")
@@ -48,7 +50,11 @@ class Listing:
     notes: list[str] = field(default_factory=list)
 
     def check_place(self) -> None:
-        """Raise `UserError` if another file stands where the list is to be written; ours is known by its first line."""
+        """Raise `UserError` if another file stands where the list is to be written; ours is known by its first line.
+
+        Deletes what a killed process has left of an earlier list.
+        """
+        remove_remains(self.path)
         if not os.path.lexists(self.path):
             return
         try:
@@ -71,8 +77,8 @@ class Listing:
         with written_whole(self.path) as temporary, temporary.open("w", encoding="utf-8", newline="") as file:
             writer = csv.writer(file)
             writer.writerow(_HEADINGS)
-            writer.writerows(astuple(entry) for entry in self.entries)
-        print("\n".join(self.lines(what)), flush=True)
+            writer.writerows(map(visible, astuple(entry)) for entry in self.entries)
+        say("\n".join(map(one_line, self.lines(what))))
 
     def lines(self, what: str) -> list[str]:
         """The lines to print."""

@@ -24,6 +24,7 @@ from love_thy_neighbors.features.images import file_stamp
 from love_thy_neighbors.features.network import choose_device, choose_precision, compute_features, exact_cudnn
 from love_thy_neighbors.features.settings import Extraction
 from love_thy_neighbors.ownership import known_names, remove_own
+from love_thy_neighbors.plain_json import read_json
 from love_thy_neighbors.progress import progress_bar
 
 _NAMES = known_names(r"features\.npy", r"progress\.json", "thumbnails/", r"thumbnails/\d+\.webp")
@@ -140,7 +141,7 @@ class _Partial:
         """Continue the extraction in ``folder`` if its key is ``key``, else start again."""
         path = folder / "features.npy"
         try:
-            progress = json.loads((folder / "progress.json").read_text(encoding="utf-8"))
+            progress = read_json(folder / "progress.json")
             if progress["key"] == key:
                 table = np.lib.format.open_memmap(path, mode="r+")
                 rejected = {int(row): reason for row, reason in progress["rejected"].items()}

@@ -36,8 +36,9 @@ def evaluate(settings: Settings, folder: Path, trained: Path) -> None:
         if trainer.is_global_zero:
             source = read_results(trained)
             figures = {"val": source["val"], "test": task.figures}
-            seconds, best_epoch = time.monotonic() - since, source["best_epoch"]
-            write_results(folder, settings, seconds, tested_arrays(task, data), **figures, best_epoch=best_epoch)
+            of_training = {key: source[key] for key in ("best_epoch", "divergence") if key in source}
+            seconds = time.monotonic() - since
+            write_results(folder, settings, seconds, tested_arrays(task, data), **figures, **of_training)
             log_result(loggers, figures)
         trainer.strategy.barrier()  # no process reads results.json before it is written
     finally:

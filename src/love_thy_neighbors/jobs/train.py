@@ -14,13 +14,15 @@ from pytorch_lightning.utilities.exceptions import MisconfigurationException
 from love_thy_neighbors.errors import UserError
 from love_thy_neighbors.jobs.build import make_callbacks, make_data, make_task, make_trainer, model_arguments
 from love_thy_neighbors.jobs.keep_model import Scored, keep_model, other_conditions
-from love_thy_neighbors.runs.checkpoints import read_checkpoint
+from love_thy_neighbors.runs.checkpoints import difference, read_checkpoint
 from love_thy_neighbors.runs.identity import differences, identity
 from love_thy_neighbors.runs.printing import print_loss, print_profile
 from love_thy_neighbors.runs.results import CHECKPOINT, begin, write_results
 from love_thy_neighbors.runs.settings import Settings
 from love_thy_neighbors.training.batches import hash_seed
 from love_thy_neighbors.training.data import NeighborhoodData
+from love_thy_neighbors.training.divergence import divergence
+from love_thy_neighbors.training.last_checkpoint import PARTS, fault
 from love_thy_neighbors.training.loggers import close_loggers, log_result, make_loggers
 from love_thy_neighbors.training.processes import is_main_process, release_large_blocks
 from love_thy_neighbors.training.snapshots import Snapshots
@@ -50,8 +52,13 @@ def train(settings: Settings, folder: Path, resume: bool, role: str = "") -> Non
     # The snapshot is last: it saves the other callbacks' states of this very epoch.
     trainer = make_trainer(training, [*make_callbacks(training, loggers), snapshots], loggers, folder, title)
     try:
-        with _lightning_errors(trainer):
-            trainer.fit(task, datamodule=data, ckpt_path=checkpoint, weights_only=True)
+        try:
+            with _lightning_errors(trainer):
+                trainer.fit(task, datamodule=data, ckpt_path=checkpoint, weights_only=True)
+        except Exception as error:
+            if checkpoint is None or snapshots.started or isinstance(error, UserError):
+                raise
+            return _without(checkpoint, error, settings, folder, role)
         task.model.load_state_dict(snapshots.best_weights)
         trainer.validate(task, datamodule=data, verbose=False)
         figures, scored = {"val": task.figures}, {"val": _scored(task, data)}
@@ -63,12 +70,24 @@ def train(settings: Settings, folder: Path, resume: bool, role: str = "") -> Non
             others = other_conditions(settings, task, data)
             confidence = keep_model(folder, settings, data, model, scored, figures["test"], others)
             further = {"confidence": confidence, "best_epoch": snapshots.best_epoch}
+            losses = [line["train/loss"] for line in snapshots.curves]
+            if (found := divergence(losses, arguments["labels"])) is not None:
+                further["divergence"] = found
             write_results(folder, settings, snapshots.seconds, arrays, **figures, **further)
             log_result(loggers, figures)
             _print_diagnosis(trainer, snapshots)
         trainer.strategy.barrier()  # no process reads results.json before it is written
     finally:
         close_loggers(loggers)
+
+
+def _without(checkpoint: Path, error: Exception, settings: Settings, folder: Path, role: str) -> None:
+    """Train from the first epoch, after Lightning could not restore the run's own checkpoint; another is an error."""
+    reason = f"{checkpoint}: cannot be continued from ({type(error).__name__})"
+    if checkpoint != folder / CHECKPOINT:
+        raise UserError(f"{reason}; give the last.ckpt of a run as it was written.") from None
+    _warn_of_start(f"{reason}.")
+    train(settings, folder, resume=False, role=role)
 
 
 def _print_diagnosis(trainer: pl.Trainer, snapshots: Snapshots) -> None:
@@ -112,33 +131,40 @@ def _lightning_errors(trainer: pl.Trainer) -> Iterator[None]:
 
 def _checkpoint(settings: Settings, folder: Path, resume: bool, task: AnnotationTask) -> Path | None:
     """The checkpoint to continue from, checked against the model; None to start at the first epoch."""
-    path = folder / CHECKPOINT
+    path, training = folder / CHECKPOINT, settings.training
+    assert training is not None
     if resume and path.is_file():
         try:
-            read_checkpoint(path)
+            _check(path, settings, training.epochs, task)
             return path
         except UserError as error:  # starting again costs time alone
-            log.warning("%s Starting from the first epoch.", error)
-    training = settings.training
-    if training is None or training.checkpoint is None:
-        return None
-    path = training.checkpoint
+            _warn_of_start(str(error))
+    if training.checkpoint is not None:
+        _check(training.checkpoint, settings, training.epochs, task)
+    return training.checkpoint
+
+
+def _warn_of_start(sentence: str) -> None:
+    log.warning("%s Starting from the first epoch.", sentence)
+
+
+def _check(path: Path, settings: Settings, epochs: int, task: AnnotationTask) -> None:
+    """Raise `UserError` unless a training of ``epochs`` with these settings can continue from the checkpoint."""
     saved = read_checkpoint(path)
-    if not {"state_dict", "loops", "callbacks", "epoch"} <= saved.keys() or "Snapshots" not in saved["callbacks"]:
+    callbacks = saved.get("callbacks")
+    if not {*PARTS} <= saved.keys() or not isinstance(callbacks, dict) or "Snapshots" not in callbacks:
         raise UserError(f"{path}: not the last.ckpt of a run, which holds more than a model; give that one.")
-    shapes = {key: tuple(value.shape) for key, value in saved["state_dict"].items()}
-    for key, value in task.state_dict().items():
-        if shapes.get(key) != tuple(value.shape):
-            raise UserError(
-                f"{path}: {key} is {shapes.get(key, 'missing')} there and {tuple(value.shape)} in this model; give the "
-                "checkpoint of a run with the same collection, model and h."
-            )
-    other = differences(identity(settings), saved["callbacks"]["Snapshots"]["identity"])
+    unlike = difference(task.state_dict(), saved["state_dict"])
+    if unlike is not None:
+        raise UserError(f"{path}: {unlike}; give the checkpoint of a run with the same collection, model and h.")
+    wrong = fault(saved, task)
+    if wrong is not None:
+        raise UserError(f"{path}: damaged, its {wrong}; give the last.ckpt of a run as it was written.")
+    other = differences(identity(settings), callbacks["Snapshots"]["identity"])
     if other:
         raise UserError(
             f"{path}: that run's settings differ in {', '.join(other)}; give a checkpoint of the same ones."
         )
-    done = saved["epoch"] + 1
-    if done > training.epochs:
+    if saved["epoch"] + 1 > epochs:
+        done = saved["epoch"] + 1
         raise UserError(f"{path}: has {done} epochs already; give epochs={done} or more.")
-    return path

@@ -40,8 +40,7 @@ def write_lists(path: Path, search: Search, description: str, engine: Engine, bl
     count, depth = len(search.queries), search.depth
     folder = path.with_suffix(".blocks")
     require_own(folder, _BLOCKS)
-    if path.parent.is_dir():
-        remove_remains(path)
+    remove_remains(path)
     blocks = [range(start, min(start + block, count)) for start in range(0, count, block)]
     files = {rows: folder / f"{rows.start:09}-{rows.stop:09}.npy" for rows in blocks}
     missing = [rows for rows in blocks if not is_complete(files[rows], (len(rows), depth))]

@@ -32,6 +32,7 @@ from love_thy_neighbors.errors import UserError
 from love_thy_neighbors.programs.start import PRIMARY, ROOT, job_name, plain
 from love_thy_neighbors.runs.requirements import CollectionLacksError, check_collection
 from love_thy_neighbors.runs.settings import settings_of
+from love_thy_neighbors.visible import say
 
 Choices = Mapping[str, Sequence[str]]
 
@@ -210,4 +211,4 @@ class Composer:
 
 
 if __name__ == "__main__":
-    print("\n".join(experiment_names()))
+    say("\n".join(experiment_names()))

@@ -30,6 +30,7 @@ from love_thy_neighbors.runs.identity import run_name
 from love_thy_neighbors.runs.nearest import dotted, no_such_key
 from love_thy_neighbors.runs.settings import Settings, settings_of
 from love_thy_neighbors.training.processes import is_main_process
+from love_thy_neighbors.visible import one_line, say, show_escapes
 
 _HYDRAS = known_names("hydra/", r"hydra/(config|hydra|overrides)\.yaml", r"train\.log", r"\.lock")
 ROOT = Path(__file__).resolve().parents[3]
@@ -101,6 +102,7 @@ def run(
 
     interrupted: the advice after Ctrl-C. Any other exception is a bug and keeps its traceback.
     """
+    show_escapes()
     _check_installation(Path(sys.argv[0]).resolve().parent)
     os.environ.setdefault("HYDRA_FULL_ERROR", "1")  # Hydra raises exceptions instead of printing them
     if not is_main_process():  # only the first process writes into the run's folder, and Hydra's files are part of it
@@ -220,7 +222,7 @@ def _remove_if_unused(folder: Path) -> None:
 
 def fail(message: str) -> None:
     """Print ``message`` to standard error and exit with status 1."""
-    sys.stderr.write(f"{Path(sys.argv[0]).name}: {message}\n")
+    say(one_line(f"{Path(sys.argv[0]).name}: {message}"), stderr=True)
     raise SystemExit(1)
 
 

@@ -21,6 +21,7 @@ from love_thy_neighbors.programs.start import baseline_settings, register_resolv
 from love_thy_neighbors.runs.identity import run_name
 from love_thy_neighbors.runs.results import RESULTS
 from love_thy_neighbors.runs.settings import Settings, settings_of
+from love_thy_neighbors.visible import say, show_escapes
 
 
 @dataclass(frozen=True)
@@ -53,6 +54,7 @@ class TaskWithoutExceptions:
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         register_resolvers()  # in the process that does the job, which has not run train.py
+        show_escapes()
         vars(self).update(state)
 
 
@@ -122,9 +124,9 @@ def print_plan(planned: Plan) -> None:
     """Print which jobs are left out, and why. Raises `UserError` if every pair is impossible."""
     if planned.impossible:
         pairs = ", ".join(f"m={m} M={M}" for m, M in planned.impossible)
-        print(f"Left out, since a neighborhood of m images cannot be drawn from fewer: {pairs}.")
+        say(f"Left out, since a neighborhood of m images cannot be drawn from fewer: {pairs}.")
     for reason, count in planned.lacking.items():
-        print(f"Left out, {count} {'job' if count == 1 else 'jobs'}: {reason}")
+        say(f"Left out, {count} {'job' if count == 1 else 'jobs'}: {reason}")
     if not planned.jobs and not planned.lacking:  # `make paper` goes on to the experiments that are possible
         raise UserError("m is larger than M in every job of this sweep; choose m at most M.")
 
@@ -141,13 +143,13 @@ def print_summary(jobs: Sequence[Job], found: int, outcomes: Sequence[Any]) -> N
     count = sum(map(len, failed.values()))
     total = len(jobs) + found
     jobs_in_all = "1 job" if total == 1 else f"{total} jobs"
-    print(f"\n{jobs_in_all}: {len(jobs) - count} done, {found} found finished, {count} failed.", flush=True)
+    say(f"\n{jobs_in_all}: {len(jobs) - count} done, {found} found finished, {count} failed.")
     if not failed:
         return
     same = set.intersection(*(set(job.overrides) for job in jobs)) if len(jobs) > 1 else set()
     for reason, those in failed.items():
         for job in those:
-            print(f"  {' '.join(text for text in job.overrides if text not in same)}")
-        print(f"    {reason}", flush=True)
+            say(f"  {' '.join(text for text in job.overrides if text not in same)}")
+        say(f"    {reason}")
     command = shlex.join(["python", *(word for word in sys.argv if word != "overwrite=true")])
     raise UserError(f"{count} of {total} jobs failed; the same command does only what is missing: {command}")

@@ -16,6 +16,7 @@ from love_thy_neighbors.report import sections
 from love_thy_neighbors.report.claims import claims
 from love_thy_neighbors.report.collected import Result, Stamp, collect
 from love_thy_neighbors.report.context import Context
+from love_thy_neighbors.report.diverged import diverged
 from love_thy_neighbors.report.document import Block, Figure, Origin, Report, Section, Table, ToDo
 from love_thy_neighbors.report.labels import own_labels
 from love_thy_neighbors.report.matching import DEFAULT_DATA, Config, Matched, job_key, match, missing_runs
@@ -110,7 +111,7 @@ def build(plans: Plans, found: Stamp) -> Report:
         for section in experiments
         if (section.missing is not None and section not in shown) or section.name in plans.lacking
     ]
-    notes = (*messages, *short, *matched.messages)
+    notes = (*messages, *short, *diverged(results), *matched.messages)
     return Report(str(plans.data["name"]), plans.warning, len(every), tuple(parts), notes, tuple(to_do))
 
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from love_thy_neighbors.plain_json import read_json
 from love_thy_neighbors.runs.printing import METRICS
 from love_thy_neighbors.runs.results import BASELINE_RUN, RESULTS
 
@@ -19,6 +20,7 @@ class Result:
 
     ``confidence``: what `calibration.confidence_figures` gave, None in results of earlier versions. ``baseline_run``:
     the folder name of the run that this one is compared with, None if there is none or an earlier version made the run.
+    ``divergence``: what `training.divergence` gave, None for a training that did not diverge.
     """
 
     folder: Path
@@ -32,6 +34,7 @@ class Result:
     body: dict[str, Any]
     confidence: Any = None
     baseline_run: str | None = None
+    divergence: Any = None
 
     @property
     def split(self) -> int:
@@ -58,14 +61,14 @@ def collect(found: Stamp) -> tuple[list[Result], list[str]]:
         try:
             if size > MAX_BYTES:
                 raise ValueError(f"{size} bytes are too many for a result")
-            results.append(_result(path.parent, changed, json.loads(path.read_text(encoding="utf-8"))))
+            results.append(_result(path.parent, changed, read_json(path)))
         except json.JSONDecodeError:
             messages.append(f"{path}: not whole JSON, so it is left out.")
         except KeyError as error:
             messages.append(f"{path}: not a result of train.py, key {error} is missing; it is left out.")
         except OSError as error:
             messages.append(f"{path}: cannot be read ({error.strerror}); it is left out.")
-        except (ValueError, TypeError, RecursionError) as error:
+        except (ValueError, TypeError) as error:
             messages.append(f"{path}: not a result of train.py ({error}); it is left out.")
     return results, messages
 
@@ -86,6 +89,7 @@ def _result(folder: Path, changed: int, content: Any) -> Result:
         body={} if has_figures else dict(content[measure]),
         confidence=content.get("confidence"),
         baseline_run=_text_or_none(content.get(BASELINE_RUN)),
+        divergence=content.get("divergence"),
     )
 
 

@@ -1,6 +1,7 @@
 """Writes report.md, tables/NAME.csv and .tex, figures/NAME.png and .pdf, and index.html."""
 
 import io
+from functools import partial
 from pathlib import Path
 
 from PIL import Image
@@ -8,10 +9,12 @@ from PIL import Image
 from love_thy_neighbors.atomic import written_whole
 from love_thy_neighbors.progress import progress_bar
 from love_thy_neighbors.report.document import Figure, Links, MissingRuns, Note, Report, Section, Table
+from love_thy_neighbors.report.drawn_text import Fonts
 from love_thy_neighbors.report.own_files import DOCUMENT, PAGE, TITLE, claim, give_up
 from love_thy_neighbors.report.page import page
 from love_thy_neighbors.report.tables_as_text import as_csv, as_latex, as_markdown, markdown
 from love_thy_neighbors.report.wording import counted
+from love_thy_neighbors.visible import one_line, say
 
 DPI = 160
 
@@ -23,16 +26,18 @@ def write(report: Report, out: Path) -> dict[str, bytes]:
     these names is not the report's.
     """
     pictures: dict[str, bytes] = {}
-    figures = report.figures()
+    figures, fonts = report.figures(), Fonts()
     names = [DOCUMENT, PAGE, *(f"figures/{figure.name}.{kind}" for figure in figures for kind in ("png", "pdf"))]
     names += [f"tables/{table.name}.{kind}" for table in report.tables() for kind in ("csv", "tex")]
     claim(out, names)
     with progress_bar("figures", len(figures)) as advance:
         for figure in figures:
-            pictures[figure.name], pdf = draw(figure)
+            pictures[figure.name], pdf = fonts.draw(partial(draw, figure))
             _write(out / "figures" / f"{figure.name}.png", pictures[figure.name])
             _write(out / "figures" / f"{figure.name}.pdf", pdf)
             advance(1)
+    if (message := fonts.message()) is not None:
+        say(message, stderr=True)
     for table in report.tables():
         _write(out / "tables" / f"{table.name}.csv", as_csv(table).encode())
         _write(out / "tables" / f"{table.name}.tex", as_latex(table).encode())
@@ -78,7 +83,7 @@ def _missing(missing: MissingRuns) -> list[str]:
     return [
         f"{left} of {counted(missing.planned, 'run')} {'is' if left == 1 else 'are'} missing:",
         "\n".join(f"- {markdown(setting)}" for setting in missing.settings),
-        f"```bash\n{missing.command}\n```",
+        f"```bash\n{one_line(missing.command)}\n```",
     ]
 
 

@@ -38,9 +38,16 @@ def names(configs: Sequence[Config], planned: Iterable[Config] = ()) -> list[str
         flat = _flat(config)
         others = [*groups[_group(config)], *([usual[_kind(config)]] if _kind(config) in usual else [])]
         keys = dict.fromkeys(key for other in [flat, *others] for key in other)
-        differ = [key for key in keys if any(other.get(key) != flat.get(key) for other in others)]
+        differ = [key for key in keys if any(_differ(flat, other, key) for other in others)]
         found.append(", ".join([describe(config), *(f"{key}={flat.get(key, 'none')}" for key in differ)]))
     return found
+
+
+def _differ(one: dict[str, str], other: dict[str, str], key: str) -> bool:
+    """Whether two runs differ in a setting. A callback's own settings count only if both runs have the callback."""
+    if key.startswith("callbacks.") and not (key in one and key in other):
+        return False
+    return one.get(key) != other.get(key)
 
 
 def _types(config: Config) -> list[str]:
@@ -69,5 +76,7 @@ def _flat(config: Config) -> dict[str, str]:
 
     add("", {key: value for key, value in config.items() if key not in (*_NEVER, *_NAMED, "trainer")})
     add("trainer.precision", (config.get("trainer") or {}).get("precision", "32-true"))
+    if config.get("callbacks"):
+        flat["callbacks"] = ",".join(config["callbacks"])
     named = ("model.name", "metadata.type", "test_metadata.type", "neighborhoods.drop")
     return {key: value for key, value in flat.items() if key not in named and value != "null"}

@@ -29,12 +29,7 @@ def options_of(config: DictConfig, data: Sequence[str]) -> Options:
     """
     if type(config["watch"]) is not bool:
         raise UserError(f"watch: must be true or false, not {config['watch']}.")
-    runs, settings = _listed(config["runs"]), _listed(config["settings"])
-    if not runs:
-        raise UserError("runs: give a folder that holds finished runs (runs=logs/runs).")
-    for folder in map(Path, runs):
-        if not folder.is_dir():
-            raise UserError(f"runs: {folder} is not a folder; give the folder that the runs are in (runs=logs/runs).")
+    runs, settings = run_folders(config), _listed(config["settings"])
     if config["out"] is None:
         raise UserError("out: give the folder to write into (out=logs/report).")
     out = Path(str(config["out"]))
@@ -47,7 +42,18 @@ def options_of(config: DictConfig, data: Sequence[str]) -> Options:
     if OmegaConf.is_missing(config["data"], "dir"):
         raise UserError("data.dir: give the collection's folder (data=data/mine).")
     check_name(collection_settings({"data": config["data"]}))  # raises early if there is no collection
-    return Options(tuple(map(Path, runs)), out, tuple(dict.fromkeys((*data, *settings))), config["watch"])
+    return Options(runs, out, tuple(dict.fromkeys((*data, *settings))), config["watch"])
+
+
+def run_folders(config: DictConfig) -> tuple[Path, ...]:
+    """The folders of the key ``runs``; raises `UserError` if there is none, or one is not a folder."""
+    runs = tuple(map(Path, _listed(config["runs"])))
+    if not runs:
+        raise UserError("runs: give a folder that holds finished runs (runs=logs/runs).")
+    for folder in runs:
+        if not folder.is_dir():
+            raise UserError(f"runs: {folder} is not a folder; give the folder that the runs are in (runs=logs/runs).")
+    return runs
 
 
 def _listed(value: Any) -> tuple[str, ...]:

@@ -36,8 +36,7 @@ def claim(out: Path, names: Iterable[str]) -> set[str]:
             "another folder."
         )
     for name in {LIST, *names, *before}:
-        if (out / name).parent.is_dir():
-            remove_remains(out / name)
+        remove_remains(out / name)
     _write(out, before | names)
     return before
 

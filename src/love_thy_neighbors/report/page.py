@@ -15,6 +15,7 @@ from love_thy_neighbors.report.estimates import Difference
 from love_thy_neighbors.report.stacking import stacked
 from love_thy_neighbors.report.tables_as_text import parts_of, text_of
 from love_thy_neighbors.report.wording import counted
+from love_thy_neighbors.visible import visible
 
 MARKS = {
     Verdict.CONFIRMED: "✓",
@@ -34,7 +35,11 @@ def page(report: Report, pictures: dict[str, bytes], out: Path, made: str, reloa
     itself again every ``reload_seconds`` (None: never).
     """
     environment = Environment(
-        loader=FileSystemLoader(Path(__file__).parent), autoescape=True, trim_blocks=True, lstrip_blocks=True
+        loader=FileSystemLoader(Path(__file__).parent),
+        autoescape=True,
+        finalize=lambda value: visible(value) if type(value) is str else value,
+        trim_blocks=True,
+        lstrip_blocks=True,
     )
     environment.filters |= {"symbols": symbols, "cell": cell_html, "duration": duration}
     return environment.get_template("page.html.jinja").render(
@@ -67,7 +72,7 @@ def symbols(text: object) -> Markup:
     >>> symbols("mAP_L < 1")
     Markup('mAP<sub>L</sub> &lt; 1')
     """
-    return Markup(_SYMBOL.sub(r"\1<sub>\2</sub>", str(escape(text)).replace(" %", "\N{NO-BREAK SPACE}%")))
+    return Markup(_SYMBOL.sub(r"\1<sub>\2</sub>", str(escape(visible(str(text)))).replace(" %", "\N{NO-BREAK SPACE}%")))
 
 
 def cell_html(cell: Cell, digits: int) -> Markup:

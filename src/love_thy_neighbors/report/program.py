@@ -1,7 +1,6 @@
 """Writes the report once, or again whenever a result appears, changes or goes."""
 
 import signal
-import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import datetime
@@ -13,6 +12,7 @@ from love_thy_neighbors.report.collected import Stamp, stamp
 from love_thy_neighbors.report.files import write, write_page
 from love_thy_neighbors.report.options import Options
 from love_thy_neighbors.report.wording import counted
+from love_thy_neighbors.visible import one_line, say
 
 POLL_SECONDS = 3
 PageWriter = Callable[[int | None], None]
@@ -30,7 +30,7 @@ def report(options: Options) -> None:
         watch(plans, options)
     else:
         write_report(plans, found, options)(None)
-        print(f"Written: {options.out / 'index.html'}")
+        say(f"Written: {options.out / 'index.html'}")
 
 
 def watch(plans: Plans, options: Options) -> None:
@@ -43,12 +43,12 @@ def watch(plans: Plans, options: Options) -> None:
             if found != known:
                 write_the_page = write_report(plans, found, options)
                 write_the_page(2 * POLL_SECONDS)
-                print(f"Written: {options.out / 'index.html'}", flush=True)
+                say(f"Written: {options.out / 'index.html'}")
                 known = found
             stopped.wait(POLL_SECONDS)
     if write_the_page is not None:
         write_the_page(None)  # without reloading
-    print("Stopped.", file=sys.stderr)
+    say("Stopped.", stderr=True)
 
 
 @contextmanager
@@ -76,7 +76,7 @@ def write_report(plans: Plans, found: Stamp, options: Options) -> PageWriter:
     """Writes all but the page, and prints messages. Returns a function of the reload seconds that writes the page."""
     report = build(plans, found)
     for message in report.messages:
-        print(f"report.py: {message}", file=sys.stderr)
+        say(f"report.py: {one_line(message)}", stderr=True)
     pictures = write(report, options.out)
     when = f"Made on {datetime.now():%-d %B %Y, %H:%M} from {counted(report.results, 'result')}."
     return lambda seconds: write_page(report, pictures, options.out, when, seconds)

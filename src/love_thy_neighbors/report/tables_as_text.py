@@ -8,6 +8,7 @@ from itertools import groupby
 from love_thy_neighbors.paper import Estimate
 from love_thy_neighbors.report.document import Cell, Row, Table
 from love_thy_neighbors.report.estimates import Difference
+from love_thy_neighbors.visible import visible
 
 MINUS, PLUS_MINUS = "\N{MINUS SIGN}", "\N{PLUS-MINUS SIGN}"
 BEYOND = " (not in the paper)"
@@ -79,7 +80,9 @@ def _signed(value: float, digits: int) -> str:
 def as_csv(table: Table) -> str:
     """One line for each row. Estimates take two columns (mean, std), differences three (mean, low, high)."""
     suffixes = [_suffixes([row.cells[place] for row in table.rows]) for place in range(len(table.columns))]
-    head = [column.flat + suffix for column, some in zip(table.columns, suffixes, strict=True) for suffix in some]
+    head = [
+        visible(column.flat + suffix) for column, some in zip(table.columns, suffixes, strict=True) for suffix in some
+    ]
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(head)
@@ -105,7 +108,7 @@ def _csv_cells(cell: Cell, width: int, digits: int) -> list[str]:
     else:
         # A spreadsheet reads a text that begins like this as a formula.
         is_formula = isinstance(cell, str) and cell[:1] in ("=", "+", "-", "@", "\t", "\r")
-        return [f"'{cell}" if is_formula else str(cell), *[""] * (width - 1)]
+        return [visible(f"'{cell}" if is_formula else str(cell)), *[""] * (width - 1)]
     return ["" if number is None else f"{number:.{digits + 2}f}" for number in numbers]
 
 
@@ -144,7 +147,11 @@ def latex(text: str) -> str:
     >>> latex("50 % of a_b & c")
     '50 \\\\% of a\\\\_b \\\\& c'
     """
-    return "".join(_LATEX.get(character, character) for character in " ".join(text.split()))
+    return "".join(_LATEX.get(character, character) for character in _on_one_line(text))
+
+
+def _on_one_line(text: str) -> str:
+    return visible(" ".join(text.split()))
 
 
 def as_markdown(table: Table) -> str:
@@ -161,7 +168,7 @@ def markdown(text: str) -> str:
     >>> markdown("a|b <i> mAP_L _x_")
     'a\\\\|b &lt;i&gt; mAP_L \\\\_x\\\\_'
     """
-    text = " ".join(text.split()).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+    text = _on_one_line(text).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
     text = re.sub(r"([\\`*\[\]|~$#!])", r"\\\1", text)
     return re.sub(r"(?<![A-Za-z0-9])_|_(?![A-Za-z0-9])", r"\\_", text)
 

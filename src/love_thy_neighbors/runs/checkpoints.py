@@ -1,13 +1,15 @@
 """Checkpoints: tensors and plain types only, loaded with ``weights_only=True``; and the classes of models."""
 
 import re
+import zipfile
+from collections.abc import Mapping
 from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 import torch
 import yaml
-from torch import nn
+from torch import Tensor, nn
 
 from love_thy_neighbors.disk import pass_on_refusal
 from love_thy_neighbors.errors import UserError
@@ -37,21 +39,63 @@ def _class_of(name: str, path: Path) -> type[nn.Module]:
     return model_class(str(yaml.safe_load(file.read_text(encoding="utf-8"))["_target_"]))
 
 
-def made_from(
-    path: Path, name: str, arguments: Any, weights: dict[str, Any], kind: type[nn.Module] | None = None
-) -> nn.Module:
+def made_from(path: Path, name: str, arguments: Any, weights: Any, kind: type[nn.Module] | None = None) -> nn.Module:
     """The model ``name`` with these weights, in evaluation mode; raises `UserError` naming ``path`` if they do not fit.
+
+    The sizes that ``arguments`` ask for are compared with the weights before memory is taken for them.
 
     arguments: those of its constructor. kind: its class; by default that of configs/model/NAME.yaml.
     """
+    kind = kind or _class_of(name, path)
+    if not isinstance(arguments, dict) or not all(isinstance(key, str) for key in arguments):
+        raise UserError(f"{path}: the arguments of its model are not named values; train it again.")
     try:
-        model = (kind or _class_of(name, path))(**arguments)
+        _compare_sizes(kind, arguments, weights)
+        model = kind(**arguments)
         model.load_state_dict(weights)
-    except (RuntimeError, TypeError) as error:
-        raise UserError(
-            f"{path}: weights do not fit the model ({str(error).splitlines()[-1].strip()}); train it again."
-        ) from None
+    except Exception as error:  # a constructor may raise anything for arguments that are not its own
+        reason = (str(error).strip().splitlines() or [type(error).__name__])[-1].strip()
+        raise UserError(f"{path}: weights do not fit the model ({reason}); train it again.") from None
     return model.eval()
+
+
+def _compare_sizes(kind: type[nn.Module], arguments: dict[str, Any], weights: Any) -> None:
+    """Raise ValueError if the model of these arguments has other weights; makes it without memory for numbers."""
+    try:
+        with torch.device("meta"):
+            shapes = kind(**arguments).state_dict()
+    except (NotImplementedError, RuntimeError) as error:
+        if "meta" not in str(error):
+            raise
+        return  # a model of one's own may use numbers of its weights when it is made
+    unlike = difference(shapes, weights)
+    if unlike is not None:
+        raise ValueError(unlike)
+
+
+def difference(wanted: Mapping[str, Tensor], found: Any) -> str | None:
+    """How tensors of a file differ in names, shapes or kind from those ``wanted``; None if they fit.
+
+    A tensor has to hold all its numbers: one of a checkpoint may repeat a single number a trillion times.
+    """
+    if not isinstance(found, dict):
+        return f"{type(found).__name__} in place of named tensors"
+    for name, tensor in wanted.items():
+        one = found.get(name)
+        if not isinstance(one, Tensor):
+            return f"{name} is missing"
+        if one.shape != tensor.shape:
+            return f"{name} is {tuple(one.shape)} there and {tuple(tensor.shape)} in this model"
+        if one.is_floating_point() != tensor.is_floating_point() or one.is_complex() or not _is_whole(one):
+            return f"{name} is not an array of numbers as this model has"
+    left = [str(name) for name in found if name not in wanted]
+    return f"{left[0]:.60} is not in this model" if left else None
+
+
+def _is_whole(tensor: Tensor) -> bool:
+    if tensor.layout != torch.strided or tensor.device.type == "meta" or tensor.is_quantized:
+        return False
+    return tensor.untyped_storage().nbytes() >= tensor.numel() * tensor.element_size()
 
 
 def load_checkpoint(path: Path, kind: type[nn.Module] | None = None) -> tuple[nn.Module, dict[str, Any]]:
@@ -62,8 +106,22 @@ def load_checkpoint(path: Path, kind: type[nn.Module] | None = None) -> tuple[nn
     saved = read_checkpoint(path)
     if not {"name", "arguments", "weights", "labels", "config"} <= saved.keys():
         raise UserError(f"{path}: not a model.ckpt of this project; give the model folder of a finished run.")
-    model = made_from(path, str(saved["name"]), saved["arguments"], saved["weights"], kind)
-    return model, {"labels": saved["labels"], "config": saved["config"]}
+    labels, config = saved["labels"], saved["config"]
+    if not isinstance(saved["name"], str) or not isinstance(config, dict):
+        raise UserError(f"{path}: its 'name' or 'config' is of a wrong type; give the model.ckpt as it was written.")
+    check_labels(path, labels, saved["arguments"])
+    model = made_from(path, saved["name"], saved["arguments"], saved["weights"], kind)
+    return model, {"labels": labels, "config": config}
+
+
+def check_labels(path: Path, labels: Any, arguments: Any) -> None:
+    """Raise `UserError` unless ``labels`` are different names, as many as the model's ``arguments`` say, if any."""
+    if not isinstance(labels, list) or not all(isinstance(label, str) for label in labels):
+        raise UserError(f"{path}: labels must be a list of different strings; copy the file again.")
+    if len(set(labels)) != len(labels):
+        raise UserError(f"{path}: labels must be a list of different strings; copy the file again.")
+    if isinstance(arguments, dict) and arguments.get("labels", len(labels)) != len(labels):
+        raise UserError(f"{path}: names {len(labels)} labels, but its model has another number; copy the file again.")
 
 
 def read_checkpoint(path: Path) -> dict[str, Any]:
@@ -71,6 +129,7 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
     if not path.is_file():
         raise UserError(f"{path}: there is no such checkpoint; give the path of a .ckpt file.")
     try:
+        _refuse_compressed(path)
         saved = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # damaged files make the unpickler raise almost any exception
         pass_on_refusal(path, error)
@@ -79,3 +138,10 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
     if not isinstance(saved, dict):
         raise UserError(f"{path}: holds a {type(saved).__name__}, not a checkpoint; give the path of a .ckpt file.")
     return saved
+
+
+def _refuse_compressed(path: Path) -> None:
+    """Raise ValueError for a file that grows when it is read; torch writes zip files without compression."""
+    with zipfile.ZipFile(path) as file:
+        if sum(entry.file_size for entry in file.infolist()) > path.stat().st_size:
+            raise ValueError("it is compressed")

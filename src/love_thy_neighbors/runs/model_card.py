@@ -6,6 +6,8 @@ from typing import Any
 
 import yaml
 
+from love_thy_neighbors.visible import one_line
+
 PAPER = '"Love Thy Neighbors: Image Annotation by Exploiting Image Metadata" (Johnson, Ballan, Fei-Fei, ICCV 2015)'
 
 
@@ -70,8 +72,8 @@ def _text(description: dict[str, Any], test: dict[str, Any], confidence: dict[st
 A model `{description["model"]["name"]}` of {PAPER}, as the package love-thy-neighbors trains it. It gives scores for
 {len(description["labels"])} labels to a photo, from the photo's feature{_seen(neighbours)}.
 
-- Trained on the collection {trained["collection"]}, split {trained["split"]}, on {trained["date"][:10]}.
-- Licence of the photos: {licence}.
+- Trained on the collection {one_line(trained["collection"])}, split {trained["split"]}, on {trained["date"][:10]}.
+- Licence of the photos: {one_line(licence)}.
 - Features: {backbone["name"]}, {backbone["dim"]} numbers a photo; {preprocessing}.
 - On the test images: mAP_L {test["mAP_L"]:.2f} %, mAP_I {test["mAP_I"]:.2f} %.
 - With thresholds for a precision of {asked:.0f} %, it makes {found["suggested"]:,} suggestions on the test images.
@@ -112,6 +114,6 @@ def _table(labels: Sequence[LabelFigures]) -> str:
     for one in labels:
         shares = (one.average_precision, one.threshold, one.precision, one.coverage)
         ap, threshold, right, coverage = ("–" if share is None else f"{100 * share:.1f}" for share in shares)
-        name = one.label.replace("|", "\\|").replace("\n", " ")
+        name = one_line(one.label).replace("|", "\\|")
         lines.append(f"| {name} | {one.images:,} | {ap} | {threshold} | {one.suggested:,} | {right} | {coverage} |")
     return "\n".join(lines) + "\n"

@@ -8,7 +8,6 @@
 ``huggingface_hub`` downloads and uploads such a folder. It holds tensors and JSON only: to load it runs no code of it.
 """
 
-import json
 import re
 from pathlib import Path
 from typing import Any
@@ -22,7 +21,8 @@ from love_thy_neighbors.atomic import folder_written_whole, write_json
 from love_thy_neighbors.disk import pass_on_refusal
 from love_thy_neighbors.errors import UserError
 from love_thy_neighbors.ownership import known_names
-from love_thy_neighbors.runs.checkpoints import load_checkpoint, made_from
+from love_thy_neighbors.plain_json import read_json
+from love_thy_neighbors.runs.checkpoints import check_labels, load_checkpoint, made_from
 
 CONFIG = "config.json"
 WEIGHTS = "model.safetensors"
@@ -107,7 +107,7 @@ def load_model(path: Path | str, kind: type[nn.Module] | None = None) -> tuple[n
         pass_on_refusal(weights, error)
         raise UserError(f"{weights}: missing or damaged ({error}); copy it again, or train the model again.") from None
     model = about["model"]
-    return made_from(weights, str(model.get("name")), model.get("arguments"), tensors, kind), about
+    return made_from(weights, model["name"], model["arguments"], tensors, kind), about
 
 
 def model_folder(path: Path) -> Path:
@@ -131,12 +131,13 @@ def read_description(folder: Path) -> dict[str, Any]:
     for key, type_ in _KEYS.items():
         if key not in values or not isinstance(values[key], type_):
             raise UserError(f"{path}: key '{key}' is missing or of a wrong type; copy the folder again.")
-    labels = values["labels"]
-    if not all(isinstance(label, str) for label in labels) or len(set(labels)) != len(labels):
-        raise UserError(f"{path}: labels must be a list of different strings; copy the folder again.")
     for key, parts in _PARTS.items():
         for name, type_ in parts.items() if values[key] is not None else ():
             _check_part(path, f"{key}.{name}", values[key].get(name), type_)
+    check_labels(path, values["labels"], values["model"]["arguments"])
+    dim = values["backbone"]["dim"]
+    if values["model"]["arguments"].get("dim", dim) != dim:  # a vote has none
+        raise UserError(f"{path}: backbone.dim is not the dim of model.arguments; copy the folder again.")
     if values["neighbours"] is not None:
         _check_neighbours(path, values["neighbours"])
     for condition, numbers in values["validation"].items():
@@ -154,7 +155,9 @@ def _check_part(path: Path, key: str, value: object, type_: type | tuple[type, .
 def _check_neighbours(path: Path, neighbours: dict[str, Any]) -> None:
     for key in ("metadata", "test_metadata"):
         _check_part(path, f"neighbours.{key}.type", neighbours[key].get("type"), str)
-        _check_part(path, f"neighbours.{key}.tau", neighbours[key].get("tau"), (int, type(None)))
+        _check_part(path, f"neighbours.{key}.tau", neighbours[key].get("tau", "missing"), (int, type(None)))
+        if neighbours[key]["tau"] is not None and neighbours[key]["tau"] < 1:
+            raise UserError(f"{path}: neighbours.{key}.tau must be 1 or more; copy the folder again.")
     if not 1 <= neighbours["m"] <= neighbours["M"] <= MOST_NEIGHBOURS:
         raise UserError(
             f"{path}: neighbours.m and M must be from 1 to {MOST_NEIGHBOURS}, m not above M; copy the folder again."
@@ -172,8 +175,8 @@ def read_confidence(folder: Path) -> dict[str, dict[str, Any]]:
 
 def _read_json(path: Path) -> dict[str, Any]:
     try:
-        values = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError) as error:
+        values = read_json(path)
+    except (OSError, ValueError) as error:
         pass_on_refusal(path, error)
         raise UserError(f"{path}: missing or not readable ({error}); copy the folder again.") from None
     if not isinstance(values, dict) or values.get("format") != FORMAT:

@@ -14,6 +14,7 @@ from love_thy_neighbors.runs.model_folder import NONE, read_confidence
 from love_thy_neighbors.runs.results import MODEL
 from love_thy_neighbors.runs.settings import Settings
 from love_thy_neighbors.terminal import terminal
+from love_thy_neighbors.visible import say
 
 PAPER_METRICS = ("mAP_L", "mAP_I", "Rec_L", "Prec_L", "Rec_I", "Prec_I")  # Table 2's columns
 METRICS = (*PAPER_METRICS, "Rec_O", "Prec_O")
@@ -51,7 +52,7 @@ def print_profile(summary: str) -> None:
 def print_loss(losses: Sequence[float]) -> None:
     """Print whether a model has learned a few batches by heart."""
     verdict = "the model can learn them" if losses[-1] < losses[0] / 10 else "the model has not learned them"
-    print(
+    say(
         f"Training loss on the same few batches: {losses[0]:.3f} in the first epoch, {losses[-1]:.3f} in the last of "
         f"{len(losses)}: {verdict}."
     )
@@ -60,7 +61,7 @@ def print_loss(losses: Sequence[float]) -> None:
 def print_seconds(results: Sequence[Mapping[str, Any]]) -> None:
     """Print how long each of the runs has taken, also one that was found finished."""
     times = (f"{one.get('model', one['measure'])} {one['wall_time_s']:.1f}" for one in results)
-    print(f"Seconds: {', '.join(times)}.", flush=True)
+    say(f"Seconds: {', '.join(times)}.")
 
 
 def print_config(config: dict[str, Any]) -> None:
@@ -101,9 +102,20 @@ def results_table(results: dict[str, Any], baseline: dict[str, Any] | None) -> T
         gains = (results["test"][metric] - baseline["test"][metric] for metric in PAPER_METRICS)
         table.add_row("difference", *(f"{gain:+.2f}" for gain in gains), style="bold")
     left_out = results["test"]["labels_without_positives"]
-    if left_out:
-        table.caption = f"{left_out} labels without a test image are left out."
+    notes = [f"{left_out} labels without a test image are left out."] if left_out else []
+    notes += [diverged(run) for run in (baseline, results) if run is not None and run.get("divergence") is not None]
+    table.caption, table.caption_justify = "\n".join(notes) or None, "left"
     return table
+
+
+def diverged(results: Mapping[str, Any]) -> str:
+    """The sentence on a run whose training diverged (`training.divergence`)."""
+    found, lr = results["divergence"], results["config"]["lr"]
+    loss = "was not a finite number" if found["loss"] is None else f"rose to {found['loss']:.3g}"
+    return (
+        f"The training of {results['model']} diverged: its loss {loss} in epoch {found['epoch'] + 1}, over a thousand "
+        f"times the {found['start']:.3g} at the start; lower lr (now {lr:g})."
+    )
 
 
 def statistics_table(results: dict[str, Any]) -> Table:

@@ -82,6 +82,6 @@ def _check_column(collection: CollectionSettings, split: SplitSettings) -> None:
             f"collection again from records with '{column}', or give split_by=image."
         )
     if split.by != "owner" and split.number:
-        raise UserError(
-            f"split={split.number}: split_by={split.by} is not random and has only one split; give split=0."
+        raise CollectionLacksError(
+            f"split: split_by={split.by} is not random and has only split 0; give split=0, or split_by=image."
         )

@@ -16,6 +16,7 @@ from love_thy_neighbors.atomic import write_json, write_npy, written_whole
 from love_thy_neighbors.disk import pass_on_refusal
 from love_thy_neighbors.errors import UserError
 from love_thy_neighbors.ownership import remove_own, remove_remains, require_own
+from love_thy_neighbors.plain_json import read_json
 from love_thy_neighbors.runs.identity import identity
 from love_thy_neighbors.runs.settings import Settings
 
@@ -110,6 +111,7 @@ def record_baseline(folder: Path, name: str) -> None:
     """Add to a finished run's ``results.json`` the folder name of the run that it is compared with."""
     results = read_results(folder)
     if results.get(BASELINE_RUN) != name:  # a file that stays as it is keeps its time
+        remove_remains(folder / RESULTS)
         write_json(folder / RESULTS, results | {BASELINE_RUN: name})
 
 
@@ -117,7 +119,7 @@ def read_results(folder: Path) -> dict[str, Any]:
     """The content of a finished run's ``results.json``; raises `UserError` if it is damaged."""
     path = folder / RESULTS
     try:
-        results = json.loads(path.read_text(encoding="utf-8"))
+        results = read_json(path)
         results[results["measure"]] if results["measure"] != "annotation" else results["test"]["mAP_L"]
     except (OSError, ValueError, KeyError, TypeError) as error:
         pass_on_refusal(path, error)

@@ -21,6 +21,7 @@ from love_thy_neighbors.collection.writing import NAMES, THUMBNAILS, table_entry
 from love_thy_neighbors.errors import UserError
 from love_thy_neighbors.features.backbones import check_name, table_name
 from love_thy_neighbors.features.settings import Extraction
+from love_thy_neighbors.ownership import remove_remains
 from love_thy_neighbors.sources.given_features import is_file_name, open_given
 from love_thy_neighbors.sources.pictures import checked_picture
 from love_thy_neighbors.sources.rejects import RowError
@@ -80,6 +81,8 @@ def add_features(options: Options, how: Extraction) -> None:
     root = options.root.resolve()  # keeps a link to the collection
     name = Path(options.features).stem if options.given else table_name(options.features)
     with partial_folder(root, NAMES) as partial:
+        for file in ("card.json", "thumbnails", f"features/{name}.npy"):
+            remove_remains(root / file)
         card = read_card(root)
         if name in card["features"] and not options.overwrite:
             raise UserError(f"features: {options.root} already has '{name}'; overwrite=true replaces the whole table.")

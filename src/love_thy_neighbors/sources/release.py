@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from love_thy_neighbors.errors import UserError, require_whole
+from love_thy_neighbors.errors import UserError, require_share, require_whole
 from love_thy_neighbors.features.settings import Extraction
 from love_thy_neighbors.sources.rejects import Rejects, check_on_error
 
@@ -37,9 +37,7 @@ class SourceOptions:
             raise UserError(f"images: {self.images} is not a folder; give the one that 'file' is relative to.")
         check_on_error(self.on_error)
         require_whole("min_positives", self.min_positives, 1)
-        share = self.same_picture_share
-        if isinstance(share, bool) or not isinstance(share, int | float) or not 0 <= share <= 1:
-            raise UserError(f"same_picture_share: must be a number from 0 to 1, not {share}.")
+        require_share("same_picture_share", self.same_picture_share)
 
 
 @dataclass(frozen=True)

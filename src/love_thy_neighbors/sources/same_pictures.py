@@ -33,15 +33,10 @@ def leave_out_same_pictures(release: Release, share: float) -> None:
         groups = [group for group in same_pictures(files, advance) if len({ids[row] for row in group}) > 1]
     if not groups:
         return
-    out = [len({ids[row] for row in group}) >= FEWEST and len(group) > share * len(files) for group in groups]
+    out = [is_no_photo([ids[row] for row in group], len(files), share) for group in groups]
     names = release.table["file"].to_pylist()
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(("picture", "id", "file", "left_out"))
-    for number, (group, is_out) in enumerate(zip(groups, out, strict=True), 1):
-        writer.writerows((number, ids[row], names[row], str(is_out).lower()) for row in group)
     left_out = [row for group, is_out in zip(groups, out, strict=True) if is_out for row in group]
-    release.texts[LISTED] = text.getvalue()
+    release.texts[LISTED] = as_list([[(ids[row], names[row]) for row in group] for group in groups], out)
     release.counts["pictures_with_a_copy_under_another_id"] = sum(map(len, groups))
     release.counts["same_pictures_left_out"] = len(left_out)
     if len(left_out) == len(files):
@@ -50,6 +45,22 @@ def leave_out_same_pictures(release: Release, share: float) -> None:
             f"{names[0]}, as if they were not photos; get the pictures again, or keep them with same_picture_share=1."
         )
     release.keep(np.delete(np.arange(len(files)), left_out))
+
+
+def is_no_photo(names: Sequence[str], entries: int, share: float) -> bool:
+    """Whether a picture that has all these ids or file names, a name for each copy, is no photo: 5 or more of them
+    differ, and the copies are more than ``share`` of all ``entries``."""
+    return len(set(names)) >= FEWEST and len(names) > share * entries
+
+
+def as_list(pictures: Sequence[Sequence[tuple[str, str]]], out: Sequence[bool]) -> str:
+    """``same_pictures.csv``: a line for each copy, ``pictures`` gives the id and file of the copies of each picture."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(("picture", "id", "file", "left_out"))
+    for number, (copies, is_out) in enumerate(zip(pictures, out, strict=True), 1):
+        writer.writerows((number, *copy, str(is_out).lower()) for copy in copies)
+    return text.getvalue()
 
 
 def same_pictures(paths: Sequence[Path], advance: Callable[[int], None]) -> list[list[int]]:

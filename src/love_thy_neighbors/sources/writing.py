@@ -53,6 +53,8 @@ def partial_folder(out: Path, own: re.Pattern[str]) -> Iterator[Path]:
     After an error it stays if the next run can continue from it. own: the names that ``out`` may have.
     Raises `UserError` if another process is writing the same ``out``, or if that folder is not ours.
     """
+    if out.name in ("", ".."):
+        raise UserError(f"out: {out} names no folder that can be replaced; give the folder's own name, or a new one.")
     partial = out.with_name(f"{out.name}.partial")
     lock = FileLock(partial / MARK)
     try:

@@ -50,7 +50,11 @@ class Snapshots(pl.Callback):
         self.curves: list[dict[str, float]] = []
         self.seconds = 0.0  # of training so far, over all attempts
         self.stopped = False  # by another callback, before the last epoch
+        self.started = False  # training, after a checkpoint was restored
         self._since = time.monotonic()
+
+    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        self.started = True
 
     def setup(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
         trainer.strategy.checkpoint_io = WholeCheckpoint()

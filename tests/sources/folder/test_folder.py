@@ -93,6 +93,7 @@ def test_from_an_archive_to_results(photos: Photos, capsys: pytest.CaptureFixtur
         "pictures_with_title": 24,
         "titles_that_say_nothing_left_out": 12,
         "same_picture_twice_merged": 1,
+        "same_pictures_left_out": 0,
         "label_lines": COUNT - 8 + 3,
         "label_lines_left_out": 0,
         "labels_that_differ_from_another_in_capitals_only": 0,
@@ -173,6 +174,29 @@ def test_nothing_said_and_no_folders_leave_no_columns(photos: Photos) -> None:
     assert collection.metadata == {}
     assert collection.label_names == ()
     assert collection.card["labels"]["how"] == "none were given"
+
+
+def test_a_picture_under_many_names_is_left_out_but_not_one_in_many_albums(photos: Photos) -> None:
+    gone, loved = saved(picture(seed=1000)), saved(picture(seed=1001))
+    for number in range(5):
+        photos.add(f"trip/photo{number}.jpg", gone)
+        photos.add(f"album{number}/loved.jpg", loved)
+    photos.add("trip/other.jpg")
+    rows = photos.prepare()
+    assert set(rows) == {"album0/loved.jpg", "trip/other.jpg"}
+    assert rows["album0/loved.jpg"]["sets"] == [f"album{number}" for number in range(5)]
+    assert photos.clean_up["same_pictures_left_out"] == 5
+    assert photos.clean_up["same_picture_twice_merged"] == 4
+    lines = (photos.out / "same_pictures.csv").read_text().splitlines()
+    assert sum(line.endswith(",true") for line in lines) == 5
+    assert "2,trip/photo0.jpg,trip/photo4.jpg,true" in lines
+
+
+def test_a_share_keeps_a_picture_under_many_names(photos: Photos) -> None:
+    for number in range(5):
+        photos.add(f"photo{number}.jpg", saved(picture(seed=1000)))
+    assert "same_picture_share=1" in photos.error()
+    assert set(photos.prepare(same_picture_share=1)) == {"photo0.jpg"}
 
 
 def test_the_same_folder_gives_the_same_table(photos: Photos) -> None:

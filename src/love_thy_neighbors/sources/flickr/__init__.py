@@ -5,7 +5,6 @@ same command continues from it. The cache also serves as ``metadata=`` of source
 """
 
 import os
-import sys
 import time
 from collections.abc import Callable
 from contextlib import closing
@@ -25,6 +24,7 @@ from love_thy_neighbors.sources.jsonl_lines import raw_lines
 from love_thy_neighbors.sources.labels_csv import GivenLabels, read_labels
 from love_thy_neighbors.sources.rejects import Rejects
 from love_thy_neighbors.sources.release import GivenTable, Release, SourceOptions
+from love_thy_neighbors.visible import say
 
 if TYPE_CHECKING:
     from love_thy_neighbors.sources.flickr.api import Client
@@ -190,4 +190,4 @@ def _credential(name: str) -> str:
 
 
 def _announce(seconds: float) -> None:
-    print(f"calls_an_hour is reached; waiting for {seconds / 60:.0f} minutes.", file=sys.stderr)
+    say(f"calls_an_hour is reached; waiting for {seconds / 60:.0f} minutes.", stderr=True)

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from love_thy_neighbors.errors import UserError
+from love_thy_neighbors.plain_json import parse_json
 from love_thy_neighbors.sources.flickr.photo_tables import Photo
 
 FOUND, MISSING, FAILED = "found", "missing", "failed"
@@ -59,6 +60,7 @@ class FlickrCache:
         try:
             if create:
                 path.parent.mkdir(parents=True, exist_ok=True)
+                path.touch()  # with the permissions of the umask; SQLite's own are narrower
             mode = "rwc" if create else "rw"  # not "ro": SQLite must be able to roll back what a killed process left
             self._rows = sqlite3.connect(f"{path.resolve().as_uri()}?mode={mode}", uri=True)
         except (sqlite3.Error, OSError) as error:
@@ -111,8 +113,8 @@ class FlickrCache:
 
     def _photo(self, id_: Any, text: Any) -> Photo:
         try:
-            return _photo(id_, json.loads(text))
-        except (ValueError, TypeError, LookupError, RecursionError):
+            return _photo(id_, parse_json(text))
+        except (ValueError, TypeError, LookupError):
             raise self._damaged(f"the row of photo {str(id_)[:20]!r} is not valid") from None
 
     def store(self, id_: str, state: str, metadata: dict[str, Any], calls: int) -> None:

@@ -16,20 +16,21 @@ from typing import Any
 
 import numpy as np
 
-from love_thy_neighbors.errors import UserError, require_whole
+from love_thy_neighbors.errors import UserError, require_share, require_whole
 from love_thy_neighbors.features.images import ImageError
 from love_thy_neighbors.features.settings import Extraction
 from love_thy_neighbors.progress import progress_bar
-from love_thy_neighbors.sources.folder.embedded import Embedded, read_embedded
+from love_thy_neighbors.sources.folder.copies import Picture, merged
+from love_thy_neighbors.sources.folder.embedded import read_embedded
 from love_thy_neighbors.sources.folder.files import SUFFIXES, find_pictures
-from love_thy_neighbors.sources.folder.sidecars import together, with_sidecars
+from love_thy_neighbors.sources.folder.sidecars import with_sidecars
 from love_thy_neighbors.sources.folder.words import is_automatic, one_spelling, words
 from love_thy_neighbors.sources.labels_csv import GivenLabels, read_labels
 from love_thy_neighbors.sources.pictures import checked_picture
 from love_thy_neighbors.sources.records import Record
 from love_thy_neighbors.sources.rejects import Rejects, RowError, check_on_error
 from love_thy_neighbors.sources.release import Release
-from love_thy_neighbors.sources.same_pictures import same_pictures
+from love_thy_neighbors.sources.same_pictures import FEWEST
 from love_thy_neighbors.sources.tables import records_table
 
 WORDS = {"title": ("title",), "description": ("description",), "both": ("title", "description"), "none": ()}
@@ -43,6 +44,7 @@ class Options:
     labels: Path | None = None
     words: str = "title"
     min_positives: int = 1
+    same_picture_share: float = 0.001
     on_error: str = "stop"
 
     def __post_init__(self) -> None:
@@ -54,17 +56,7 @@ class Options:
             raise UserError(f"words: '{self.words}' is not known; use {', '.join(WORDS)}.")
         check_on_error(self.on_error)
         require_whole("min_positives", self.min_positives, 1)
-
-
-@dataclass(frozen=True)
-class _Picture:
-    """A picture: its number in the sorted list, from 1, the paths of all its copies below root, the file to read, and
-    its metadata, embedded and in sidecars."""
-
-    number: int
-    paths: tuple[str, ...]
-    file: Path
-    metadata: Embedded
+        require_share("same_picture_share", self.same_picture_share)
 
 
 def read(options: Options, how: Extraction, partial: Path) -> Release:
@@ -84,11 +76,20 @@ def read(options: Options, how: Extraction, partial: Path) -> Release:
     given = _labels(options, paths)
     rejects = Rejects(str(root), "picture", options.on_error)
     found = _read_pictures(root, paths, how.max_pixels, rejects)
-    pictures = _merged(found)
+    pictures, copies = merged(found, options.same_picture_share)
+    if not pictures:
+        raise (
+            rejects.empty()
+            if not found
+            else UserError(
+                f"root: all {len(found)} pictures in {root} have copies under {FEWEST} or more names, the first "
+                f"{found[0].paths[0]}, as if they were not photos; keep them with same_picture_share=1."
+            )
+        )
     records, of_text = _records(pictures, options.words, {} if given is None else given.of)
     unread = Counter(f"{block}_blocks_not_readable" for picture in found for block in picture.metadata.unread)
     counts = {"pictures": len(paths), **counts, **unread, **of_text}
-    counts["same_picture_twice_merged"] = len(found) - len(pictures)
+    counts |= copies.counts
     return Release(
         name=root.resolve().name,
         table=records_table(records),
@@ -98,7 +99,8 @@ def read(options: Options, how: Extraction, partial: Path) -> Release:
         numbers=np.array([picture.number for picture in pictures], dtype=np.int64),
         files=[picture.file for picture in pictures],
         min_positives=options.min_positives,
-        texts={"labels_rejected.jsonl": given.rejects.as_lines()} if given and given.rejects.reasons else {},
+        texts=copies.texts
+        | ({"labels_rejected.jsonl": given.rejects.as_lines()} if given and given.rejects.reasons else {}),
     )
 
 
@@ -115,7 +117,7 @@ def _labels(options: Options, paths: Sequence[str]) -> GivenLabels | None:
     return read_labels(options.labels, "file", entry, options.on_error)
 
 
-def _read_pictures(root: Path, paths: Sequence[str], max_pixels: int, rejects: Rejects) -> list[_Picture]:
+def _read_pictures(root: Path, paths: Sequence[str], max_pixels: int, rejects: Rejects) -> list[Picture]:
     """The pictures whose headers can be read, by path; the others are refused.
 
     In one thread: four threads were slower (1,300 against 1,700 pictures a second), as most of the work is Python's.
@@ -129,7 +131,7 @@ def _read_pictures(root: Path, paths: Sequence[str], max_pixels: int, rejects: R
                 if re.search("[\ud800-\udfff]", path):
                     raise RowError(f"has the file {path!r}, which has a name that is not UTF-8")
                 file = checked_picture(root, path, max_pixels, key="root")
-                found.append(_Picture(number, (path,), file, with_sidecars(root, path, read_embedded(file))))
+                found.append(Picture(number, (path,), file, with_sidecars(root, path, read_embedded(file))))
             except ImageError as error:
                 rejects.refuse(number, f"has the file {path!r}, which {error}")
             except RowError as error:
@@ -137,21 +139,8 @@ def _read_pictures(root: Path, paths: Sequence[str], max_pixels: int, rejects: R
     return found
 
 
-def _merged(found: Sequence[_Picture]) -> list[_Picture]:
-    """Each picture once, with the paths of its copies; otherwise copies could be in two parts of a split."""
-    with progress_bar("looking for copies", 2 * len(found)) as advance:
-        groups = same_pictures([picture.file for picture in found], advance)
-    merged = []
-    for group in groups:
-        first = found[group[0]]
-        paths = tuple(path for place in group for path in found[place].paths)
-        metadata = together([found[place].metadata for place in group])  # copies may have different sidecars
-        merged.append(_Picture(first.number, paths, first.file, metadata))
-    return merged
-
-
 def _records(
-    pictures: Sequence[_Picture], kind: str, labels: dict[str, tuple[str, ...]]
+    pictures: Sequence[Picture], kind: str, labels: dict[str, tuple[str, ...]]
 ) -> tuple[list[Record], dict[str, int]]:
     """One record a picture, and counts; empty columns are left out."""
     spelling = one_spelling(keyword for picture in pictures for keyword in picture.metadata.keywords)
