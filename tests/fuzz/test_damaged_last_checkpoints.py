@@ -58,6 +58,7 @@ def resumed(config: Settings, saved: Any, folder: Path) -> dict[str, Any]:
     """The results of the run, resumed from a folder that has ``saved`` as its last.ckpt."""
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
+    (folder / "config.yaml").write_text("measure: annotation\ndata: {}\n")  # it is a run's folder
     torch.save(saved, folder / "last.ckpt")
     return finish(config, folder, overwrite=False, resume=True, wait=True)
 
