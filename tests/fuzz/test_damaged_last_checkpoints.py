@@ -34,16 +34,16 @@ def run(made_up: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     place = tmp_path_factory.mktemp("run")
     config = quick(made_up, place / "cache")
 
-    def kept(self: Any, trainer: Any) -> None:
-        write(self, trainer)
+    def kept(self: Any, trainer: Any, task: Any) -> None:
+        write(self, trainer, task)
         if trainer.current_epoch == EPOCHS - 2:
             shutil.copyfile(self.folder / "last.ckpt", place / "second.ckpt")
 
     from love_thy_neighbors.training.snapshots import Snapshots
 
-    write = Snapshots._write_checkpoint
+    write = Snapshots.on_train_epoch_end
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(Snapshots, "_write_checkpoint", kept)
+        patch.setattr(Snapshots, "on_train_epoch_end", kept)
         finish(config, place / "run", overwrite=False, resume=False, wait=True)
     shutil.copyfile(place / "second.ckpt", place / "run" / "last.ckpt")
     return place / "run"
@@ -58,6 +58,7 @@ def resumed(config: Settings, saved: Any, folder: Path) -> dict[str, Any]:
     """The results of the run, resumed from a folder that has ``saved`` as its last.ckpt."""
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
+    (folder / "config.yaml").write_text("measure: annotation\ndata: {}\n")  # it is a run's folder
     torch.save(saved, folder / "last.ckpt")
     return finish(config, folder, overwrite=False, resume=True, wait=True)
 

@@ -4,6 +4,7 @@ import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytorch_lightning as pl
@@ -52,33 +53,56 @@ def train(settings: Settings, folder: Path, resume: bool, role: str = "") -> Non
     # The snapshot is last: it saves the other callbacks' states of this very epoch.
     trainer = make_trainer(training, [*make_callbacks(training, loggers), snapshots], loggers, folder, title)
     try:
-        try:
-            with _lightning_errors(trainer):
-                trainer.fit(task, datamodule=data, ckpt_path=checkpoint, weights_only=True)
-        except Exception as error:
-            if checkpoint is None or snapshots.started or isinstance(error, UserError):
-                raise
-            return _without(checkpoint, error, settings, folder, role)
+        failure = _fit(trainer, task, data, checkpoint)
+        if failure is not None:
+            assert checkpoint is not None
+            return _without(checkpoint, failure, settings, folder, role)
         task.model.load_state_dict(snapshots.best_weights)
-        trainer.validate(task, datamodule=data, verbose=False)
-        figures, scored = {"val": task.figures}, {"val": _scored(task, data)}
-        trainer.test(task, datamodule=data, verbose=False)
-        figures["test"], scored["test"] = task.figures, _scored(task, data)
+        figures, scored = _judged(trainer, task, data)
         if trainer.is_global_zero:
-            arrays, model = tested_arrays(task, data), (arguments, snapshots.best_weights)
+            arrays = tested_arrays(task, data)
             task.to(trainer.strategy.root_device)
-            others = other_conditions(settings, task, data)
+            others, model = other_conditions(settings, task, data), (arguments, snapshots.best_weights)
             confidence = keep_model(folder, settings, data, model, scored, figures["test"], others)
-            further = {"confidence": confidence, "best_epoch": snapshots.best_epoch}
-            losses = [line["train/loss"] for line in snapshots.curves]
-            if (found := divergence(losses, arguments["labels"])) is not None:
-                further["divergence"] = found
+            further = {"confidence": confidence, **_course(snapshots, arguments["labels"])}
             write_results(folder, settings, snapshots.seconds, arrays, **figures, **further)
             log_result(loggers, figures)
             _print_diagnosis(trainer, snapshots)
         trainer.strategy.barrier()  # no process reads results.json before it is written
     finally:
         close_loggers(loggers)
+
+
+def _fit(
+    trainer: pl.Trainer, task: AnnotationTask, data: NeighborhoodData, checkpoint: Path | None
+) -> Exception | None:
+    """Train; returns the error of a checkpoint that Lightning cannot restore, and raises any other."""
+    try:
+        with _lightning_errors(trainer):
+            trainer.fit(task, datamodule=data, ckpt_path=checkpoint, weights_only=True)
+    except Exception as error:
+        snapshots = next(one for one in vars(trainer)["callbacks"] if isinstance(one, Snapshots))
+        if checkpoint is None or snapshots.started or isinstance(error, UserError):
+            raise
+        return error
+    return None
+
+
+def _judged(
+    trainer: pl.Trainer, task: AnnotationTask, data: NeighborhoodData
+) -> tuple[dict[str, dict[str, float]], dict[str, Scored]]:
+    """Figures and scores of the validation and the test images."""
+    figures, scored = {}, {}
+    for part, judge in {"val": trainer.validate, "test": trainer.test}.items():
+        judge(task, datamodule=data, verbose=False)
+        figures[part], scored[part] = task.figures, _scored(task, data)
+    return figures, scored
+
+
+def _course(snapshots: Snapshots, labels: int) -> dict[str, Any]:
+    """How the training went, for results.json."""
+    found = divergence([line["train/loss"] for line in snapshots.curves], labels)
+    return {"best_epoch": snapshots.best_epoch, **({} if found is None else {"divergence": found})}
 
 
 def _without(checkpoint: Path, error: Exception, settings: Settings, folder: Path, role: str) -> None:

@@ -13,13 +13,14 @@ from pathlib import Path
 
 from love_thy_neighbors.disk import may
 from love_thy_neighbors.errors import UserError
+from love_thy_neighbors.runs.results import RESULTS
 
 _FULL = {
     errno.ENOSPC: "the disk is full",
     errno.EDQUOT: "your quota on this disk is used up",
     errno.EFBIG: "the file would be larger than this process may write (ulimit -f)",
 }
-RIGHTS = (errno.EACCES, errno.EPERM, errno.EROFS)
+_RIGHTS = (errno.EACCES, errno.EPERM, errno.EROFS)
 _FAULTS = (errno.EIO, errno.ESTALE, errno.ENXIO, errno.ETIMEDOUT, errno.EREMOTEIO)
 _WRONG_PATHS = (errno.ENOTDIR, errno.EISDIR, errno.EEXIST, errno.ENAMETOOLONG, errno.ELOOP)
 # How torch, Arrow and NumPy name a lack of memory in errors that are no MemoryError.
@@ -37,7 +38,7 @@ def refusal(error: BaseException, place: Path | None = None) -> str | None:
 
     place: the folder to name if the error names no file.
     """
-    for one in with_causes(error):
+    for one in _with_causes(error):
         if isinstance(one, OSError) and (sentence := _of_a_file(one, place)) is not None:
             return sentence
         if (
@@ -48,7 +49,13 @@ def refusal(error: BaseException, place: Path | None = None) -> str | None:
     return None
 
 
-def with_causes(error: BaseException | None) -> Iterator[BaseException]:
+def is_of_a_finished_run(error: Exception) -> bool:
+    """Whether Hydra may not write its files into the folder of a finished run, as into a colleague's."""
+    denied = [one for one in _with_causes(error) if isinstance(one, OSError) and one.errno in _RIGHTS]
+    return any((Path(str(one.filename)).parent / RESULTS).is_file() for one in denied)
+
+
+def _with_causes(error: BaseException | None) -> Iterator[BaseException]:
     """The error, the one that it was raised from, and so on."""
     while error is not None:
         yield error
@@ -62,7 +69,7 @@ def _of_a_file(error: OSError, place: Path | None) -> str | None:
     who = "the output" if path is None else str(path)
     if number in _FULL:
         return f"{who}: {_FULL[number]}{_space(error, path, number)}; free some space, or give a folder elsewhere"
-    if number in RIGHTS:
+    if number in _RIGHTS:
         return f"{who}: {_rights(path, number)}"
     if number in _FAULTS:
         return f"{who}: the disk or the network reports a fault ({error.strerror}); check it, or give another folder"

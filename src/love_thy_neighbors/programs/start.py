@@ -25,10 +25,9 @@ from love_thy_neighbors.collection.card import collection_name
 from love_thy_neighbors.errors import UserError
 from love_thy_neighbors.ownership import known_names, remove_own, strangers
 from love_thy_neighbors.programs.command_line import arranged
-from love_thy_neighbors.programs.machine import RIGHTS, refusal, require_address_space, with_causes
+from love_thy_neighbors.programs.machine import is_of_a_finished_run, refusal, require_address_space
 from love_thy_neighbors.runs.identity import run_name
 from love_thy_neighbors.runs.nearest import dotted, no_such_key
-from love_thy_neighbors.runs.results import RESULTS
 from love_thy_neighbors.runs.settings import Settings, settings_of
 from love_thy_neighbors.training.processes import is_main_process
 from love_thy_neighbors.visible import one_line, say, show_escapes
@@ -115,7 +114,7 @@ def run(
         try:
             main()
         except (OSError, ValueError) as error:
-            if not _is_of_a_finished_run(error):
+            if not is_of_a_finished_run(error):
                 raise
             sys.argv += _WITHOUT_FILES  # it can still be read
             main()
@@ -126,12 +125,6 @@ def run(
         if message is None:
             raise
         fail(message)
-
-
-def _is_of_a_finished_run(error: Exception) -> bool:
-    """Whether Hydra may not write its files into the folder of a finished run, as into a colleague's."""
-    denied = [one for one in with_causes(error) if isinstance(one, OSError) and one.errno in RIGHTS]
-    return any((Path(str(one.filename)).parent / RESULTS).is_file() for one in denied)
 
 
 def _message(error: Exception, again: str = "") -> str | None:
