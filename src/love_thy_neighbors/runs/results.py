@@ -1,6 +1,5 @@
 """The files of a finished run that other programs read, and the head of each ``results.json``."""
 
-import json
 import os
 import platform
 from collections.abc import Mapping, Sequence
@@ -80,8 +79,7 @@ def _is_mapping(path: Path, keys: set[str]) -> bool:
     try:
         if path.stat().st_size > _LARGEST:
             return False
-        text = path.read_text(encoding="utf-8")
-        values = json.loads(text) if path.suffix == ".json" else yaml.safe_load(text)
+        values = read_json(path) if path.suffix == ".json" else yaml.safe_load(path.read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError, yaml.YAMLError):
         return False
     return isinstance(values, dict) and keys <= values.keys()
