@@ -60,9 +60,12 @@ class Annotator:
         read = read_confidence(folder).items()
         confidence = {key: Confidence.from_dict(one, names, f"{folder / CONFIDENCE}: {key}") for key, one in read}
         if NONE not in confidence:
+            other = "the run of another model, such as model=neighborhood"
+            if "scored_by" in about:
+                other = f"the run {about['scored_by']}, whose scores it mixes"
             raise UserError(
                 f"{folder / CONFIDENCE}: the model {about['model']['name']} needs more than features and neighbours, "
-                "so it cannot score new photos; give the run of another model, such as model=neighborhood."
+                f"so it cannot score new photos; give {other}."
             )
         if about["neighbours"] is not None and not {SPLIT, ALL} <= confidence.keys():
             raise UserError(f"{folder / CONFIDENCE}: lacks '{SPLIT}' or '{ALL}'; copy the folder again.")

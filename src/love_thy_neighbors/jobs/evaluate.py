@@ -29,7 +29,7 @@ def evaluate(settings: Settings, folder: Path, trained: Path) -> None:
     since = time.monotonic()
     if is_main_process():
         begin(folder, settings)
-    data, task = _trained_task(settings, trained)
+    data, task = trained_task(settings, trained)
     loggers = make_loggers(settings, folder)
     assert settings.training is not None
     trainer = make_trainer(settings.training, [], loggers, folder, settings.model.name)
@@ -54,7 +54,7 @@ def decompose(settings: Settings, folder: Path, trained: Path) -> None:
     """
     since = time.monotonic()
     begin(folder, settings)
-    data, task = _trained_task(settings, trained)
+    data, task = trained_task(settings, trained)
     data.setup("test")
     parts, scores, rows = [], [], []
     with torch.inference_mode():
@@ -91,7 +91,8 @@ def _parts(task: AnnotationTask, batch: Batch) -> tuple[Tensor, Tensor, Tensor]:
     return image, neighborhood.unsqueeze(1), bias
 
 
-def _trained_task(settings: Settings, trained: Path) -> tuple[NeighborhoodData, AnnotationTask]:
+def trained_task(settings: Settings, trained: Path) -> tuple[NeighborhoodData, AnnotationTask]:
+    """Data of the settings, and the model of the finished run ``trained`` in evaluation mode."""
     data = make_data(settings)
     task = make_task(settings, model_arguments(settings, data))
     task.model = load_model(trained, model_class(settings.model.target))[0]

@@ -30,6 +30,7 @@ from love_thy_neighbors.disk import may, naming
 from love_thy_neighbors.errors import UserError
 from love_thy_neighbors.jobs.evaluate import decompose, evaluate
 from love_thy_neighbors.jobs.metadata import measure_label_correlation, measure_statistics
+from love_thy_neighbors.jobs.smooth import smooth
 from love_thy_neighbors.jobs.train import train
 from love_thy_neighbors.jobs.vote import vote
 from love_thy_neighbors.runs import printing
@@ -135,6 +136,9 @@ def _do(settings: Settings, folder: Path, resume: bool, role: str) -> None:
         elif settings.measure == "score_parts":
             assert source is not None
             decompose(settings, folder, source)
+        elif settings.smoothing is not None:
+            assert source is not None
+            smooth(settings, folder, source)
         else:
             vote(settings, folder, source)
     if torch.distributed.is_available() and torch.distributed.is_initialized():

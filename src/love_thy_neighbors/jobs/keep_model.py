@@ -1,5 +1,6 @@
 """After training: probabilities and thresholds from the validation images, and the model folder."""
 
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,7 @@ from love_thy_neighbors.calibration.confidence import (
 from love_thy_neighbors.metrics import average_precision_per_label
 from love_thy_neighbors.neighbors.lists import without_neighbors
 from love_thy_neighbors.relational import RelationalModel
-from love_thy_neighbors.runs.identity import identity
+from love_thy_neighbors.runs.identity import identity, needed_run, run_name
 from love_thy_neighbors.runs.model_card import LabelFigures, model_card
 from love_thy_neighbors.runs.model_folder import ALL, NONE, OTHER, SPLIT, write_model_folder
 from love_thy_neighbors.runs.results import MODEL
@@ -63,7 +64,7 @@ def keep_model(
     judged_test = probabilities_and_limits(tested, settings.precision, fitted[own], *second)
     rows = _label_figures(data, scored["test"], fitted[own].thresholds(settings.precision), *judged_test)
     licence = str(data.collection.card.get("licence", "not stated"))
-    card = model_card(description, test, figures, rows, licence)
+    card = model_card(description, test, figures, rows, licence, annotates=NONE in fitted)
     write_model_folder(folder / MODEL, description, weights, {key: one.to_dict() for key, one in fitted.items()}, card)
     return figures
 
@@ -75,16 +76,26 @@ def _without_neighbours(data: NeighborhoodData, part: str, rows: np.ndarray) -> 
     return without_neighbors(lists[np.searchsorted(data.split.rows[part], rows)])
 
 
-def validation_scores(task: AnnotationTask, data: NeighborhoodData, pool: str | None) -> Tensor:
-    """Scores [n, L] of the validation images with neighbours from ``pool``, 'split' or 'all', or without any (None)."""
+def part_scores(
+    task: AnnotationTask,
+    data: NeighborhoodData,
+    part: str,
+    pool: str | None,
+    advance: Callable[[int], None] = lambda _: None,
+) -> Tensor:
+    """Scores [n, L] of ``data.split.rows[part]`` with neighbours from ``pool``, 'split' or 'all', or without (None).
+
+    advance: called with the number of images after each batch.
+    """
     task.eval()
     device, found = task.device, []
     if isinstance(task.model, RelationalModel):
-        task.model.complete = pool is not None
+        task.model.complete = pool is not None and data.has_all_relations(part)
     with torch.inference_mode():
-        for rows in data.batches_with("val", pool):
-            batch = data.gather(IndexBatch(*(None if one is None else one.to(device) for one in rows)))  # type: ignore[arg-type]
+        for places in data.batches_with(part, pool):
+            batch = data.gather(IndexBatch(*(None if one is None else one.to(device) for one in places)))  # type: ignore[arg-type]
             found.append(task(batch).float().cpu())
+            advance(len(found[-1]))
     return torch.cat(found)
 
 
@@ -98,14 +109,15 @@ def other_conditions(settings: Settings, task: AnnotationTask, data: Neighborhoo
         return {}
     pools = {SPLIT: "split", ALL: "all", NONE: None}
     return {
-        condition: validation_scores(task, data, pool)
+        condition: part_scores(task, data, "val", pool)
         for condition, pool in pools.items()
         if pool != data.neighbors.pool
     }
 
 
 def _own_condition(settings: Settings, data: NeighborhoodData) -> str:
-    if settings.model.values is not None or settings.model.voters is not None:
+    model = settings.model
+    if model.values is not None or model.voters is not None or settings.smoothing is not None:
         return OTHER
     return NONE if data.neighbors is None else {"split": SPLIT}.get(data.neighbors.pool, ALL)
 
@@ -122,8 +134,10 @@ def _description(folder: Path, settings: Settings, data: NeighborhoodData, argum
         if data.relational:  # it looks at all M neighbours of each relation
             tested = [None if one is None else {"type": one.kind, "tau": one.tau} for one in data.queries["test"]]
             neighbours |= {"m": settings.neighbors.M, "relations": data.relations, "tested_relations": tested}
+    needed = needed_run(settings)
     return {
         "model": {"name": settings.model.name, "arguments": arguments},
+        **({} if settings.smoothing is None or needed is None else {"scored_by": run_name(needed)}),
         "labels": list(data.collection.label_names),
         "neighbours": neighbours,
         "backbone": {"name": features.backbone, "dim": features.dim, **made},

@@ -1,5 +1,7 @@
 """The command line before Hydra reads it: its own options to the front, and a sentence for what is no KEY=VALUE.
 
+A model within a model, model.of=NAME, is given to Hydra in its own words.
+
 Hydra's parser ends with two pages of usage at an option behind a setting, at a space in a list, and at --key=value.
 """
 
@@ -12,6 +14,7 @@ _WITH_VALUE = (
     "--experimental-rerun",
 )
 _INFO, _OF_INFO = ("--info", "-i"), ("all", "config", "defaults", "defaults-tree", "plugins", "searchpath")
+_MODEL_OF = "model.of="  # a file of configs/model, not a text; Hydra wants group@place=NAME
 _FLAGS = (
     *("--help", "-h", "--hydra-help", "--version", "--resolve", "--run", "-r", "--multirun", "-m"),
     *("--shell-completion", "-sc"),
@@ -42,7 +45,7 @@ def arranged(arguments: Sequence[str]) -> list[str]:
             key = name.lstrip("-")
             raise UserError(f"{word}: settings have no dashes; give {key}={word.partition('=')[2] or 'VALUE'}.")
     _check_settings(settings)
-    return options + settings
+    return options + [f"model@{word}" if word.startswith(_MODEL_OF) else word for word in settings]
 
 
 def _check_settings(words: Sequence[str]) -> None:

@@ -25,6 +25,7 @@ from love_thy_neighbors.collection.card import collection_name
 from love_thy_neighbors.errors import UserError
 from love_thy_neighbors.ownership import known_names, remove_own, strangers
 from love_thy_neighbors.programs.command_line import arranged
+from love_thy_neighbors.programs.hyperparameters import chosen
 from love_thy_neighbors.programs.machine import is_of_a_finished_run, refusal, require_address_space
 from love_thy_neighbors.runs.identity import run_name
 from love_thy_neighbors.runs.nearest import dotted, no_such_key
@@ -46,12 +47,14 @@ def register_resolvers() -> None:
     """Register the resolvers of the configs.
 
     ``${root:}`` is the project's folder, ``${run_name:}`` the name of the job's folder, ``${collection_name:}`` that of
-    its collection, and ``${experiment:OTHERWISE}`` the chosen experiment.
+    its collection, ``${experiment:OTHERWISE}`` the chosen experiment, and ``${chosen:KEY,OTHERWISE}`` a default
+    (`hyperparameters.chosen`).
     """
     OmegaConf.register_new_resolver("root", lambda: str(ROOT), replace=True)
     OmegaConf.register_new_resolver("run_name", _run_name, replace=True)
     OmegaConf.register_new_resolver("collection_name", _collection_name, replace=True)
     OmegaConf.register_new_resolver("experiment", lambda otherwise: _experiment() or otherwise, replace=True)
+    OmegaConf.register_new_resolver("chosen", chosen, replace=True)
 
 
 def _run_name(*, _root_: DictConfig) -> str:

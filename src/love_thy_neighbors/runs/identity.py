@@ -41,6 +41,8 @@ def identity(settings: Settings) -> dict[str, Any]:
     }
     if settings.measure == "statistics":
         return kept
+    if settings.scored_by is not None and settings.smoothing is not None:
+        return _smoothed(settings, settings.scored_by, settings.smoothing)
     kept |= {"split": split.number, "split_by": split.by}
     if settings.measure == "label_correlation":
         kept |= {"pool": settings.neighbors.pool, "tau": settings.neighbors.tau}
@@ -53,6 +55,13 @@ def identity(settings: Settings) -> dict[str, Any]:
     if settings.training is not None:
         kept |= _training(settings.training)
     return kept
+
+
+def _smoothed(settings: Settings, scored_by: Settings, smoothing: NeighborSettings) -> dict[str, Any]:
+    """All that the trained model depends on, and the neighbours whose scores are mixed."""
+    neighbors = {key: value for key, value in asdict(smoothing).items() if key != "cache"}
+    neighbors = {key: list(value) if isinstance(value, tuple) else value for key, value in neighbors.items()}
+    return identity(scored_by) | {"model": dict(settings.model.plain), "smoothing": neighbors}
 
 
 def _neighbors(settings: Settings) -> dict[str, Any]:
@@ -116,10 +125,12 @@ def needed_run(settings: Settings) -> Settings | None:
     """The run that has to be finished before this job, or None.
 
     A model is trained once for all metadata that it is tested with (Table 4, Figure 8), by the run that tests it with
-    the metadata of training. A weighted vote of visual-only scores needs the visual-only run.
+    the metadata of training. A model that weighs or mixes the scores of another model needs that one's run.
     """
-    if settings.visual is not None or not settings.has_model:
-        return settings.visual
+    if not settings.has_model:
+        return None
+    if settings.scored_by is not None:
+        return replace(settings.scored_by, neighbors=as_trained(settings.scored_by.neighbors))
     if settings.measure == "score_parts":
         return replace(settings, measure="annotation", baseline=None)
     neighbors = settings.neighbors
@@ -150,6 +161,8 @@ def run_name(settings: Settings) -> str:
         parts.append(settings.measure)
     if "model" in kept:
         parts.append(settings.model.name)
+    if settings.smoothing is not None and settings.scored_by is not None:
+        parts.append(settings.scored_by.model.name)
     if "metadata" in kept:
         neighbors = settings.neighbors
         names = dict.fromkeys([ALL], "+".join(neighbors.relations or [ALL]))

@@ -33,14 +33,16 @@ def model_card(
     confidence: dict[str, Any],
     labels: Sequence[LabelFigures],
     licence: str,
+    *,
+    annotates: bool = True,
 ) -> str:
     """The card of the model that ``description`` describes (the keys of config.json).
 
     test: figures on test images in percent. confidence: the value of ``confidence`` in results.json.
-    licence: of the collection, as its card states it.
+    licence: of the collection, as its card states it. annotates: whether annotate.py takes the model for new photos.
     """
     head = yaml.safe_dump(_head(description, test), sort_keys=False, allow_unicode=True)
-    return f"---\n{head}---\n\n{_text(description, test, confidence, licence)}\n{_table(labels)}"
+    return f"---\n{head}---\n\n{_text(description, test, confidence, licence, annotates)}\n{_table(labels)}"
 
 
 def _head(description: dict[str, Any], test: dict[str, Any]) -> dict[str, Any]:
@@ -62,7 +64,9 @@ def _head(description: dict[str, Any], test: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _text(description: dict[str, Any], test: dict[str, Any], confidence: dict[str, Any], licence: str) -> str:
+def _text(
+    description: dict[str, Any], test: dict[str, Any], confidence: dict[str, Any], licence: str, annotates: bool
+) -> str:
     trained, backbone, neighbours = (description[key] for key in ("trained_on", "backbone", "neighbours"))
     found = confidence["suggestions"]
     shares = [f"{found[key]:.0f} %" if found[key] is not None else "none" for key in ("precision", "coverage")]
@@ -71,7 +75,7 @@ def _text(description: dict[str, Any], test: dict[str, Any], confidence: dict[st
 
 A model `{description["model"]["name"]}` {_origin(neighbours)} {PAPER},
 as the package love-thy-neighbors trains it. It gives scores for
-{len(description["labels"])} labels to a photo, from the photo's feature{_seen(neighbours)}.
+{len(description["labels"])} labels to a photo, {_seen(neighbours) if annotates else "from more than its feature"}.
 
 - Trained on the collection {one_line(trained["collection"])}, split {trained["split"]}, on {trained["date"][:10]}.
 - Licence of the photos: {one_line(licence)}.
@@ -80,7 +84,13 @@ as the package love-thy-neighbors trains it. It gives scores for
 - With thresholds for a precision of {asked:.0f} %, it makes {found["suggested"]:,} suggestions on the test images.
   Of these {shares[0]} are right, and they cover {shares[1]} of the labels.
 
-```bash
+{_ANNOTATES if annotates else _ONLY_THERE}
+Probabilities and thresholds were fitted on validation images. They hold for photos of the same kind. The labels are
+those of the training collection: the model knows no other, and repeats the mistakes of the people who labelled it.
+"""
+
+
+_ANNOTATES = """```bash
 python annotate.py run=THIS_FOLDER photos=photos/ out=annotations/photos
 ```
 
@@ -89,9 +99,8 @@ from love_thy_neighbors import Annotator
 
 table = Annotator.load("THIS_FOLDER").suggest("photos/")
 ```
-
-Probabilities and thresholds were fitted on validation images. They hold for photos of the same kind. The labels are
-those of the training collection: the model knows no other, and repeats the mistakes of the people who labelled it.
+"""
+_ONLY_THERE = """It needs more than features and neighbours, so annotate.py does not take it for new photos.
 """
 
 
@@ -101,15 +110,15 @@ def _origin(neighbours: dict[str, Any] | None) -> str:
 
 def _seen(neighbours: dict[str, Any] | None) -> str:
     if neighbours is None:
-        return " alone"
+        return "from the photo's feature alone"
     if "relations" in neighbours:
         each = ", ".join(
             f"the {neighbours['M']} photos with the most similar {name}" for name in neighbours["relations"]
         )
-        return f" and the mean features of {each}"
+        return f"from the photo's feature and the mean features of {each}"
     kind = neighbours["metadata"]["type"]
     kinds = {"union": "metadata", "visual": "features"}.get(kind, kind)
-    return f" and those of the {neighbours['M']} photos with the most similar {kinds}"
+    return f"from the photo's feature and those of the {neighbours['M']} photos with the most similar {kinds}"
 
 
 def _table(labels: Sequence[LabelFigures]) -> str:

@@ -199,15 +199,16 @@ def print_skipped(folder: Path) -> None:
 def print_places(folder: Path) -> None:
     """Print the files that a run has written."""
     console = terminal()
+    annotates = (folder / MODEL).is_dir() and NONE in read_confidence(folder / MODEL)
     console.print(f"Written to {folder}:", soft_wrap=True)
     for name, meaning in (
         ("results.json", "figures, config, versions"),
         ("metrics.csv", "curves"),
-        ("model", "the model, enough by itself: weights, probabilities, thresholds, card"),
+        ("model", f"the model{', enough by itself' if annotates else ''}: weights, probabilities, thresholds, card"),
         ("scores.npy", "label scores of the test images, whose rows are in rows.npy"),
         ("last.ckpt", "everything needed to train on"),
     ):
         if (folder / name).exists():
             console.print(f"  {name:13} {meaning}", soft_wrap=True)
-    if (folder / MODEL).is_dir() and NONE in read_confidence(folder / MODEL):
+    if annotates:
         console.print(f"Next: python annotate.py run={folder}", soft_wrap=True)

@@ -18,6 +18,10 @@ class CollectionLacksError(UserError):
 def check_collection(settings: Settings) -> None:
     """Raise `UserError` if the collection lacks the splits or the metadata that a run needs; reads no data."""
     model = settings.model
+    if settings.scored_by is not None and settings.smoothing is not None:
+        check_collection(settings.scored_by)
+        check_neighbors(settings.collection, settings.split, settings.smoothing)
+        return
     looks_up = settings.has_model and model.neighbors
     inputs = [values.type for values in (model.values, model.voters) if values] if settings.has_model else []
     wanted = {f"model={model.name}": kind for kind in inputs[:1]}

@@ -132,7 +132,7 @@ _BELOW = {
     "data": ("name", "card", "backbone", "vocabulary", "hyperparameters"),
     "model": (
         *("name", "_target_", "trained", "neighbors", "values", "voters", "candidates", "hyperparameters"),
-        *("visual", "visual_hyperparameters", "relational"),
+        *("visual", "visual_hyperparameters", "relational", "of", "M"),
     ),
 }
 

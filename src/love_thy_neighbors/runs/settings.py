@@ -5,11 +5,12 @@ each key stands in configs/train.yaml and in the folders beside it.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from love_thy_neighbors.runs.rules import WITHOUT_MODEL, check_keys, check_model
+from love_thy_neighbors.runs.rules import ALL, WITHOUT_MODEL, check_keys, check_model
+from love_thy_neighbors.runs.smoothing_rules import check_smoothing
 
 
 @dataclass(frozen=True)
@@ -149,7 +150,8 @@ class Settings:
     """All settings of one job.
 
     training: None for a model that is not trained by gradient descent, and for a measure without a model.
-    visual: the visual-only run whose scores the model weighs, or None.
+    scored_by: the run of the trained model whose scores this model weighs or mixes, or None.
+    smoothing: the neighbours whose scores are mixed with an image's own, or None.
     precision: share of suggested labels that should be right, for the figures of suggestions.
     """
 
@@ -160,7 +162,8 @@ class Settings:
     neighborhoods: NeighborhoodSettings
     model: ModelSettings
     training: TrainingSettings | None
-    visual: "Settings | None"
+    scored_by: "Settings | None"
+    smoothing: NeighborSettings | None
     seed: int
     top_n: int
     precision: float
@@ -185,6 +188,8 @@ def settings_of(config: dict[str, Any]) -> Settings:
     has_model = config["measure"] not in WITHOUT_MODEL
     if has_model:
         check_model(config)
+    scored_by = _scored_by(config) if has_model else None
+    smooths = scored_by is not None and "of" in config["model"]
     return Settings(
         measure=config["measure"],
         collection=collection_settings(config),
@@ -193,7 +198,8 @@ def settings_of(config: dict[str, Any]) -> Settings:
         neighborhoods=_neighborhoods(config),
         model=_model(config["model"]),
         training=_training(config) if has_model and config["model"]["trained"] else None,
-        visual=_visual(config) if has_model and "visual" in config["model"] else None,
+        scored_by=scored_by,
+        smoothing=_smoothing(config, scored_by) if scored_by is not None and smooths else None,
         seed=config["seed"],
         top_n=config["top_n"],
         precision=float(config["precision"]),
@@ -254,7 +260,7 @@ def _model(model: Mapping[str, Any]) -> ModelSettings:
 def _plain(model: Mapping[str, Any]) -> dict[str, Any]:
     """A model's config without its class, and without the table of hyperparameters, which count where they are used."""
     kept = {key: value for key, value in model.items() if key not in ("_target_", "hyperparameters")}
-    return kept | ({"visual": _plain(model["visual"])} if "visual" in model else {})
+    return kept | {key: _plain(model[key]) for key in ("visual", "of") if key in model}
 
 
 def _training(config: dict[str, Any]) -> TrainingSettings:
@@ -265,8 +271,27 @@ def _training(config: dict[str, Any]) -> TrainingSettings:
     return TrainingSettings(**numbers, checkpoint=checkpoint, **how)
 
 
-def _visual(config: dict[str, Any]) -> Settings:
-    """The settings of the visual-only run whose scores the configured model weighs."""
-    chosen = config["model"]["visual_hyperparameters"]
-    model = {"model": config["model"]["visual"], "measure": "annotation", "baseline": None, "overwrite": False}
-    return settings_of(config | chosen | model)
+def _scored_by(config: dict[str, Any]) -> Settings | None:
+    """The settings of the run whose scores the configured model weighs or mixes; None for another model."""
+    model, alone = config["model"], {"measure": "annotation", "baseline": None, "overwrite": False}
+    if "visual" in model:
+        return settings_of(config | model["visual_hyperparameters"] | {"model": model["visual"]} | alone)
+    if "of" not in model:
+        return None
+    check_smoothing(config)
+    if not model["of"].get("relational"):  # then they are for the mixture alone
+        alone |= {"relations": None}
+    return settings_of(config | {"model": model["of"]} | alone)
+
+
+def _smoothing(config: dict[str, Any], scored_by: Settings) -> NeighborSettings:
+    """The neighbours whose scores are mixed: by the types of a relational model, else by every type.
+
+    Test images find theirs by ``test_metadata``, if it is not the type of training.
+    """
+    neighbors = replace(neighbor_settings(config), M=config["model"]["M"])
+    if scored_by.model.relational:
+        return neighbors
+    every = ValuesSettings(ALL, neighbors.tau)
+    test = every if neighbors.test_metadata == neighbors.metadata else neighbors.test_metadata
+    return replace(neighbors, metadata=every, test_metadata=test)

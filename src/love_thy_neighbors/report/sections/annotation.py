@@ -20,6 +20,7 @@ MODELS = {
     "tag_voting": ("Tag kNN voting", False),
     "visual_mlp": ("Visual MLP: the image tower alone", False),
     "relational": ("Relational model: a tower for each metadata type", False),
+    "smoothed": ("Relational model, its scores mixed with those of neighbours", False),
 }
 KINDS = ("visual", "groups", "sets", "tags", "union")  # rows of Table 3; the union is not in the paper
 NAMES = {"union": "all metadata together", "visual": "visual features"}
