@@ -40,7 +40,9 @@ MAY_IMPORT = {
     "training": TOOLS
     | {"model", "relational", "neighborhoods", "metrics", "splits", "collection", "compiled", "neighbors", "baselines"}
     | {"runs"},
-    "jobs": TOOLS | {"relational", "metrics", "calibration", "analysis", "collection", "neighbors", "training", "runs"},
+    "jobs": TOOLS
+    | {"relational", "metrics", "splits", "calibration", "analysis", "collection", "neighbors", "baselines", "training"}
+    | {"runs"},
     "programs": TOOLS
     | {"cluster", "collection", "neighbors", "runs", "training", "annotation", "decisions", "decision_page"},
     "annotation": TOOLS

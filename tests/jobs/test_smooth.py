@@ -123,6 +123,8 @@ def test_scores_are_mixed_with_those_of_the_pool(
                 after[row] = 0.6 * own[row] + 0.4 * mean
         now = after
     np.testing.assert_allclose(np.load(folder / "scores.npy"), now[split.rows["test"]], rtol=1e-3, atol=1e-4)
+    lists = np.stack([pairs[int(row)][0] for row in split.rows["test"]])
+    np.testing.assert_array_equal(np.load(folder / "neighbors.npy"), lists[:, None])
 
 
 def test_labels_of_neighbours_are_not_read(tmp_path: Path) -> None:

@@ -23,6 +23,11 @@ def test_options_come_first_and_nothing_is_lost(words: list[list[str]]) -> None:
     assert made[: len(made) - len(settings)] == ["--info=all" if word == "--info" else word for word in options]
 
 
+def test_a_model_within_a_model_is_a_file_of_its_group() -> None:
+    assert arranged(["model=smoothed", "model.of=a,b"]) == ["model=smoothed", "model@model.of=a,b"]
+    assert arranged(["model.of.name=a"]) == ["model.of.name=a"]
+
+
 @pytest.mark.parametrize(
     ("words", "place", "cure"),
     [

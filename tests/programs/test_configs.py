@@ -77,6 +77,19 @@ def test_hyperparameters_follow_collection_and_model() -> None:
     assert settings("+data.hyperparameters.tag_only.lr=0.25", "model=tag_only")["lr"] == 0.25
 
 
+def test_a_model_of_another_ones_scores_has_its_hyperparameters() -> None:
+    def of(name: str, *more: str) -> dict[str, Any]:
+        return settings("model=smoothed", f"model@model.of={name}", *more)
+
+    for name, more in (("visual_only", "data=nuswide"), ("neighborhood", "split=0"), ("relational", "split=0")):
+        ours, theirs = of(name, more), settings(f"model={name}", more)
+        for key in ("lr", "l2", "dropout", "epochs", "schedule", "loss", "M", "neighborhoods", "metadata"):
+            assert ours[key] == theirs[key], (name, key)
+    assert settings_of(of("visual_only", "lr=0.5", "baseline=null")).scored_by == settings_of(
+        settings("model=visual_only", "lr=0.5", "baseline=null")
+    )
+
+
 def test_a_model_without_hyperparameters_gives_the_file_and_the_key() -> None:
     with pytest.raises(UserError) as error:
         settings_of(settings("~model.hyperparameters.l2"))

@@ -29,8 +29,10 @@ class Smoothed(nn.Module):
 
     With ``mixed`` 'probabilities', s_0 is the sigmoid of the model's scores, and the result is log(s_K / (1 - s_K)).
 
-    Training images may be neighbours with ``pool=all``. Their scores are surer than those of other images, because the
-    model was fitted to their labels; validation images have such neighbours too, so the weight is chosen with them.
+    With ``pool=all`` training images are neighbours, too. Their scores are over-confident, because the model was fitted
+    to their labels: on the embedded collection those of `VisualMLP` have an mAP_L of 99.9 % (66 % on validation
+    images). So what is mixed in is then almost the labels of training images. Validation images have such neighbours
+    as well, so weight and types are chosen under the conditions of the test.
 
     Args:
         types: the metadata types r.

@@ -54,7 +54,8 @@ def smooth(settings: Settings, folder: Path, trained: Path) -> None:
     parts = {part: (mixed[rows[part]], data.labels[rows[part]], split.rows[part]) for part in PARTS}
     results = {part: annotation_metrics(*parts[part][:2], n=settings.top_n) for part in PARTS}
     confidence = keep_model(folder, settings, data, (arguments, {}), parts, results["test"])
-    arrays = {"scores": parts["test"][0].numpy(), "rows": split.rows["test"]}
+    looked_at = _of_tested(neighbors, arguments["types"], split, scored)
+    arrays = {"scores": parts["test"][0].numpy(), "rows": split.rows["test"], "neighbors": looked_at}
     loggers = make_loggers(settings, folder)
     try:
         further = {"confidence": confidence, "chosen": arguments, "scored_by": trained.name}
@@ -104,6 +105,14 @@ def _neighbors(data: NeighborhoodData, settings: Settings, scored: Split) -> dic
         for place, query in enumerate(asked[0])
         if query is not None
     }
+
+
+def _of_tested(
+    neighbors: Mapping[str, Neighbors], types: Sequence[str], split: Split, scored: Split
+) -> np.ndarray | None:
+    """The neighbours [n, R, M] of the test images by each of ``types``; None without types."""
+    tested = len(scored.rows["val"]) + np.searchsorted(scored.rows["test"], split.rows["test"])
+    return np.stack([neighbors[kind].others[tested].numpy() for kind in types], axis=1) if types else None
 
 
 def joined(neighbors: Mapping[str, Neighbors], types: Sequence[str]) -> Neighbors:
