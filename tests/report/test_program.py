@@ -59,11 +59,11 @@ def test_watching_follows_the_results_until_it_is_interrupted(tmp_path: Path) ->
         [sys.executable, *command], cwd=ROOT, stderr=subprocess.PIPE, text=True, start_new_session=True
     )
     try:
-        _until(lambda: page.is_file() and "50 of 50 runs are missing" in page.read_text(), process)
+        _until(lambda: page.is_file() and "55 of 55 runs are missing" in page.read_text(), process)
         assert 'http-equiv="refresh"' in page.read_text()
         for split in (0, 1):
             FakeRuns(collection, logs).write(settings(*data, "h=8", "model=tag_only", f"split={split}"))
-        _until(lambda: "48 of 50 runs are missing" in page.read_text(), process)
+        _until(lambda: "53 of 55 runs are missing" in page.read_text(), process)
         process.send_signal(signal.SIGINT)
         errors = process.communicate(timeout=120)[1]
     finally:

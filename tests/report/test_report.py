@@ -95,7 +95,7 @@ def beside(plans: Plans, logs: Path, tmp_path_factory: pytest.TempPathFactory) -
 
 def test_one_s_own_collection_has_no_number_of_the_paper(full: Path, logs: Path) -> None:
     rows = {row["method"]: row for row in table(full, "table2")}
-    assert len(rows) == 10
+    assert len(rows) == 11
     assert float(rows["CNN + logistic (visual-only)"]["mAP_L"]) == pytest.approx(visual_mean(logs), abs=1e-4)
     for name in ("table2", "neighbor_types", "metadata_generalization", "statistics"):
         assert not [heading for row in table(full, name) for heading in row if "paper" in heading or "here" in heading]
@@ -113,7 +113,7 @@ def visual_mean(logs: Path) -> float:
 
 def test_tables_hold_the_figures_of_the_runs_and_the_papers(beside: Path, full: Path, logs: Path) -> None:
     rows = {row["method"]: row for row in table(beside, "table2")}
-    assert len(rows) == 5 + 10
+    assert len(rows) == 5 + 11
     values = [
         one["test"]["mAP_L"]
         for one in map(json.loads, (path.read_text() for path in logs.rglob("results.json")))
@@ -232,9 +232,9 @@ def test_missing_runs_are_named_with_their_command(
     (tmp_path / "out" / "figures" / "overlap_notes.png").write_text("mine")
     out = reported(plans, some, tmp_path / "out")
     text = (out / "report.md").read_text()
-    assert "32 of 50 runs are missing" in text
-    assert text.index("## Your runs") < text.index("## Image annotation") < text.index("32 of 50 runs are missing")
-    assert text.index("32 of 50 runs are missing") < text.index("## Not run yet") < text.index("25 of 25 runs are")
+    assert "35 of 55 runs are missing" in text
+    assert text.index("## Your runs") < text.index("## Image annotation") < text.index("35 of 55 runs are missing")
+    assert text.index("35 of 55 runs are missing") < text.index("## Not run yet") < text.index("25 of 25 runs are")
     assert "0 of 5" not in text
     assert f"python train.py -m experiment=table2 data=collection data.dir={collection} h=8" in text
     assert "- model=visual_only: split 0, 1, 2, 3, 4" in text
