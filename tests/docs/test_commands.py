@@ -84,7 +84,14 @@ def test_every_command_is_of_a_known_kind() -> None:
 
 
 # Variants of commands that other lines run; `make test-slow` runs these too.
-VARIANTS = ("precision=0.7", "archive=data/mine", "report.py data=", "engine=ray")
+VARIANTS = (
+    "precision=0.7",
+    "archive=data/mine",
+    "report.py data=",
+    "engine=ray",
+    "split=0,1,2,3,4 metadata",
+    "nuswide cluster=joblib",
+)
 
 
 def as_parameter(command: str) -> Any:

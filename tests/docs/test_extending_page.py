@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -46,7 +47,12 @@ def project(tmp_path: Path) -> Path:
     return copy
 
 
-@pytest.mark.parametrize("name", [name for name, section in SECTIONS.items() if blocks(section, "bash")])
+def as_parameter(name: str) -> Any:
+    """The section "An experiment" trains for a minute."""
+    return pytest.param(name, marks=[pytest.mark.slow] * (name == "An experiment"))
+
+
+@pytest.mark.parametrize("name", [as_parameter(name) for name, section in SECTIONS.items() if blocks(section, "bash")])
 def test_the_examples_of_a_section_run(name: str, project: Path) -> None:
     examples = re.findall(EXAMPLE, SECTIONS[name], re.DOTALL | re.MULTILINE)
     for path, content in examples:

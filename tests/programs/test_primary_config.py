@@ -45,7 +45,7 @@ def test_the_baseline_has_the_settings_of_the_config_but_not_what_was_chosen_for
     assert configs["visual_only"]["lr"] == 0.001  # its own, of configs/model
 
 
-@pytest.mark.parametrize("cluster", ["local", "joblib"])
+@pytest.mark.parametrize("cluster", ["local", pytest.param("joblib", marks=pytest.mark.slow)])
 def test_a_sweep_runs_the_config_and_finds_its_own_finished_jobs_alone(
     own: tuple[str, ...], made_up: Path, tmp_path: Path, cluster: str
 ) -> None:

@@ -30,7 +30,8 @@ def content(run: Path) -> bytes:
     ("overrides", "others"),
     [
         (("m=2",), 1),  # the baseline
-        (("m=2", "test_metadata=sets", "baseline=null"), 1),  # the run that trains the model
+        # the run that trains the model
+        pytest.param(("m=2", "test_metadata=sets", "baseline=null"), 1, marks=pytest.mark.slow),
     ],
 )
 def test_only_the_model_s_run_joins_the_sweep_and_a_trial_found_finished_logs_its_figures(

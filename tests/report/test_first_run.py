@@ -18,6 +18,8 @@ from love_thy_neighbors.report.options import Options
 from love_thy_neighbors.report.program import write_report
 from love_thy_neighbors.runs.results import record_baseline
 
+pytestmark = pytest.mark.xdist_group("first run")  # one process makes the runs of these tests
+
 
 @pytest.fixture(scope="module")
 def collection(tmp_path_factory: pytest.TempPathFactory) -> Path:

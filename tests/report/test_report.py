@@ -24,6 +24,8 @@ from love_thy_neighbors.report.program import write_report
 from love_thy_neighbors.runs.identity import run_name
 from love_thy_neighbors.runs.settings import settings_of
 
+pytestmark = pytest.mark.xdist_group("report")  # one process makes the runs of these tests
+
 FIGURES = {
     "precision_recall",
     "ap_scatter",

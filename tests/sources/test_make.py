@@ -70,7 +70,7 @@ def test_features_that_need_float32_are_stored_so_and_read_everywhere(
     rows = np.array([3, 8, 1])
     found = FeatureTable(collection).gather(torch.from_numpy(rows), torch.device("cpu"))
     np.testing.assert_array_equal(found.numpy(), given[rows])
-    photos = new_photos(collection, None, "new", None, None)
+    photos = new_photos(collection, None, "new", ())
     np.testing.assert_array_equal(photos.features(rows), given[rows])
     everyone = np.arange(len(given))
     nearest = nearest_by_euclidean(collection.features.table, everyone, everyone, 1)[:, 0]

@@ -124,8 +124,9 @@ decisionPage.photo = (() => {
 
   function drawNeighbors() {
     const { neighbors } = detail;
+    const order = neighbors.some((one) => one[5]) ? "nearest first by each type" : "nearest first";
     find("photo-neighbors-title").textContent = neighbors.length
-      ? `${counted(neighbors.length, "neighbour")}, nearest first${neighbors.some((one) => one[5]) ? " by each type" : ""}`
+      ? `${counted(neighbors.length, "neighbour")}, ${order}`
       : "No neighbours: the image alone decides";
     find("photo-neighbors").replaceChildren(...neighbors.map((one) => decisionPage.reasons.neighbor(one, null)));
   }
