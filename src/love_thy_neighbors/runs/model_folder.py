@@ -9,7 +9,6 @@
 """
 
 import re
-import reprlib
 from pathlib import Path
 from typing import Any
 
@@ -197,6 +196,6 @@ def _read_json(path: Path) -> dict[str, Any]:
         pass_on_refusal(path, error)
         raise UserError(f"{path}: missing or not readable ({error}); copy the folder again.") from None
     if not isinstance(values, dict) or values.get("format") != FORMAT:
-        found = reprlib.repr(values.get("format")) if isinstance(values, dict) else type(values).__name__
+        found = f"{values.get('format')!r:.40}" if isinstance(values, dict) else type(values).__name__
         raise UserError(f"{path}: format {found} is not {FORMAT}, which this version reads; update, or train again.")
     return values
