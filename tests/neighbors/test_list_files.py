@@ -1,10 +1,12 @@
 """Lists computed in blocks: the final file, and blocks that an interrupted run has finished."""
 
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
+from filelock import FileLock
 from scipy import sparse
 
 from love_thy_neighbors.cluster.engine import LOCAL, Engine
@@ -117,3 +119,13 @@ def test_remains_of_a_killed_process_go_with_the_blocks(tmp_path: Path) -> None:
         hidden_name(path, "tmp").write_bytes(b"half")
     module.write_lists(tmp_path / "lists.npy", SEARCHES["jaccard"][0], "made up", LOCAL, 7)
     assert [path.name for path in tmp_path.iterdir()] == ["lists.npy"]
+
+
+@pytest.mark.parametrize("held", [False, True])
+def test_blocks_that_a_killed_process_left_beside_its_finished_lists_are_removed(tmp_path: Path, held: bool) -> None:
+    path, blocks = tmp_path / "lists.npy", tmp_path / "lists.blocks"
+    blocks.mkdir()
+    (blocks / "000000000-000000010.npy").write_bytes(b"")
+    with FileLock(path.with_suffix(".lock")) if held else nullcontext():
+        module.remove_blocks(path)
+    assert blocks.is_dir() == held  # by the process that holds the lock

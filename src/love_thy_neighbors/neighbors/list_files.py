@@ -8,12 +8,14 @@ the end the blocks are copied one after the other into the final file, and their
 import socket
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from contextlib import suppress
 from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from filelock import FileLock, Timeout
 
 from love_thy_neighbors.atomic import write_npy, written_whole
 from love_thy_neighbors.cluster.engine import Engine
@@ -55,6 +57,16 @@ def write_lists(path: Path, search: Search, description: str, engine: Engine, bl
         for rows in blocks:
             np.load(files[rows], mmap_mode="r", allow_pickle=False).tofile(file)
     remove_own(folder, _BLOCKS)
+
+
+def remove_blocks(path: Path) -> None:
+    """Remove the blocks of a finished list file: a process that was killed after its last write has left them.
+
+    Nothing is done while another process holds the lock, since that one removes them, or in a folder of somebody else.
+    """
+    if path.with_suffix(".blocks").is_dir():
+        with suppress(OSError, Timeout), FileLock(path.with_suffix(".lock"), timeout=0):
+            remove_own(path.with_suffix(".blocks"), _BLOCKS)
 
 
 def is_complete(path: Path, shape: tuple[int, int], dtype: type = np.int32) -> bool:

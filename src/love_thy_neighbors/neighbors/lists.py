@@ -22,7 +22,7 @@ from love_thy_neighbors.collection.loading import Collection
 from love_thy_neighbors.neighbors.euclidean import euclidean_search
 from love_thy_neighbors.neighbors.euclidean_gpu import gpu_for_euclidean, nearest_by_euclidean_on
 from love_thy_neighbors.neighbors.jaccard import jaccard_search
-from love_thy_neighbors.neighbors.list_files import BLOCK, Search, is_complete, write_lists
+from love_thy_neighbors.neighbors.list_files import BLOCK, Search, is_complete, remove_blocks, write_lists
 from love_thy_neighbors.neighbors.vocabularies import overlapping_vocabularies, top_vocabulary
 from love_thy_neighbors.progress import progress_bar
 from love_thy_neighbors.splits import PARTS, Split
@@ -103,6 +103,7 @@ def list_file(
         search = partial(jaccard_search, matrix, queries, pool, depth)
     path, shape = cache / f"{key}.npy", (len(queries), depth)
     if is_complete(path, shape):
+        remove_blocks(path)
         return path
     cache.mkdir(parents=True, exist_ok=True)
     with FileLock(path.with_suffix(".lock")):
