@@ -106,6 +106,16 @@ def train_on(collection: Path, place: Path, *overrides: str) -> dict[str, Any]:
     return results
 
 
+def short_run(collection: Path, place: Path, *overrides: str) -> Path:
+    """The folder ``place``/run of a finished short training on a collection, in this process."""
+    from love_thy_neighbors.jobs.job import finish
+
+    short = ("h=8", "baseline=null", "trainer.enable_progress_bar=false")
+    chosen = settings(*short, f"data={collection}", f"cache={place / 'cache'}", f"logs={place}", *overrides)
+    finish(checked(chosen), place / "run", overwrite=False, resume=False, wait=True)
+    return place / "run"
+
+
 @pytest.fixture
 def mean_colour(monkeypatch: pytest.MonkeyPatch) -> None:
     """Any backbone is one that gives a picture's mean colour: quick, and enough to tell made-up pictures apart."""

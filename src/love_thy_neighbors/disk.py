@@ -9,7 +9,7 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 
@@ -51,18 +51,23 @@ def reserve(path: Path, size: int) -> None:
         raise full from None
 
 
+def write_head(file: IO[bytes], path: Path, kind: Any, shape: tuple[int, ...]) -> None:
+    """Write the head of a ``.npy`` file of this dtype and shape at the beginning of ``file``, which is ``path``, and
+    reserve the space of the whole table; raises `NoSpaceError`."""
+    header = {"descr": np.lib.format.dtype_to_descr(np.dtype(kind)), "fortran_order": False, "shape": shape}
+    np.lib.format.write_array_header_1_0(file, header)
+    reserve(path, file.tell() + math.prod(shape) * np.dtype(kind).itemsize)
+
+
 def new_table(path: Path, kind: Any, shape: tuple[int, ...]) -> np.memmap:
     """A new ``.npy`` file of zeros with this dtype and shape, memory-mapped for writing.
 
     Its space is reserved, because a memory-mapped file that outgrows the disk kills the process. Raises `NoSpaceError`,
     and then leaves no file.
     """
-    header = {"descr": np.lib.format.dtype_to_descr(np.dtype(kind)), "fortran_order": False, "shape": shape}
     try:
         with path.open("wb") as file:
-            np.lib.format.write_array_header_1_0(file, header)
-            size = file.tell() + math.prod(shape) * np.dtype(kind).itemsize
-        reserve(path, size)
+            write_head(file, path, kind, shape)
         return np.lib.format.open_memmap(path, mode="r+")
     except BaseException:
         path.unlink(missing_ok=True)

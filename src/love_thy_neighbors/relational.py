@@ -39,7 +39,8 @@ class RelationalModel(nn.Module):
         relations: the metadata types, in the order of the rows of z and mask; R of them.
         hidden: h, the length of a hidden state.
         dropout: the probability that a hidden unit is dropped in training.
-        views: weight of the losses of images that lack relations, in training (`loss`); 0: W_y is trained alone.
+        views: weight of the losses of images that lack relations, in training (`loss`); with 0 W_p learns from images
+            without neighbours alone.
     """
 
     def __init__(

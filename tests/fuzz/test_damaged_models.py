@@ -16,10 +16,9 @@ from damaged_values import damaged
 from fuzz_tensors import ODD_TENSORS
 from fuzz_worker import mutated
 
-from conftest import checked, made_up_table, settings, write_made_up, write_old_checkpoint
+from conftest import made_up_table, short_run, write_made_up, write_old_checkpoint
 from love_thy_neighbors import Annotator
 from love_thy_neighbors.errors import UserError
-from love_thy_neighbors.jobs.job import finish
 from love_thy_neighbors.runs.model_folder import CONFIDENCE, CONFIG, WEIGHTS, load_model
 from love_thy_neighbors.visible import one_line
 
@@ -30,11 +29,7 @@ MEMORY = 16 << 30  # bytes of address space: torch alone maps a third of it
 
 @pytest.fixture(scope="module")
 def run(made_up: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    place = tmp_path_factory.mktemp("run")
-    quick = ("epochs=2", "h=8", "baseline=null", "trainer.enable_progress_bar=false")
-    chosen = settings(*quick, f"data={made_up}", f"cache={place / 'cache'}", f"logs={place}")
-    finish(checked(chosen), place / "run", overwrite=False, resume=False, wait=True)
-    return place / "run"
+    return short_run(made_up, tmp_path_factory.mktemp("run"), "epochs=2")
 
 
 @pytest.fixture

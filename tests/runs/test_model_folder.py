@@ -12,10 +12,9 @@ import torch
 import yaml
 from safetensors.torch import load_file
 
-from conftest import checked, settings, write_old_checkpoint
+from conftest import short_run, write_old_checkpoint
 from love_thy_neighbors.calibration.confidence import Confidence
 from love_thy_neighbors.errors import UserError
-from love_thy_neighbors.jobs.job import finish
 from love_thy_neighbors.runs.model_folder import (
     CARD,
     CONFIDENCE,
@@ -34,10 +33,7 @@ QUICK = ("epochs=3", "h=8", "baseline=null", "logger=csv")
 
 @pytest.fixture(scope="module")
 def run(made_up: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    place = tmp_path_factory.mktemp("run")
-    chosen = settings(*QUICK, f"data={made_up}", f"cache={place / 'cache'}", f"logs={place}")
-    finish(checked(chosen), place / "run", overwrite=False, resume=False, wait=True)
-    return place / "run"
+    return short_run(made_up, tmp_path_factory.mktemp("run"), *QUICK)
 
 
 @pytest.fixture

@@ -19,6 +19,7 @@ from love_thy_neighbors.annotation.files import (
     About,
 )
 from love_thy_neighbors.annotation.joining import BLOCKS, block_file, join_blocks
+from love_thy_neighbors.annotation.own_files import BLOCK_FILES
 from love_thy_neighbors.annotation.photos import Photos
 from love_thy_neighbors.annotation.plans import Plan, fitted_types
 from love_thy_neighbors.annotation.relational_scoring import RelationalScorer
@@ -45,10 +46,7 @@ from love_thy_neighbors.runs.model_folder import NONE
 
 BLOCK = 1024  # photos scored and stored at a time
 _KEY = "key.json"
-_BLOCKS = known_names(  # see `block_file`; and the lists, with those of an interrupted search
-    r"\d+\.(photos|suggestions|unfinished)\.parquet",
-    *(r"neighbours-\d+\.npy", r"neighbours-\d+\.blocks/", r"neighbours-\d+\.blocks/\d+-\d+\.npy"),
-)
+_BLOCKS = known_names(*BLOCK_FILES)
 
 
 @dataclass(frozen=True)

@@ -18,14 +18,17 @@ _PAGE = (
     *("thumbnails/", r"thumbnails/\d+/", r"thumbnails/\d+/\d+/", r"thumbnails/\d+/\d+/\d+\.webp"),
 )
 PAGE_NAMES = known_names(*_PAGE)  # in the folder page/
+BLOCK_FILES = (  # of unfinished work, in the folder blocks/: see `joining.block_file`; and lists, also half searched
+    r"\d+\.(photos|suggestions|unfinished)\.parquet",
+    *(r"neighbours-\d+\.npy", r"neighbours-\d+\.blocks/", r"neighbours-\d+\.blocks/\d+-\d+\.npy"),
+)
 _FILES = (
     *map(re.escape, (ABOUT, PHOTOS, SUGGESTIONS, SUGGESTIONS_CSV, SCORES, MARK, "photos.json", "index.html")),
     *("page/", *(f"page/{name}" for name in _PAGE), "collection/"),
     *(r"label_studio\.(json|xml)", r"fiftyone\.json"),
     *(r"(would-write|written|would-undo|undone)\.csv", r"\.journal\.lock"),
     # Only between the end of the work and that of the program.
-    *(r"(progress|key)\.json", "blocks/", r"blocks/\d+\.(photos|suggestions|unfinished)\.parquet"),
-    r"blocks/neighbours-\d+\.npy",
+    *(r"(progress|key)\.json", "blocks/", *(f"blocks/{name}" for name in BLOCK_FILES)),
 )
 NAMES = known_names(*_FILES, f"collection/({collection.NAMES.pattern})")
 

@@ -96,6 +96,5 @@ def trained_task(settings: Settings, trained: Path) -> tuple[NeighborhoodData, A
     data = make_data(settings)
     task = make_task(settings, model_arguments(settings, data))
     task.model = load_model(trained, model_class(settings.model.target))[0]
-    if isinstance(task.model, RelationalModel):
-        task.model.complete = data.has_all_relations("test")
+    task.look_at(data, "test")
     return data, task.eval()

@@ -17,13 +17,11 @@ from love_thy_neighbors.calibration.confidence import (
 )
 from love_thy_neighbors.metrics import average_precision_per_label
 from love_thy_neighbors.neighbors.lists import without_neighbors
-from love_thy_neighbors.relational import RelationalModel
 from love_thy_neighbors.runs.identity import identity, needed_run, run_name
 from love_thy_neighbors.runs.model_card import LabelFigures, model_card
 from love_thy_neighbors.runs.model_folder import ALL, NONE, OTHER, SPLIT, write_model_folder
 from love_thy_neighbors.runs.results import MODEL
 from love_thy_neighbors.runs.settings import Settings
-from love_thy_neighbors.training.batches import IndexBatch
 from love_thy_neighbors.training.data import NeighborhoodData
 from love_thy_neighbors.training.task import AnnotationTask
 
@@ -89,11 +87,10 @@ def part_scores(
     """
     task.eval()
     device, found = task.device, []
-    if isinstance(task.model, RelationalModel):
-        task.model.complete = pool is not None and data.has_all_relations(part)
+    task.look_at(data, part, alone=pool is None)
     with torch.inference_mode():
         for places in data.batches_with(part, pool):
-            batch = data.gather(IndexBatch(*(None if one is None else one.to(device) for one in places)))  # type: ignore[arg-type]
+            batch = data.gather(places.each(lambda one: one.to(device)))
             found.append(task(batch).float().cpu())
             advance(len(found[-1]))
     return torch.cat(found)

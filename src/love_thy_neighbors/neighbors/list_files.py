@@ -19,7 +19,7 @@ from filelock import FileLock, Timeout
 
 from love_thy_neighbors.atomic import write_npy, written_whole
 from love_thy_neighbors.cluster.engine import Engine
-from love_thy_neighbors.disk import pass_on_refusal, reserve
+from love_thy_neighbors.disk import pass_on_refusal, write_head
 from love_thy_neighbors.errors import UserError
 from love_thy_neighbors.neighbors.euclidean import EuclideanSearch
 from love_thy_neighbors.neighbors.jaccard import JaccardSearch, cores
@@ -51,9 +51,7 @@ def write_lists(path: Path, search: Search, description: str, engine: Engine, bl
             write_npy(files[rows], lists)
             advance(len(rows))
     with written_whole(path) as temporary, temporary.open("wb") as file:
-        header = {"descr": np.lib.format.dtype_to_descr(np.dtype(np.int32)), "fortran_order": False}
-        np.lib.format.write_array_header_1_0(file, header | {"shape": (count, depth)})
-        reserve(temporary, file.tell() + 4 * count * depth)
+        write_head(file, temporary, np.int32, (count, depth))
         for rows in blocks:
             np.load(files[rows], mmap_mode="r", allow_pickle=False).tofile(file)
     remove_own(folder, _BLOCKS)

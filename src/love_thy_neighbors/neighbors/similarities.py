@@ -16,7 +16,7 @@ from scipy import sparse
 from love_thy_neighbors.atomic import written_whole
 from love_thy_neighbors.collection.loading import Collection
 from love_thy_neighbors.compiled import compiled
-from love_thy_neighbors.disk import reserve
+from love_thy_neighbors.disk import write_head
 from love_thy_neighbors.neighbors.jaccard import checked_binary
 from love_thy_neighbors.neighbors.list_files import is_complete
 from love_thy_neighbors.neighbors.lists import NeighborQuery, counted_rows, list_file, metadata_matrix
@@ -54,9 +54,7 @@ def similarity_file(collection: Collection, split: Split, query: NeighborQuery, 
                 temporary.open("wb") as file,
                 progress_bar(f"{query.kind} similarities, {part}", len(lists)) as advance,
             ):
-                header = {"descr": np.lib.format.dtype_to_descr(np.dtype(np.float32)), "fortran_order": False}
-                np.lib.format.write_array_header_1_0(file, header | {"shape": lists.shape})
-                reserve(temporary, file.tell() + 4 * lists.size)
+                write_head(file, temporary, np.float32, lists.shape)
                 for start in range(0, len(lists), BLOCK):
                     rows = split.rows[part][start : start + BLOCK]
                     similarities(matrix, rows, lists[start : start + BLOCK]).tofile(file)

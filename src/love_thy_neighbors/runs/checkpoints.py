@@ -116,9 +116,8 @@ def load_checkpoint(path: Path, kind: type[nn.Module] | None = None) -> tuple[nn
 
 def check_labels(path: Path, labels: Any, arguments: Any) -> None:
     """Raise `UserError` unless ``labels`` are different names, as many as the model's ``arguments`` say, if any."""
-    if not isinstance(labels, list) or not all(isinstance(label, str) for label in labels):
-        raise UserError(f"{path}: labels must be a list of different strings; copy the file again.")
-    if len(set(labels)) != len(labels):
+    named = isinstance(labels, list) and all(isinstance(label, str) for label in labels)
+    if not named or len(set(labels)) != len(labels):
         raise UserError(f"{path}: labels must be a list of different strings; copy the file again.")
     if isinstance(arguments, dict) and arguments.get("labels", len(labels)) != len(labels):
         raise UserError(f"{path}: names {len(labels)} labels, but its model has another number; copy the file again.")

@@ -56,7 +56,7 @@ def begin(folder: Path, settings: Settings, keep_checkpoint: bool = False) -> No
     require_own(folder / MODEL, NAMES)
     for name in (*results, MODEL, CONFIG, *training):
         remove_remains(folder / name)
-    (folder / f".{CHECKPOINT}.tmp").unlink(missing_ok=True)  # see `training.snapshots`
+    (folder / f".{CHECKPOINT}.tmp").unlink(missing_ok=True)  # of versions before 0.2
     for name in results if keep_checkpoint else (*results, *training):
         (folder / name).unlink(missing_ok=True)
     remove_own(folder / MODEL, NAMES)

@@ -1,6 +1,7 @@
 """Batches of row numbers: the order of an epoch, the neighborhoods that are drawn in it, and each process's share."""
 
 from collections.abc import Callable, Iterator
+from operator import itemgetter
 from typing import NamedTuple, Protocol
 
 import numpy as np
@@ -22,6 +23,12 @@ class IndexBatch(NamedTuple):
     rows: Tensor
     neighbors: Tensor | None
     weights: Tensor | None = None
+
+    def each(self, function: Callable[[Tensor], Tensor]) -> "IndexBatch":
+        """The batch with the value of ``function`` in place of each tensor that it has."""
+        rows, neighbors, weights = (None if one is None else function(one) for one in self)
+        assert rows is not None
+        return IndexBatch(rows, neighbors, weights)
 
 
 class Rows(Protocol):
@@ -93,11 +100,10 @@ class IndexBatches:
             order = torch.randperm(n, generator=drawing, dtype=torch.int32)
         for chunk in order.split(size * max(1, CHUNK // size)):
             places = chunk.long()
-            rows = self.rows[places]
-            neighbors, weights = self._neighborhoods(places, drawing, dropping, thinning)
-            for start in range(0, len(rows), size):
-                share = self._share(start, min(start + size, len(rows)))
-                yield IndexBatch(rows[share], *(None if one is None else one[share] for one in (neighbors, weights)))
+            drawn = IndexBatch(self.rows[places], *self._neighborhoods(places, drawing, dropping, thinning))
+            for start in range(0, len(places), size):
+                share = self._share(start, min(start + size, len(places)))
+                yield drawn.each(itemgetter(share))
 
     def _neighborhoods(
         self, places: Tensor, drawing: torch.Generator, dropping: torch.Generator, thinning: torch.Generator

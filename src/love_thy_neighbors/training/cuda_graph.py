@@ -68,7 +68,7 @@ class StepGraph:
     """
 
     def __init__(self, step: Callable[[IndexBatch], Tensor], batch: IndexBatch, capture: Capture) -> None:
-        self.batch = IndexBatch(*(None if numbers is None else numbers.clone() for numbers in batch))  # type: ignore[arg-type]
+        self.batch = batch.each(torch.clone)
         self.replay = capture(lambda: step(self.batch))
 
     def __call__(self, batch: IndexBatch) -> Tensor:

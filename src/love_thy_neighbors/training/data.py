@@ -147,7 +147,7 @@ class NeighborhoodData(pl.LightningDataModule):
         if self.relational:
             found = relation_lists(self.collection, self.split, queries, depth, part, self.neighbors.cache)
             if pool is None:
-                self._warn_of_no_neighbors(part, without_neighbors(whole(found[0])))
+                self._warn_of_no_neighbors(part, without_neighbors(whole(found[0].nearest())))
             return found
         query = queries[0]
         assert query is not None

@@ -23,6 +23,10 @@ class Stacked:
         """The rows ``places`` [c] -> [c, R, D]."""
         return torch.stack([array[places] for array in self.arrays], dim=1)
 
+    def nearest(self) -> "Stacked":
+        """The first of each list alone, [n, R, 1]; no other number is read."""
+        return Stacked([array[:, :1] for array in self.arrays])
+
 
 def relation_lists(
     collection: Collection, split: Split, queries: Sequence[NeighborQuery | None], depth: int, part: str, cache: Path

@@ -95,7 +95,7 @@ class AnnotationTask(pl.LightningModule):
         return alone and not trainer.gradient_clip_val and trainer.accumulate_grad_batches == 1
 
     def on_train_epoch_start(self) -> None:
-        self._look_at("train")
+        self.look_at(self._data, "train")
         # Dropout depends on (seed, epoch) alone: a run continued after an interruption gives the same result.
         torch.manual_seed(hash_seed(self.seed, self.current_epoch, self.global_rank))
         self.set_lr(self.lr * self.share_of_lr(self.current_epoch, self.trainer.max_epochs or 1))
@@ -126,17 +126,17 @@ class AnnotationTask(pl.LightningModule):
         return loss
 
     def on_validation_epoch_start(self) -> None:
-        self._look_at("val")
+        self.look_at(self._data, "val")
         self._compute_states("val", self.trainer.num_val_batches)
 
     def on_test_epoch_start(self) -> None:
-        self._look_at("test")
+        self.look_at(self._data, "test")
         self._compute_states("test", self.trainer.num_test_batches)
 
-    def _look_at(self, part: str) -> None:
-        """Tell a relational model whether the images of a part have all its relations."""
+    def look_at(self, data: NeighborhoodData, part: str, *, alone: bool = False) -> None:
+        """Tell a relational model whether the images of a part have all its relations; ``alone``: none of them."""
         if isinstance(self.model, RelationalModel):
-            self.model.complete = self._data.has_all_relations(part)
+            self.model.complete = not alone and data.has_all_relations(part)
 
     def _compute_states(self, part: str, batches: list[int | float]) -> None:
         """Compute the hidden states of the part's neighbours once, if that saves work and they fit into memory."""

@@ -76,15 +76,13 @@ def read(options: Options, how: Extraction, partial: Path) -> Release:
     given = _labels(options, paths)
     rejects = Rejects(str(root), "picture", options.on_error)
     found = _read_pictures(root, paths, how.max_pixels, rejects)
+    if not found:
+        raise rejects.empty()
     pictures, copies = merged(found, options.same_picture_share)
     if not pictures:
-        raise (
-            rejects.empty()
-            if not found
-            else UserError(
-                f"root: all {len(found)} pictures in {root} have copies under {FEWEST} or more names, the first "
-                f"{found[0].paths[0]}, as if they were not photos; keep them with same_picture_share=1."
-            )
+        raise UserError(
+            f"root: all {len(found)} pictures in {root} have copies under {FEWEST} or more names, the first "
+            f"{found[0].paths[0]}, as if they were not photos; keep them with same_picture_share=1."
         )
     records, of_text = _records(pictures, options.words, {} if given is None else given.of)
     unread = Counter(f"{block}_blocks_not_readable" for picture in found for block in picture.metadata.unread)

@@ -15,7 +15,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from scipy import sparse
 
-from love_thy_neighbors.disk import reserve
+from love_thy_neighbors.disk import write_head
 from love_thy_neighbors.errors import UserError, require_whole
 from love_thy_neighbors.features.settings import Extraction
 from love_thy_neighbors.paper import TABLE_1
@@ -115,10 +115,8 @@ def write_features(path: Path, labels: Entries, dim: int, seed: int) -> None:
     """
     images = len(labels.offsets) - 1
     prototypes = _prototypes(np.random.default_rng([_PROTOTYPES, seed]), labels.values, dim)
-    header = {"descr": "<f2", "fortran_order": False, "shape": (images, dim)}
     with path.open("wb") as file, progress_bar("made-up features", images) as advance:
-        np.lib.format.write_array_header_1_0(file, header)
-        reserve(path, file.tell() + 2 * images * dim)
+        write_head(file, path, "<f2", (images, dim))
         for block, start in enumerate(range(0, images, _ROWS)):
             rows = slice(start, min(start + _ROWS, images))
             rng = np.random.default_rng([_BLOCK, seed, block])
