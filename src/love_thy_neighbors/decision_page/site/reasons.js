@@ -41,7 +41,7 @@ decisionPage.reasons = (() => {
       { class: "neighbor", title: file || id },
       element("div", { class: "picture" }, thumbnail(place, row, file || id)),
       part === null ? null : element("b", { class: "number" }, decisionPage.bars.signed(part)),
-      type ? element("span", { class: "muted" }, `by ${type}`) : null,
+      type ? element("span", { class: "muted" }, ` by ${type}`) : null,
       element("div", { class: "chips" }, ...shared.map((value) => element("span", { class: "chip shared" }, value)))
     );
   }
