@@ -161,6 +161,7 @@ def test_the_photo_at_the_top_stays_when_the_window_gets_narrower(page: Any) -> 
     page.keyboard.press("ArrowDown")
     page.evaluate("scrollTo(0, document.body.scrollHeight / 2)")
     top = "Math.min(...[...document.querySelectorAll('.cell')].filter((one) => one.getBoundingClientRect().bottom > 0)"
+    page.wait_for_function(f"{top}.map((one) => Number(one.dataset.place))) < Infinity")  # drawn in the next frame
     first = page.evaluate(f"{top}.map((one) => Number(one.dataset.place)))")
     page.set_viewport_size({"width": 1000, "height": 800})
     page.wait_for_selector('#grid[aria-colcount="4"]')
