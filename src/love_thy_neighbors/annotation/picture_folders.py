@@ -123,14 +123,17 @@ def _cpu() -> Any:
 
 
 def _listing(root: Path, reading: PictureFolder, backbone: dict[str, Any]) -> str:
-    """A hash of the names, sizes and times of change of pictures and sidecars, and of the settings that count."""
-    paths, _ = find_pictures(root, skip_unreadable=True)
+    """A hash of the names, sizes and times of change of pictures and of the files that say something of them, and of
+    the settings that count."""
+    paths, beside, _ = find_pictures(root, skip_unreadable=True)
     network = json.dumps(backbone, sort_keys=True)
     settings = f"{root.resolve()} {reading.words} {reading.on_error} {reading.thumbnail} {network}"
     digest = hashlib.sha256(settings.encode("utf-8", "surrogateescape"))
     for path in paths:
         for file in (path, f"{path}.xmp", f"{path.rpartition('.')[0]}.xmp"):
             digest.update(file_stamp(root / file))
+    for file in beside:
+        digest.update(file_stamp(root / file))
     return digest.hexdigest()
 
 

@@ -1,8 +1,9 @@
 """A folder of photos: ``python prepare.py source=folder root=photos/ labels=labels.csv out=data/mine``.
 
 Tags are the keywords in the pictures' EXIF, IPTC and XMP blocks and in XMP sidecars, and the words of their titles;
-sets are the folders; the owner is the artist, and ``taken`` is the date of the photo. All headers are read first, then
-the features are extracted. The same folder gives the same table, byte for byte.
+sets are the folders; the owner is the artist, and ``taken`` is the date of the photo. `services` adds what Google
+Photos, Flickr and Picasa write beside the pictures, such as albums and Flickr's groups. All headers are read first,
+then the features are extracted. The same folder gives the same table, byte for byte.
 """
 
 import re
@@ -20,12 +21,15 @@ from love_thy_neighbors.errors import UserError, require_share, require_whole
 from love_thy_neighbors.features.images import ImageError
 from love_thy_neighbors.features.settings import Extraction
 from love_thy_neighbors.progress import progress_bar
+from love_thy_neighbors.sources.folder.beside import Beside
 from love_thy_neighbors.sources.folder.copies import Picture, merged
-from love_thy_neighbors.sources.folder.embedded import read_embedded
+from love_thy_neighbors.sources.folder.embedded import Embedded, read_embedded
 from love_thy_neighbors.sources.folder.files import SUFFIXES, find_pictures
+from love_thy_neighbors.sources.folder.services import read_services
 from love_thy_neighbors.sources.folder.sidecars import with_sidecars
 from love_thy_neighbors.sources.folder.words import is_automatic, one_spelling, words
 from love_thy_neighbors.sources.labels_csv import GivenLabels, read_labels
+from love_thy_neighbors.sources.not_taken import NotTaken
 from love_thy_neighbors.sources.pictures import checked_picture
 from love_thy_neighbors.sources.records import Record
 from love_thy_neighbors.sources.rejects import Rejects, RowError, check_on_error
@@ -66,7 +70,7 @@ def read(options: Options, how: Extraction, partial: Path) -> Release:
     if partial.resolve().is_relative_to(root.resolve()):  # the next run would find its thumbnails
         out = partial.with_name(partial.name.removesuffix(".partial"))
         raise UserError(f"out: {out} lies inside root={root}, among the photos; give a folder elsewhere.")
-    paths, counts = find_pictures(root, skip)
+    paths, files, counts = find_pictures(root, skip)
     if not paths:
         left_out = ", ".join(f"{name.replace('_', ' ')}: {count}" for name, count in counts.items())
         raise UserError(
@@ -74,19 +78,22 @@ def read(options: Options, how: Extraction, partial: Path) -> Release:
             f"{f' ({left_out})' if left_out else ''}; give the folder of the photos."
         )
     given = _labels(options, paths)
-    rejects = Rejects(str(root), "picture", options.on_error)
-    found = _read_pictures(root, paths, how.max_pixels, rejects)
+    rejects, not_taken = Rejects(str(root), "picture", options.on_error), NotTaken()
+    beside = read_services(root, paths, files, not_taken)
+    if "description" not in WORDS[options.words]:
+        beside.note_captions()
+    found = _read_pictures(beside, how.max_pixels, rejects)
     if not found:
         raise rejects.empty()
-    pictures, copies = merged(found, options.same_picture_share)
+    pictures, copies = merged(found, options.same_picture_share, beside.edits)
     if not pictures:
         raise UserError(
             f"root: all {len(found)} pictures in {root} have copies under {FEWEST} or more names, the first "
             f"{found[0].paths[0]}, as if they were not photos; keep them with same_picture_share=1."
         )
-    records, of_text = _records(pictures, options.words, {} if given is None else given.of)
+    records, of_text = _records(pictures, options.words, {} if given is None else given.of, beside)
     unread = Counter(f"{block}_blocks_not_readable" for picture in found for block in picture.metadata.unread)
-    counts = {"pictures": len(paths), **counts, **unread, **of_text}
+    counts = {"pictures": len(paths), **counts, **beside.summary(), **unread, **of_text}
     counts |= copies.counts
     return Release(
         name=root.resolve().name,
@@ -94,6 +101,7 @@ def read(options: Options, how: Extraction, partial: Path) -> Release:
         rejects=rejects,
         about=_about(options),
         counts=counts if given is None else counts | given.counts,
+        not_taken=not_taken,
         numbers=np.array([picture.number for picture in pictures], dtype=np.int64),
         files=[picture.file for picture in pictures],
         min_positives=options.min_positives,
@@ -115,21 +123,26 @@ def _labels(options: Options, paths: Sequence[str]) -> GivenLabels | None:
     return read_labels(options.labels, "file", entry, options.on_error)
 
 
-def _read_pictures(root: Path, paths: Sequence[str], max_pixels: int, rejects: Rejects) -> list[Picture]:
-    """The pictures whose headers can be read, by path; the others are refused.
+def _read_pictures(beside: Beside, max_pixels: int, rejects: Rejects) -> list[Picture]:
+    """The pictures whose headers can be read, by path; the others are refused. Those in the trash are left out.
 
     In one thread: four threads were slower (1,300 against 1,700 pictures a second), as most of the work is Python's.
     """
-    found = []
-    with warnings.catch_warnings(), progress_bar("reading metadata", len(paths)) as advance:
+    root, found, embedded = beside.root, [], dict[Path, Embedded]()
+    with warnings.catch_warnings(), progress_bar("reading metadata", len(beside.pictures)) as advance:
         warnings.simplefilter("ignore")  # of damaged blocks, which are counted
-        for number, path in enumerate(paths, 1):
+        for number, path in enumerate(beside.pictures, 1):
             advance(1)
+            if path in beside.trashed:
+                continue
             try:
                 if re.search("[\ud800-\udfff]", path):
                     raise RowError(f"has the file {path!r}, which has a name that is not UTF-8")
                 file = checked_picture(root, path, max_pixels, key="root")
-                found.append(Picture(number, (path,), file, with_sidecars(root, path, read_embedded(file))))
+                if file not in embedded:  # it is, if links lead to it
+                    embedded[file] = read_embedded(file)
+                metadata = beside.with_said(path, with_sidecars(root, path, embedded[file]))
+                found.append(Picture(number, (path,), file, metadata))
             except ImageError as error:
                 rejects.refuse(number, f"has the file {path!r}, which {error}")
             except RowError as error:
@@ -138,7 +151,7 @@ def _read_pictures(root: Path, paths: Sequence[str], max_pixels: int, rejects: R
 
 
 def _records(
-    pictures: Sequence[Picture], kind: str, labels: dict[str, tuple[str, ...]]
+    pictures: Sequence[Picture], kind: str, labels: dict[str, tuple[str, ...]], beside: Beside
 ) -> tuple[list[Record], dict[str, int]]:
     """One record a picture, and counts; empty columns are left out."""
     spelling = one_spelling(keyword for picture in pictures for keyword in picture.metadata.keywords)
@@ -157,11 +170,8 @@ def _records(
         counts["pictures_with_artist"] += bool(picture.metadata.artist)
         counts["pictures_with_date"] += bool(picture.metadata.taken)
         tags.append(tuple(sorted(found)))
-    folders = [
-        {unicodedata.normalize("NFC", path.rpartition("/")[0]) for path in picture.paths} for picture in pictures
-    ]
-    sets = [tuple(sorted(names - {""})) for names in folders]
-    with_tags, with_sets = any(tags), any(sets)
+    sets = [tuple(sorted({*map(beside.set_of, picture.paths), *picture.metadata.sets} - {""})) for picture in pictures]
+    with_tags, with_sets, with_groups = any(tags), any(sets), any(picture.metadata.groups for picture in pictures)
     records = [
         Record(
             id=picture.paths[0],
@@ -171,6 +181,7 @@ def _records(
             labels=tuple(sorted({label for path in picture.paths for label in labels.get(path, ())})),
             tags=tags[row] if with_tags else None,
             sets=sets[row] if with_sets else None,
+            groups=tuple(sorted(picture.metadata.groups)) if with_groups else None,
         )
         for row, picture in enumerate(pictures)
     ]
@@ -188,10 +199,16 @@ def _about(options: Options) -> dict[str, Any]:
         "metadata": {
             "tags": {
                 "how": "keywords of EXIF (XPKeywords), IPTC (2:25) and XMP (dc:subject, lr:hierarchicalSubject), also "
-                f"in sidecars, in their most frequent spelling{and_words}"
+                f"in sidecars, in their most frequent spelling{and_words}; tags of Flickr, keywords, people and stars "
+                "of Picasa, people and favourites of Google Photos"
             },
-            "sets": {"how": "the folders of a picture and its copies, except root itself"},
+            "sets": {
+                "how": "the folders of a picture and its copies, except root itself; albums of Google Photos, Flickr "
+                "and Picasa; not the folders of an export that are no albums"
+            },
+            "groups": {"how": "groups of Flickr, in an account's export"},
         },
-        "owner": "the artist: dc:creator, IPTC 2:80, EXIF Artist or XPAuthor",
-        "taken": "local time: XMP DateTimeOriginal or DateCreated, EXIF DateTimeOriginal or DateTimeDigitized",
+        "owner": "the account on Flickr, or the artist: dc:creator, IPTC 2:80, EXIF Artist or XPAuthor",
+        "taken": "local time: Flickr's date, XMP DateTimeOriginal or DateCreated, EXIF DateTimeOriginal or "
+        "DateTimeDigitized; Google's date (UTC) for pictures without one",
     }

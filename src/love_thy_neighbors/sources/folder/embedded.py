@@ -39,7 +39,8 @@ class Embedded:
     """A picture's metadata as clean text; missing fields are empty.
 
     ``keywords`` can have several spellings of one word. ``taken`` is the local time of the photo, as ISO 8601 has it.
-    ``unread`` names the blocks ("exif", "iptc", "xmp") that are damaged or too large.
+    ``unread`` names the blocks ("exif", "iptc", "xmp") that are damaged or too large. ``sets`` and ``groups`` are the
+    albums and groups that a service names beside the picture.
     """
 
     keywords: tuple[str, ...] = ()
@@ -48,6 +49,8 @@ class Embedded:
     artist: str = ""
     taken: str = ""
     unread: tuple[str, ...] = ()
+    sets: tuple[str, ...] = ()
+    groups: tuple[str, ...] = ()
 
 
 @dataclass

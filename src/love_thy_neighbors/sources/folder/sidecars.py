@@ -30,7 +30,7 @@ def with_sidecars(root: Path, path: str, metadata: Embedded) -> Embedded:
 
 
 def together(parts: Sequence[Embedded]) -> Embedded:
-    """All keywords of ``parts``, and the first of each text."""
+    """All keywords, sets and groups of ``parts``, and the first of each text."""
     return Embedded(
         keywords=tuple(dict.fromkeys(keyword for part in parts for keyword in part.keywords)),
         title=next((part.title for part in parts if part.title), ""),
@@ -38,6 +38,8 @@ def together(parts: Sequence[Embedded]) -> Embedded:
         artist=next((part.artist for part in parts if part.artist), ""),
         taken=next((part.taken for part in parts if part.taken), ""),
         unread=tuple(dict.fromkeys(name for part in parts for name in part.unread)),
+        sets=tuple(dict.fromkeys(name for part in parts for name in part.sets)),
+        groups=tuple(dict.fromkeys(name for part in parts for name in part.groups)),
     )
 
 

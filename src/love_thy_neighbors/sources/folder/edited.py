@@ -1,0 +1,92 @@
+"""Edited copies that services save beside the original: IMG_1.jpg and IMG_1-edited.jpg show one photo.
+
+Google Photos names the copy in the language of its owner. It cuts long names, and then only the beginning of "-edited"
+may be left. The words are those that google-photos-takeout-helper has collected from exports. iPhones write IMG_E1234
+beside IMG_1234, and osxphotos writes IMG_1234_edited.
+"""
+
+import re
+import unicodedata
+from collections import defaultdict
+from collections.abc import Collection, Iterator, Sequence
+
+from love_thy_neighbors.sources.folder.beside import folder_of, name_of
+
+CUT = 46  # UTF-16 units that Google leaves of a long name
+_EDITED = (
+    *("-edited", "_edited", "-edytowane", "-bearbeitet", "-bewerkt", "-編集済み", "-编辑", "-已编辑", "-편집됨"),
+    *("-modificato", "-modifié", "-ha editado", "-editado", "-editada", "-editat", "-отредактировано", "-düzenlendi"),
+    *("-تم التعديل", "-संपादित", "-đã chỉnh sửa", "-แก้ไขแล้ว", "-diedit"),
+)
+_OF_GOOGLE = ("-effects", "-smile", "-mix")  # words that other people use, too: for exports of Google Photos alone
+_WORDS = {google: [unicodedata.normalize("NFC", word) for word in _EDITED + _OF_GOOGLE * google] for google in (0, 1)}
+_SHORTEST = 2  # signs that must be left of a word whose end is cut: "-e"
+_PARTS = re.compile(r"(.*?)(\(\d+\))?(\.[^.]*)?", re.DOTALL)
+_APPLE = re.compile(r"IMG_E(\d{4,})(\.[^.]*)", re.IGNORECASE)
+
+
+def parts(name: str) -> tuple[str, str, str]:
+    """The stem, number and suffix of a file's name, in NFC; number and suffix may be ''.
+
+    >>> parts("beach(1).jpg"), parts("beach.jpg")
+    (('beach', '(1)', '.jpg'), ('beach', '', '.jpg'))
+    """
+    found = _PARTS.fullmatch(unicodedata.normalize("NFC", name))
+    assert found is not None
+    return found[1], found[2] or "", found[3] or ""
+
+
+def units(text: str) -> int:
+    """The length of a text as Google counts it: signs beyond 16 bits, such as emoji, count as two."""
+    return len(text.encode("utf-16-le", "surrogatepass")) // 2
+
+
+def original_names(name: str, google: bool = True) -> list[str]:
+    """The names that the original of the picture ``name`` may have, likely ones first; none if it is no edited copy.
+
+    ``google`` is for pictures in an export of Google Photos.
+
+    >>> original_names("IMG_1-bearbeitet(1).jpg"), original_names("IMG_E0007.JPG"), original_names("IMG_1.jpg")
+    (['IMG_1(1).jpg'], ['IMG_0007.JPG'], [])
+    """
+    stem, number, suffix = parts(name)
+    return [first + number + suffix for first in _stems(stem, google)] + _apple(name)
+
+
+def _stems(stem: str, google: bool) -> Iterator[str]:
+    """What is left of ``stem`` without a word for edited, whole or, in long names, cut."""
+    may_be_cut = units(stem) >= CUT
+    for word in _WORDS[google]:
+        for length in range(len(word), (_SHORTEST if may_be_cut else len(word)) - 1, -1):
+            if stem[-length:].lower() == word[:length] and len(stem) > length:
+                yield stem[:-length]
+                break
+
+
+def _apple(name: str) -> list[str]:
+    found = _APPLE.fullmatch(name)
+    return [f"IMG_{found[1]}{found[2]}"] if found else []
+
+
+def edited_copies(pictures: Sequence[str], google: Collection[str]) -> dict[str, str]:
+    """The original of each picture that is an edited copy of another one in its folder; ``google`` are the pictures
+    that an export of Google Photos describes.
+
+    The copy may have another suffix than the original, and either may write its name in other capitals.
+    """
+    names: dict[tuple[str, str], str] = {}
+    stems: dict[tuple[str, str], list[str]] = defaultdict(list)
+    for path in pictures:
+        name = unicodedata.normalize("NFC", name_of(path)).casefold()
+        names[folder_of(path), name] = path
+        stems[folder_of(path), name.rpartition(".")[0]].append(path)
+    found = {}
+    for path in pictures:
+        for original in original_names(name_of(path)):
+            key = original.casefold()
+            same_stem = stems.get((folder_of(path), key.rpartition(".")[0]), [])
+            beside = [names[folder_of(path), key]] if (folder_of(path), key) in names else sorted(same_stem)
+            if beside and (beside[0] in google or original in original_names(name_of(path), google=False)):
+                found[path] = beside[0]
+                break
+    return found
