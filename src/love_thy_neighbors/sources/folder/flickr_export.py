@@ -114,7 +114,7 @@ def _read_albums(beside: Beside) -> _Named:
         beside.used.add(path)
         for album in value["albums"]:
             ids = album.get("photos") if isinstance(album, dict) else None
-            for photo in ids if isinstance(ids, list) else ():
+            for photo in ["", *ids] if isinstance(ids, list) else [""]:  # "": it has a name, even if it is empty
                 albums.add(str(photo), [album], "title")
     return albums
 
