@@ -1,14 +1,17 @@
 """sources/folder/services.py: a folder with one of each kind that services write, and what its collection has of it."""
 
 import json
+import os
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from fixtures.photo_folder_services import FLICKR_JSON, FLICKR_PHOTOS, GOOGLE, LONG, SECOND, Services, google, write
+from love_thy_neighbors.collection.loading import load_collection
 from love_thy_neighbors.features.settings import Extraction
 from love_thy_neighbors.sources.folder import Options, read
+from love_thy_neighbors.sources.prepare import make
 from love_thy_neighbors.sources.release import Release
 
 YEAR = f"{GOOGLE}/Photos from 2019"
@@ -116,6 +119,22 @@ def test_what_is_not_taken_has_a_reason_and_the_first_file(all_of: Release) -> N
     assert all(line["reason"] for line in lines)
 
 
+@pytest.mark.usefixtures("mean_colour")
+def test_the_collection_has_all_of_it(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    write(tmp_path / "photos")
+    how = Extraction(size=32, batch_size=16, workers=0, device="cpu", thumbnail=16, max_pixels=10_000)
+    make(read, Options(root=tmp_path / "photos"), tmp_path / "mine", False, how)
+    collection = load_collection(tmp_path / "mine")
+    assert collection.metadata.keys() == {"tags", "sets", "groups"}
+    assert collection.metadata["groups"].sum() == 2
+    first = f"{YEAR}/broken.jpg.supplemental-metadata.json"
+    card = json.loads((tmp_path / "mine" / "card.json").read_text())
+    assert first in {entry["first"] for entry in card["clean_up"]["metadata_not_taken"]}
+    lines = (tmp_path / "mine" / "rejected.jsonl").read_text().splitlines()
+    assert first in {json.loads(line)["first"] for line in lines}
+    assert "broken.jpg.supplemental-metadata.json" in capsys.readouterr().out
+
+
 def test_words_of_descriptions(tmp_path: Path) -> None:
     write(tmp_path / "photos")
     found = release(tmp_path / "photos", words="description")
@@ -192,6 +211,18 @@ def test_odd_values_are_never_an_error(key: str, value: Any, tmp_path: Path) -> 
     found = rows(release(to.root))
     assert found.keys() == {"a.jpg", "b_12345_o.jpg"}
     assert key == "tags" or "sea" in found["b_12345_o.jpg"]["tags"]
+
+
+def test_names_that_are_not_utf_8_are_no_error(tmp_path: Path) -> None:
+    to = Services(tmp_path / "photos")
+    name = os.fsdecode(b"caf\xe9.jpg")
+    for path in ("a.jpg", name, f"{name[:-4]}-edited.jpg"):
+        to.picture(path)
+    to.file(f"{name}.json", "{")
+    to.file(".picasa.ini", "[café.jpg]\nfaces=rect64(1),2\n".encode("cp1252"))
+    found = release(to.root, on_error="skip")
+    assert rows(found).keys() == {"a.jpg"}
+    assert "caf" in found.not_taken.as_lines().encode().decode()
 
 
 def test_files_behind_links_are_not_read(tmp_path: Path) -> None:

@@ -19,7 +19,10 @@ _EDITED = (
     *("-تم التعديل", "-संपादित", "-đã chỉnh sửa", "-แก้ไขแล้ว", "-diedit"),
 )
 _OF_GOOGLE = ("-effects", "-smile", "-mix")  # words that other people use, too: for exports of Google Photos alone
-_WORDS = {google: [unicodedata.normalize("NFC", word) for word in _EDITED + _OF_GOOGLE * google] for google in (0, 1)}
+_WORDS = {
+    google: tuple(unicodedata.normalize("NFC", word) for word in _EDITED + _OF_GOOGLE * google)
+    for google in (False, True)
+}
 _SHORTEST = 2  # signs that must be left of a word whose end is cut: "-e"
 _PARTS = re.compile(r"(.*?)(\(\d+\))?(\.[^.]*)?", re.DOTALL)
 _APPLE = re.compile(r"IMG_E(\d{4,})(\.[^.]*)", re.IGNORECASE)
@@ -56,6 +59,8 @@ def original_names(name: str, google: bool = True) -> list[str]:
 def _stems(stem: str, google: bool) -> Iterator[str]:
     """What is left of ``stem`` without a word for edited, whole or, in long names, cut."""
     may_be_cut = units(stem) >= CUT
+    if not may_be_cut and not stem.lower().endswith(_WORDS[google]):  # nearly all pictures
+        return
     for word in _WORDS[google]:
         for length in range(len(word), (_SHORTEST if may_be_cut else len(word)) - 1, -1):
             if stem[-length:].lower() == word[:length] and len(stem) > length:

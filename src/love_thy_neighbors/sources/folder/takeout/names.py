@@ -85,8 +85,8 @@ def named_files(pictures: Collection[str], files: Iterable[str]) -> dict[str, tu
 
 def _first(index: Mapping[_Place, list[str]], place: str, name: str, taken: Collection[str]) -> tuple[str, bool] | None:
     """The best file in ``place`` for the picture ``name`` that is not ``taken``, and whether it is certain."""
-    for keys, is_certain in ((picture_keys(name), True), (_original_keys(name), True), (loose_keys(name), False)):
-        for key, number in keys:
+    for keys_of, is_certain in ((picture_keys, True), (_original_keys, True), (loose_keys, False)):
+        for key, number in keys_of(name):
             files = [path for path in index.get((place, key.casefold(), number), ()) if path not in taken]
             if files:
                 exact = [path for path in files if json_key(name_of(path))[0] == key]
