@@ -53,6 +53,12 @@ def test_the_same_suffix_comes_first() -> None:
     assert edited_copies(["a-edited.jpg", "a.tif", "a.png"], ()) == {"a-edited.jpg": "a.png"}
 
 
+def test_other_parts_of_an_export_count_and_other_folders_of_this_name_do_not() -> None:
+    pictures = ["1/x/a.jpg", "2/x/a-edited.jpg", "3/y/a-edited.jpg"]
+    assert edited_copies(pictures, {"1/x/a.jpg"}) == {"2/x/a-edited.jpg": "1/x/a.jpg"}
+    assert edited_copies(pictures, ()) == {}
+
+
 @given(st.text(st.characters(codec="utf-8", exclude_characters="/"), min_size=1, max_size=60))
 def test_a_picture_is_never_its_own_original(name: str) -> None:
     assert name not in original_names(name)

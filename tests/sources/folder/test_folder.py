@@ -95,7 +95,7 @@ def test_from_an_archive_to_results(photos: Photos, capsys: pytest.CaptureFixtur
         "same_picture_twice_merged": 1,
         "same_pictures_left_out": 0,
         "links_merged_with_their_picture": 1,
-        "edited_copies_merged_with_the_original": 0,
+        "edited_and_other_versions_merged": 0,
         "label_lines": COUNT - 8 + 3,
         "label_lines_left_out": 0,
         "labels_that_differ_from_another_in_capitals_only": 0,

@@ -101,7 +101,7 @@ def test_what_is_counted(all_of: Release) -> None:
         "pictures_with_title": 2,
         "same_picture_twice_merged": 4,
         "links_merged_with_their_picture": 1,
-        "edited_copies_merged_with_the_original": 2,
+        "edited_and_other_versions_merged": 2,
     }
 
 

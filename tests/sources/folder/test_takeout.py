@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from fixtures.folder import picture, saved, xmp
 from fixtures.photo_folder_services import Services, google, google_album
 from love_thy_neighbors.features.settings import Extraction
 from love_thy_neighbors.sources.folder import Options, read
@@ -86,9 +87,37 @@ def test_an_edited_copy_without_its_original_is_described_like_it(to: Services) 
     assert found(to)["Trip/a-edited.jpg"]["tags"] == ["Ann"]
 
 
-def test_the_picture_s_own_date_comes_first(to: Services) -> None:
-    from fixtures.folder import picture, saved, xmp
+def test_a_photo_that_google_has_changed_in_an_album_is_one_image(to: Services) -> None:
+    add(to, "Photos from 2019/a.jpg", "Rome/a.jpg", "Rome/b.jpg")
+    to.file("Photos from 2019/a.jpg", saved(picture(seed=7), xmp=xmp(("sea",))))
+    to.file("Rome/a.jpg", saved(picture(seed=7)))  # without the metadata
+    to.picture("Rome/a-edited.jpg")
+    to.json("Rome/metadata.json", google_album("Rome"))
+    assert sets(to) == {"Photos from 2019/a.jpg": ["Rome"], "Rome/b.jpg": ["Rome"]}
 
+
+def test_photos_of_one_title_and_second_that_look_different_stay_two(to: Services) -> None:
+    add(to, "Photos from 2019/a.jpg", "Rome/a.jpg")
+    assert found(to).keys() == {"Photos from 2019/a.jpg", "Rome/a.jpg"}
+
+
+@pytest.mark.parametrize("moment", [0, 1_562_230_801])
+def test_photos_of_one_title_are_others_at_another_or_at_no_time(moment: int, to: Services) -> None:
+    add(to, "Photos from 2019/a.jpg", moment=moment)
+    add(to, "Rome/a.jpg", moment=0 if not moment else 1_562_230_800)
+    to.file("Photos from 2019/a.jpg", saved(picture(seed=7), xmp=xmp(("sea",))))
+    to.file("Rome/a.jpg", saved(picture(seed=7)))
+    assert found(to).keys() == {"Photos from 2019/a.jpg", "Rome/a.jpg"}
+
+
+def test_photos_of_one_title_and_time_in_one_folder_stay_apart_everywhere(to: Services) -> None:
+    add(to, "Photos from 1980/scan.jpg", "A/scan.jpg", "B/scan.jpg")
+    to.picture("Photos from 1980/scan(1).jpg")
+    to.json("Photos from 1980/scan.jpg(1).json", google("scan.jpg"))
+    assert len(found(to)) == 4
+
+
+def test_the_picture_s_own_date_comes_first(to: Services) -> None:
     date = "<xmp:DateTimeOriginal>2001-02-03T04:05:06</xmp:DateTimeOriginal>".replace("xmp:", "dc:")
     to.file("a.jpg", saved(picture(), xmp=xmp(more=date)))
     to.json("a.jpg.json", google("a.jpg"))

@@ -85,7 +85,7 @@ def read(options: Options, how: Extraction, partial: Path) -> Release:
     found = _read_pictures(beside, how.max_pixels, rejects)
     if not found:
         raise rejects.empty()
-    pictures, copies = merged(found, options.same_picture_share, beside.edits)
+    pictures, copies = merged(found, options.same_picture_share, beside.edits, beside.versions)
     if not pictures:
         raise UserError(
             f"root: all {len(found)} pictures in {root} have copies under {FEWEST} or more names, the first "

@@ -27,8 +27,9 @@ class Beside:
 
     ``said`` has the metadata of a picture, and ``dates`` the date for a picture that has none of its own. ``sets`` has
     the set that takes the place of a picture's folder, '' for none. ``edits`` leads from an edited copy to its
-    original. ``trashed`` are pictures that their owner has thrown away, ``captioned`` those with a description in
-    Google Photos, ``used`` the files that say something.
+    original, ``versions`` from a picture to another one that shows the same photo if their pixels are equal.
+    ``trashed`` are pictures that their owner has thrown away, ``captioned`` those with a description in Google Photos,
+    ``used`` the files that say something.
     """
 
     root: Path
@@ -39,6 +40,7 @@ class Beside:
     dates: dict[str, str] = field(default_factory=dict)
     sets: dict[str, str] = field(default_factory=dict)
     edits: dict[str, str] = field(default_factory=dict)
+    versions: dict[str, str] = field(default_factory=dict)
     trashed: set[str] = field(default_factory=set)
     captioned: list[str] = field(default_factory=list)
     used: set[str] = field(default_factory=set)

@@ -5,6 +5,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from PIL import Image
+
+from love_thy_neighbors.features.images import FORMATS
 from love_thy_neighbors.progress import progress_bar
 from love_thy_neighbors.sources.folder.embedded import Embedded
 from love_thy_neighbors.sources.folder.sidecars import together
@@ -30,8 +33,11 @@ class Copies:
     texts: dict[str, str]
 
 
-def merged(pictures: Sequence[Picture], share: float, edits: Mapping[str, str]) -> tuple[list[Picture], Copies]:
-    """Each picture once, with the paths of its copies; ``edits`` leads from edited copies to their originals, by path.
+def merged(
+    pictures: Sequence[Picture], share: float, edits: Mapping[str, str], versions: Mapping[str, str]
+) -> tuple[list[Picture], Copies]:
+    """Each picture once, with the paths of its copies; ``edits`` leads from edited copies to their originals by path,
+    ``versions`` to what is the same photo if the pixels are equal.
 
     A photo has the same file name in several albums. The same picture under many names is no photo: it is left out.
     Links do not count as names, because someone has made them. Of an edited copy and its original, the original stays.
@@ -50,12 +56,12 @@ def merged(pictures: Sequence[Picture], share: float, edits: Mapping[str, str]) 
             left_out += len(group)
         else:
             kept.append(_joined([found[place] for place in group]))
-    once = _with_edits(kept, edits)
+    once = _with_edits(kept, {**_same_photos(kept, versions), **edits})
     counts = {
         "same_picture_twice_merged": len(found) - len(kept) - left_out,
         "same_pictures_left_out": left_out,
         "links_merged_with_their_picture": len(pictures) - len(found),
-        "edited_copies_merged_with_the_original": len(kept) - len(once),
+        "edited_and_other_versions_merged": len(kept) - len(once),
     }
     return once, Copies(counts, {LISTED: as_list(copies, out)} if copies else {})
 
@@ -72,6 +78,28 @@ def _with_links(pictures: Sequence[Picture]) -> list[Picture]:
     for one in pictures:
         of_file.setdefault(one.file, []).append(one)
     return [_joined(same) for same in of_file.values()]
+
+
+def _same_photos(pictures: Sequence[Picture], versions: Mapping[str, str]) -> dict[str, str]:
+    """Those of the ``versions`` whose pixels are equal."""
+    file_of = {path: one.file for one in pictures for path in one.paths}
+    pairs = [(path, other) for path, other in versions.items() if path in file_of and other in file_of]
+    pairs = [(path, other) for path, other in pairs if file_of[path] != file_of[other]]  # copies are one already
+    same = {}
+    with progress_bar("comparing pixels", len(pairs)) as advance:
+        for path, other in pairs:
+            advance(1)
+            if _same_pixels(file_of[path], file_of[other]):
+                same[path] = other
+    return same
+
+
+def _same_pixels(first: Path, second: Path) -> bool:
+    try:
+        with Image.open(first, formats=FORMATS) as one, Image.open(second, formats=FORMATS) as other:
+            return (one.mode, one.size) == (other.mode, other.size) and one.tobytes() == other.tobytes()
+    except Exception:  # Pillow's errors on damaged files have no common class; the extraction of features reports them
+        return False
 
 
 def _with_edits(pictures: Sequence[Picture], edits: Mapping[str, str]) -> list[Picture]:

@@ -74,24 +74,32 @@ def _apple(name: str) -> list[str]:
 
 
 def edited_copies(pictures: Sequence[str], google: Collection[str]) -> dict[str, str]:
-    """The original of each picture that is an edited copy of another one in its folder; ``google`` are the pictures
-    that an export of Google Photos describes.
+    """The original of each picture that is an edited copy of another one; ``google`` are the pictures that an export of
+    Google Photos describes.
 
-    The copy may have another suffix than the original, and either may write its name in other capitals.
+    Both lie in one folder; in an export of several parts, perhaps in folders of one name. The copy may have another
+    suffix than the original, and either may write its name in other capitals.
     """
-    names: dict[tuple[str, str], str] = {}
-    stems: dict[tuple[str, str], list[str]] = defaultdict(list)
+    here: dict[tuple[str, str], list[str]] = defaultdict(list)
+    elsewhere: dict[tuple[str, str], list[str]] = defaultdict(list)
     for path in pictures:
-        name = unicodedata.normalize("NFC", name_of(path)).casefold()
-        names[folder_of(path), name] = path
-        stems[folder_of(path), name.rpartition(".")[0]].append(path)
+        here[folder_of(path), _stem(path)].append(path)
+        if path in google:
+            elsewhere[name_of(folder_of(path)), _stem(path)].append(path)
     found = {}
     for path in pictures:
+        others = original_names(name_of(path), google=False)
         for original in original_names(name_of(path)):
-            key = original.casefold()
-            same_stem = stems.get((folder_of(path), key.rpartition(".")[0]), [])
-            beside = [names[folder_of(path), key]] if (folder_of(path), key) in names else sorted(same_stem)
-            if beside and (beside[0] in google or original in original_names(name_of(path), google=False)):
-                found[path] = beside[0]
+            beside = here.get((folder_of(path), _stem(original)), ())
+            beside = beside or elsewhere.get((name_of(folder_of(path)), _stem(original)), ())
+            fitting = [one for one in beside if one in google or original in others]
+            if fitting:  # one with the same suffix comes first
+                suffix = parts(original)[2].casefold()
+                found[path] = min(fitting, key=lambda one: (parts(one)[2].casefold() != suffix, one))
                 break
     return found
+
+
+def _stem(path: str) -> str:
+    stem, number, _ = parts(name_of(path))
+    return (stem + number).casefold()

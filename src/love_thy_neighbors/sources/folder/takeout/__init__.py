@@ -46,6 +46,7 @@ def read_takeout(beside: Beside) -> None:
     }
     _say(beside, export)
     _say_sets(beside, export)
+    beside.versions = _other_versions(export)
     beside.used |= export.photos.keys() | export.albums.keys()
     beside.counts["pictures_described_by_google_photos"] += len(export.of)
     beside.counts["google_photos_json_files_of_videos_and_other_files"] += len(
@@ -115,6 +116,28 @@ def _say_sets(beside: Beside, export: _Export) -> None:
         if name := sets[folder_of(path)]:
             for picture in known.get(_identity(export.photos, path), ()):
                 beside.say(picture, Embedded(sets=(name,)))
+
+
+def _other_versions(export: _Export) -> dict[str, str]:
+    """Pictures of one title and second in several folders, each with the first of them.
+
+    Google changes the metadata in the files of some photos of albums, so that they are no copies. Where a folder has
+    two of one title and second, nothing says which is which.
+    """
+    pictures: dict[str, list[str]] = defaultdict(list)
+    for picture, path in export.of.items():
+        pictures[path].append(picture)
+    files: dict[tuple[str, str], list[str]] = defaultdict(list)
+    for path, one in sorted(export.photos.items()):
+        if utc_time(one.moment):
+            files[_identity(export.photos, path)].append(path)
+    found: dict[str, str] = {}
+    for same in files.values():
+        if len(set(map(folder_of, same))) == len(same):
+            # Of a photo and its edited copy, which share a file, the photo has the shorter name.
+            first, *others = [min(pictures[path], key=len) for path in same if path in pictures] or [""]
+            found |= dict.fromkeys(others, first)
+    return found
 
 
 def _identity(photos: Mapping[str, Photo], path: str) -> tuple[str, str]:
