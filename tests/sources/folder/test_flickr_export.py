@@ -26,7 +26,7 @@ def found(to: Services) -> dict[str, dict[str, Any]]:
         "killarney-lake_2634391576_o.jpg",
         "2634391576_6ab6f1017f_o.jpg",
         "2634391576_1234567890_o.jpg",  # a secret may consist of digits
-        "lake-2008_07_01_2634391576_o.png",
+        "lake_2008_07_2634391576_o.png",  # 2008 is an id, too
         "lake_2634391576_6ab6f1017f_o.jpg",
         "lake_2634391576.jpg",
         "lake_2634391576_o (1).jpg",

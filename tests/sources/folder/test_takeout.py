@@ -110,7 +110,7 @@ def test_photos_of_one_title_are_others_at_another_or_at_no_time(moment: int, to
     assert found(to).keys() == {"Photos from 2019/a.jpg", "Rome/a.jpg"}
 
 
-def test_photos_of_one_title_and_time_in_one_folder_stay_apart_everywhere(to: Services) -> None:
+def test_scans_of_one_title_and_day_stay_apart(to: Services) -> None:
     add(to, "Photos from 1980/scan.jpg", "A/scan.jpg", "B/scan.jpg")
     to.picture("Photos from 1980/scan(1).jpg")
     to.json("Photos from 1980/scan.jpg(1).json", google("scan.jpg"))

@@ -119,10 +119,9 @@ def _say_sets(beside: Beside, export: _Export) -> None:
 
 
 def _other_versions(export: _Export) -> dict[str, str]:
-    """Pictures of one title and second in several folders, each with the first of them.
+    """Pictures of one title and second, each with the first of them; they may be one photo.
 
-    Google changes the metadata in the files of some photos of albums, so that they are no copies. Where a folder has
-    two of one title and second, nothing says which is which.
+    Google changes the metadata in the files of some photos of albums, so that they are no copies.
     """
     pictures: dict[str, list[str]] = defaultdict(list)
     for picture, path in export.of.items():
@@ -133,10 +132,9 @@ def _other_versions(export: _Export) -> dict[str, str]:
             files[_identity(export.photos, path)].append(path)
     found: dict[str, str] = {}
     for same in files.values():
-        if len(set(map(folder_of, same))) == len(same):
-            # Of a photo and its edited copy, which share a file, the photo has the shorter name.
-            first, *others = [min(pictures[path], key=len) for path in same if path in pictures] or [""]
-            found |= dict.fromkeys(others, first)
+        # Of a photo and its edited copy, which share a file, the photo has the shorter name.
+        first, *others = [min(pictures[path], key=len) for path in same if path in pictures] or [""]
+        found |= dict.fromkeys(others, first)
     return found
 
 
