@@ -9,7 +9,8 @@ from PIL import PngImagePlugin, TiffImagePlugin
 
 from fixtures.folder import BOMB, RDF, UTF_8, exif, iptc, picture, saved, with_iptc, xmp
 from love_thy_neighbors.features.images import ImageError
-from love_thy_neighbors.sources.folder.embedded import MAX_BLOCK_BYTES, Embedded, read_embedded
+from love_thy_neighbors.sources.folder.containers import MAX_BLOCK_BYTES
+from love_thy_neighbors.sources.folder.embedded import Embedded, read_embedded
 
 
 def said(content: bytes, folder: Path) -> Embedded:

@@ -9,7 +9,7 @@ from fixtures.folder import BOMB, picture, saved, xmp
 from fixtures.sidecars import ENCODINGS, PROGRAMS
 from love_thy_neighbors.features.settings import Extraction
 from love_thy_neighbors.sources.folder import Options, read
-from love_thy_neighbors.sources.folder.embedded import MAX_BLOCK_BYTES
+from love_thy_neighbors.sources.folder.containers import MAX_BLOCK_BYTES
 
 
 @pytest.fixture

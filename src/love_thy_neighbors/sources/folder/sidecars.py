@@ -7,7 +7,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path, PurePosixPath
 
-from love_thy_neighbors.sources.folder.embedded import MAX_BLOCK_BYTES, Embedded, xmp_metadata
+from love_thy_neighbors.sources.folder.containers import MAX_BLOCK_BYTES
+from love_thy_neighbors.sources.folder.embedded import Embedded, xmp_metadata
 
 
 def with_sidecars(root: Path, path: str, metadata: Embedded) -> Embedded:
@@ -30,14 +31,25 @@ def with_sidecars(root: Path, path: str, metadata: Embedded) -> Embedded:
 
 
 def together(parts: Sequence[Embedded]) -> Embedded:
-    """All keywords of ``parts``, and the first of each text."""
+    """All keywords of ``parts`` (and all that is said about them), and the first of each text."""
+
+    def all_of(name: str) -> tuple[str, ...]:
+        return tuple(dict.fromkeys(value for part in parts for value in getattr(part, name)))
+
+    def first_of(name: str) -> str:
+        return next((value for part in parts if (value := getattr(part, name))), "")
+
     return Embedded(
-        keywords=tuple(dict.fromkeys(keyword for part in parts for keyword in part.keywords)),
-        title=next((part.title for part in parts if part.title), ""),
-        description=next((part.description for part in parts if part.description), ""),
-        artist=next((part.artist for part in parts if part.artist), ""),
-        taken=next((part.taken for part in parts if part.taken), ""),
-        unread=tuple(dict.fromkeys(name for part in parts for name in part.unread)),
+        keywords=all_of("keywords"),
+        title=first_of("title"),
+        description=first_of("description"),
+        artist=first_of("artist"),
+        taken=first_of("taken"),
+        unread=all_of("unread"),
+        mended=all_of("mended"),
+        paths=all_of("paths"),
+        cut=all_of("cut"),
+        made_with=all_of("made_with"),
     )
 
 
