@@ -79,7 +79,10 @@ CASES: dict[str, tuple[bytes, Embedded]] = {
         Embedded(("sea", "old", "x", "y"), "t", "a tiff"),
     ),
     "xmp, in attributes and without wrapper": (jpeg(xmp=ATTRIBUTES), Embedded(("one",), "short form", artist="Ann")),
-    "xmp, languages and hierarchies": (jpeg(xmp=xmp(more=LANGUAGES)), Embedded(("Places", "Italy", "Rome"), "Sea")),
+    "xmp, languages and hierarchies": (
+        jpeg(xmp=xmp(more=LANGUAGES)),
+        Embedded(("Places", "Italy", "Rome"), "Sea", paths=("Places|Italy|Rome",)),
+    ),
     "xmp, empty": (jpeg(xmp=b"<xmpmeta/>"), Embedded()),
     "xmp, empty inside": (jpeg(xmp=b"<x><RDF/><RDF>text</RDF><RDF><Description/></RDF></x>"), Embedded()),
     "xmp, empty without wrapper": (jpeg(xmp=f'<r:RDF xmlns:r="{RDF}"/>'.encode()), Embedded()),
@@ -151,8 +154,8 @@ DAMAGED: dict[str, tuple[bytes, Embedded]] = {
     ),
     "xmp, deep": (saved(picture(), "WEBP", xmp=b"<a>" * 50_000 + b"</a>" * 50_000), Embedded()),
     "iptc, garbage": (
-        with_iptc(saved(picture(), xmp=xmp(("kept",))), iptc((2, 25, b"lost")) + b"garbage"),
-        Embedded(("kept",), unread=("iptc",)),
+        with_iptc(saved(picture(), xmp=xmp(("kept",))), iptc((2, 25, b"too")) + b"garbage"),
+        Embedded(("kept", "too"), unread=("iptc",)),
     ),
     "iptc, a length beyond the block": (with_iptc(saved(picture()), b"\x1c\x02\x19\x7f\xffsea"), Embedded(("sea",))),
     "exif, no IFD": (jpeg(exif=b"Exif\0\0nonsense", xmp=xmp(("kept",))), Embedded(("kept",), unread=("exif",))),

@@ -23,6 +23,7 @@ from love_thy_neighbors.visible import say
 
 OLDEST = (12, 24)
 SECONDS = 30  # for one picture
+MOST_FAILURES = 3  # pictures without an answer
 _MOST_BYTES = 16 << 20  # of an answer
 _READY = b"{ready}"
 # The tags of each block, by name of the field; names of ExifTool's families 0 and 1.
@@ -66,6 +67,7 @@ class ExifTool:
         self.program = shutil.which("exiftool") if wanted else None
         self._charset = charset
         self._process: subprocess.Popen[bytes] | None = None
+        self._failed = 0
 
     def __enter__(self) -> Self:
         return self
@@ -130,6 +132,10 @@ class ExifTool:
             timer.cancel()
         if not is_whole:
             self._stop()
+            self._failed += 1
+            if self._failed == MOST_FAILURES:  # each may have taken `SECONDS`
+                say(f"ExifTool gave no answer for {MOST_FAILURES} pictures, and is not asked again.", stderr=True)
+                self.program = None
             return b""
         return b"".join(lines)
 

@@ -25,7 +25,8 @@ def elements(packet: bytes) -> tuple[list[Element], bool, bool]:
 
     Raises ValueError or `ParseError` if nothing can be read, and for entities.
     """
-    packet = packet.strip(b"\0 \t\r\n")
+    if b"\0" not in packet[:4]:  # not UTF-16, where this would cut a character in two
+        packet = packet.strip(b"\0 \t\r\n")
     try:
         return list(fromstring(packet).iter()), False, False
     except DefusedXmlException:
