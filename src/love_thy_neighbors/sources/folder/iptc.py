@@ -23,7 +23,7 @@ def checked_charset(name: str) -> str:
     """``name``, the value of ``iptc_charset``; raises `UserError` if Python has no such text encoding."""
     try:
         b"a".decode(name)  # also refuses what is no text encoding, such as "hex"
-    except (LookupError, ValueError):
+    except (LookupError, ValueError, TypeError):
         raise UserError(
             f"iptc_charset: '{name}' is not known; give a name such as mac_roman, cp1251 (Cyrillic) or iso8859_2."
         ) from None

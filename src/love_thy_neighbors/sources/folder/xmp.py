@@ -11,6 +11,7 @@
 Source of names and forms: ExifTool's tables XMP, Microsoft and MediaPro; digiKam's metadata settings.
 """
 
+from collections import defaultdict
 from collections.abc import Iterable
 from xml.etree.ElementTree import Element, ParseError
 
@@ -21,11 +22,14 @@ from love_thy_neighbors.sources.folder.xmp_packets import elements
 
 _DEEPEST = 50  # levels of a tree of categories
 _MADE_WITH = ("Model", "Lens", "LensModel", "CreatorTool", "Software")
-_FIELDS = (
-    *("subject", "hierarchicalSubject", "CatalogSets", "TagsList", "LastKeyword", "categories", "eywords"),
-    *("title", "description", "creator", "DateTimeOriginal", "DateCreated"),
+_PROPERTIES = frozenset(
+    (
+        *("subject", "keywords", "Keywords", "hierarchicalSubject", "CatalogSets", "TagsList", "categories"),
+        *("LastKeywordXMP", "LastKeywordIPTC", "title", "description", "creator", "DateTimeOriginal", "DateCreated"),
+        *_MADE_WITH,
+    )
 )
-_NAMES = tuple(name.encode() for name in _FIELDS) + tuple(name.encode("utf-16-le") for name in _FIELDS)
+_NAMES = tuple(name.encode(encoding) for name in sorted(_PROPERTIES) for encoding in ("utf-8", "utf-16-le"))
 
 
 def may_have_fields(packet: bytes) -> bool:
@@ -36,39 +40,39 @@ def may_have_fields(packet: bytes) -> bool:
 def xmp_fields(packet: bytes) -> Fields:
     """The fields of ``packet``; raises ValueError or `ParseError` if nothing can be read, and for entities."""
     found, mended, damaged = elements(packet)
-    trees, broken = acdsee_paths(_texts(found, "categories"))
-    slashes = [text for name in ("TagsList", "LastKeywordXMP", "LastKeywordIPTC") for text in _texts(found, name)]
+    texts = _texts(found)
+    trees, broken = acdsee_paths(texts["categories"])
+    slashes = [text for name in ("TagsList", "LastKeywordXMP", "LastKeywordIPTC") for text in texts[name]]
+    of_pdf = [one for text in texts["Keywords"] for one in text.replace(";", ",").split(",")]
     return Fields(
-        keywords=[
-            *_texts(found, "subject"),
-            *_texts(found, "keywords"),
-            *(one for text in _texts(found, "Keywords") for one in text.replace(";", ",").split(",")),
-        ],
+        keywords=[*texts["subject"], *texts["keywords"], *of_pdf],
         paths=[
-            *_texts(found, "hierarchicalSubject"),
-            *_texts(found, "CatalogSets"),
+            *texts["hierarchicalSubject"],
+            *texts["CatalogSets"],
             *(text.replace("/", "|") for text in slashes),
             *trees,
         ],
-        titles=_texts(found, "title"),
-        descriptions=_texts(found, "description"),
-        artists=["; ".join(_texts(found, "creator"))],
-        dates=_texts(found, "DateTimeOriginal") + _texts(found, "DateCreated"),
-        made_with=[text for name in _MADE_WITH for text in _texts(found, name)],
+        titles=texts["title"],
+        descriptions=texts["description"],
+        artists=["; ".join(texts["creator"])],
+        dates=texts["DateTimeOriginal"] + texts["DateCreated"],
+        made_with=[text for name in _MADE_WITH for text in texts[name]],
         mended=mended,
         damaged=damaged or broken,
     )
 
 
-def _texts(found: Iterable[Element], name: str) -> list[str]:
-    """The texts of an XMP property, which is an attribute, a text, or a list whose default language comes first."""
-    texts = []
+def _texts(found: Iterable[Element]) -> dict[str, list[str]]:
+    """The texts of each XMP property by its name without prefix. A property is an attribute, a text, or a list whose
+    default language comes first."""
+    texts: dict[str, list[str]] = defaultdict(list)
     for element in found:
-        texts += [value for key, value in element.items() if _local(key) == name]
-        if _local(element.tag) == name:
+        for key, value in element.items():
+            texts[_local(key)].append(value)
+        if (name := _local(element.tag)) in _PROPERTIES:
             items = sorted(element.findall("*/{*}li"), key=lambda item: "x-default" not in item.attrib.values())
             # A value with qualifiers is wrapped in rdf:value.
-            texts += [item.findtext(".//{*}value") or item.text or "" for item in items or [element]]
+            texts[name] += [item.findtext(".//{*}value") or item.text or "" for item in items or [element]]
     return texts
 
 
