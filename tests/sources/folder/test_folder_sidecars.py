@@ -38,7 +38,22 @@ def test_keywords_of_both_names_and_all_encodings(root: Path, name: str, encodin
     assert found["2019/a.jpg"]["tags"] == ["Küste", "beach", "inside", "places"]
     assert found["2019/a.jpg"]["owner"] == "Ann"
     assert found["b.jpg"]["tags"] == []
-    assert counts["xmp_sidecars"] == 1
+    assert counts["xmp_sidecars"] == counts["xmp_sidecars_read"] == 1
+
+
+def test_a_sidecar_without_its_picture_is_not_among_those_that_are_read(root: Path) -> None:
+    (root / "2019" / "a.xmp").write_bytes(xmp(("sea",)))
+    (root / "2019" / "gone.xmp").write_bytes(xmp(("sand",)))
+    found, counts = rows(root)
+    assert found["2019/a.jpg"]["tags"] == ["inside", "sea"]
+    assert (counts["xmp_sidecars"], counts["xmp_sidecars_read"]) == (2, 1)
+
+
+def test_a_sidecar_that_is_cut_off_is_read_in_part_and_named(root: Path) -> None:
+    (root / "2019" / "a.xmp").write_bytes(xmp(("sea", "lost")).partition(b"lost")[0])
+    found, counts = rows(root)
+    assert found["2019/a.jpg"]["tags"] == ["inside", "sea"]
+    assert counts["sidecar"] == 1
 
 
 def test_the_sidecars_texts_come_first_and_both_sidecars_count(root: Path) -> None:

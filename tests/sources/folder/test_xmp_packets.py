@@ -78,3 +78,17 @@ def test_broken_categories_take_nothing_from_the_rest(tree: str) -> None:
     found = xmp_fields(content)
     assert (found.keywords, found.paths) == (["sea"], [])
     assert found.damaged == tree.startswith("<")
+
+
+def test_items_inside_items_are_read_in_one_pass() -> None:
+    """Each item was searched with all that is inside it: the time grew with the square of the depth."""
+    deep = "<dc:subject><rdf:Bag><rdf:li>" * 20_000 + "sea" + "</rdf:li></rdf:Bag></dc:subject>" * 20_000
+    assert xmp_fields(packet(deep)).keywords[-1] == "sea"
+
+
+@pytest.mark.parametrize(
+    "form", ["<rdf:value>sea</rdf:value>", "<rdf:Description><rdf:value>sea</rdf:value></rdf:Description>"]
+)
+def test_a_value_with_qualifiers(form: str) -> None:
+    found = xmp_fields(packet(f"<dc:subject><rdf:Bag><rdf:li>{form}</rdf:li></rdf:Bag></dc:subject>"))
+    assert found.keywords == ["sea"]

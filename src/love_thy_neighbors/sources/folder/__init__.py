@@ -152,7 +152,7 @@ def _read_pictures(
                     raise RowError(f"has the file {path!r}, which has a name that is not UTF-8")
                 file = checked_picture(root, path, max_pixels, key="root")
                 metadata = read_metadata(file, options.iptc_charset, tool, readers)
-                found.append(Picture(number, (path,), file, with_sidecars(root, path, metadata)))
+                found.append(Picture(number, (path,), file, with_sidecars(root, path, metadata, readers)))
             except ImageError as error:
                 rejects.refuse(number, f"has the file {path!r}, which {error}")
             except RowError as error:

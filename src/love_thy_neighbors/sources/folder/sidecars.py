@@ -3,6 +3,7 @@
 Programs that do not change pictures write keywords, titles and artists there.
 """
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path, PurePosixPath
@@ -11,10 +12,11 @@ from love_thy_neighbors.sources.folder.containers import MAX_BLOCK_BYTES
 from love_thy_neighbors.sources.folder.embedded import Embedded, xmp_metadata
 
 
-def with_sidecars(root: Path, path: str, metadata: Embedded) -> Embedded:
+def with_sidecars(root: Path, path: str, metadata: Embedded, counts: Counter[str] | None = None) -> Embedded:
     """``metadata`` of the picture ``path`` below ``root``, with that of its sidecars, whose texts come first.
 
-    A sidecar that is damaged, too large or a link out of ``root`` adds "sidecar" to ``unread``.
+    A sidecar that is damaged, too large or a link out of ``root`` adds "sidecar" to ``unread``. ``counts`` counts those
+    that are read; others in the folder have no picture.
     """
     found: list[Embedded] = []
     unread: tuple[str, ...] = ()
@@ -22,9 +24,12 @@ def with_sidecars(root: Path, path: str, metadata: Embedded) -> Embedded:
         try:
             if not sidecar.resolve().is_relative_to(root.resolve()) or sidecar.stat().st_size > MAX_BLOCK_BYTES:
                 raise ValueError(f"{sidecar} leads out of the folder or is too large")
-            found.append(xmp_metadata(sidecar.read_bytes()))
+            said = xmp_metadata(sidecar.read_bytes())
+            found.append(replace(said, unread=("sidecar",) if said.unread else (), mended=()))
         except (OSError, RuntimeError, ValueError):
             unread = ("sidecar",)
+    if counts is not None:
+        counts["xmp_sidecars_read"] += len(found)
     if not found:
         return replace(metadata, unread=metadata.unread + unread)
     return together([*found, replace(metadata, unread=metadata.unread + unread)])

@@ -2,6 +2,7 @@
 
 import re
 import unicodedata
+from bisect import bisect_right
 from collections.abc import Iterable
 
 # Articles, pronouns, prepositions and conjunctions of eight languages, and words that only mean "photo".
@@ -63,5 +64,10 @@ def whole(keywords: Iterable[str], cut: Iterable[str]) -> tuple[list[str], list[
     (['sea', 'sea of okhotsk'], ['sea of o'])
     """
     known = list(keywords)
-    parts = {one for one in cut if any(other != one and other.startswith(one) for other in known)}
+    order = sorted(set(known))  # what continues a text comes right after it
+    parts = set()
+    for one in cut:
+        place = bisect_right(order, one)
+        if place < len(order) and order[place].startswith(one):
+            parts.add(one)
     return [one for one in known if one not in parts], [one for one in known if one in parts]

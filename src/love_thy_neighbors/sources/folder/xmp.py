@@ -71,9 +71,13 @@ def _texts(found: Iterable[Element]) -> dict[str, list[str]]:
             texts[_local(key)].append(value)
         if (name := _local(element.tag)) in _PROPERTIES:
             items = sorted(element.findall("*/{*}li"), key=lambda item: "x-default" not in item.attrib.values())
-            # A value with qualifiers is wrapped in rdf:value.
-            texts[name] += [item.findtext(".//{*}value") or item.text or "" for item in items or [element]]
+            texts[name] += [_text(item) for item in items or [element]]
     return texts
+
+
+def _text(item: Element) -> str:
+    """An item's text; a value with qualifiers is wrapped in rdf:value, and this perhaps in rdf:Description."""
+    return item.findtext("{*}value") or item.findtext("*/{*}value") or item.text or ""
 
 
 def _local(name: str) -> str:
@@ -97,7 +101,7 @@ def acdsee_paths(texts: Iterable[str]) -> tuple[list[str], bool]:
         while waiting:
             element, above = waiting.pop()
             path = above if element.tag == "Categories" else (*above, (element.text or "").strip())
-            if element.get("Assigned") == "1":
+            if element.get("Assigned", "0") != "0":  # some programs number them
                 paths.append("|".join(path))
             if len(path) < _DEEPEST:
                 waiting += [(child, path) for child in reversed(element)]
