@@ -37,9 +37,7 @@ class NotTaken:
         """Lines for the terminal: the most frequent entries, and how many others there are."""
         entries = self.listed()
         lines = [
-            one_line(
-                f"not taken: '{one['not_taken']}', {one['count']:,} times: {one['reason']}; first in {one['first']}"
-            )
+            one_line(f"not taken: '{one['not_taken']}' ({one['reason']}): {one['count']:,}, first in {one['first']}")
             for one in entries[:_SHOWN]
         ]
         others = len(entries) - _SHOWN
