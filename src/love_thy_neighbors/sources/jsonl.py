@@ -6,8 +6,10 @@ First every line and every image's header is checked, which is quick. Then the f
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import pyarrow as pa
 from rich.progress import track
 
 from love_thy_neighbors.collection.card import metadata_columns
@@ -77,17 +79,21 @@ def read(options: Options, how: Extraction, partial: Path) -> Release:
         name=options.records.stem,
         table=table,
         rejects=rejects,
-        about={
-            "source": {"records": options.records.name, "lines": total},
-            "licence": "not stated by the records file",
-            "labels": {"how": _HOW},
-            "metadata": {
-                kind: {"how": _TAGS if kind == "tags" else _HOW} for kind in metadata_columns(table.column_names)
-            },
-        },
+        about=_about(options, total, table),
         numbers=np.array(list(records), dtype=np.int64),
         files=files if options.images is not None else None,
         features=given,
         not_taken=not_taken,
         min_positives=options.min_positives,
     )
+
+
+def _about(options: Options, lines: int, table: pa.Table) -> dict[str, Any]:
+    assert options.records is not None
+    kinds = metadata_columns(table.column_names)
+    return {
+        "source": {"records": options.records.name, "lines": lines},
+        "licence": "not stated by the records file",
+        "labels": {"how": _HOW},
+        "metadata": {kind: {"how": _TAGS if kind == "tags" else _HOW} for kind in kinds},
+    }

@@ -1,11 +1,14 @@
 """sources/folder/iptc.py: Photoshop's resources and IPTC fields, however they are cut."""
 
+from pathlib import Path
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fixtures.folder import UTF_8, iptc
+from fixtures.folder import UTF_8, iptc, picture, saved, with_iptc
 from fixtures.photo_folder_embedded import resource
+from love_thy_neighbors.sources.folder.embedded import read_embedded
 from love_thy_neighbors.sources.folder.iptc import iptc_fields, iptc_of_resources
 
 TEXTS = st.lists(st.text(st.characters(codec="utf-8", exclude_characters="\0"), min_size=1, max_size=30), max_size=5)
@@ -52,6 +55,14 @@ def test_the_length_of_a_length() -> None:
 @pytest.mark.parametrize("size", [61, 62, 63, 64])
 def test_keywords_that_fill_the_field_may_be_cut(size: int) -> None:
     assert iptc_fields([iptc((2, 25, b"x" * size), (2, 25, b"y" * 60))], None, frozenset()).cut == ["x" * size]
+
+
+def test_a_full_field_of_signs_that_divide_says_nothing(tmp_path: Path) -> None:
+    for sign in (b"|", b";", b",", b" ", b"/"):
+        (tmp_path / "a.jpg").write_bytes(with_iptc(saved(picture()), iptc((2, 25, sign * 64), (2, 25, b"sea"))))
+        found = read_embedded(tmp_path / "a.jpg")
+        assert "sea" in found.keywords
+        assert not found.unread
 
 
 def test_half_a_character_at_the_end_of_a_full_field_is_dropped() -> None:

@@ -99,8 +99,7 @@ def read(options: Options, how: Extraction, partial: Path) -> Release:
             f"{found[0].paths[0]}, as if they were not photos; keep them with same_picture_share=1."
         )
     records, of_text = _records(pictures, options, {} if given is None else given.of, not_taken)
-    counts = {"pictures": len(paths), **counts, **of_readers, **of_text}
-    counts |= copies.counts
+    counts = {"pictures": len(paths), **counts, **of_readers, **of_text, **copies.counts}
     return Release(
         name=root.resolve().name,
         table=records_table(records),

@@ -126,7 +126,9 @@ def from_fields(blocks: dict[str, Fields], unread: Iterable[str] = ()) -> Embedd
         unread=(*unread, *(name for name, block in blocks.items() if block.damaged)),
         mended=tuple(name for name, block in blocks.items() if block.mended),
         paths=paths,
-        cut=cleaned(levels(one)[-1] for block in all_of for text in block.cut for one in separated(text)),
+        cut=tuple(
+            last for block in all_of for text in block.cut for one in separated(text) for last in levels(one)[-1:]
+        ),
         made_with=cleaned(text for block in all_of for text in block.made_with),
     )
 
@@ -140,10 +142,7 @@ def _xmp(image: Image.Image) -> Fields:
         except Exception:  # as in `embedded_metadata`
             whole.damaged = True
             continue
-        for name, value in vars(found).items():
-            setattr(
-                whole, name, getattr(whole, name) + value if isinstance(value, list) else value or getattr(whole, name)
-            )
+        whole.add(found)
     return whole
 
 

@@ -31,6 +31,14 @@ class Fields:
     mended: bool = False
     damaged: bool = False
 
+    def add(self, other: "Fields") -> None:
+        """Add the fields of another block of the same kind behind these."""
+        for name, value in vars(other).items():
+            if isinstance(value, list):
+                getattr(self, name).extend(value)
+        self.mended |= other.mended
+        self.damaged |= other.damaged
+
 
 def clean(text: str) -> str:
     """``text`` up to a NUL, in NFC, without control characters and extra white space."""
