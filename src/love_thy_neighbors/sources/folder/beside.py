@@ -3,7 +3,6 @@
 The readers are `takeout` (Google), `flickr_export` and `picasa`; `services` calls them.
 """
 
-import re
 import unicodedata
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -12,13 +11,13 @@ from pathlib import Path
 from typing import Any
 
 from love_thy_neighbors.plain_json import parse_json
+from love_thy_neighbors.sources.folder import fields
 from love_thy_neighbors.sources.folder.embedded import Embedded
 from love_thy_neighbors.sources.folder.sidecars import together
 from love_thy_neighbors.sources.not_taken import NotTaken
 
 MAX_BYTES = 4 << 20  # of a file about one photo or folder; Flickr's have all comments on it
 STARRED = "starred"  # the tag for Picasa's stars and Google's favourites
-_CONTROLS = re.compile("[\x00-\x1f\x7f-\x9f]")
 
 
 @dataclass
@@ -105,9 +104,7 @@ def name_of(path: str) -> str:
 
 def clean(text: Any) -> str:
     """A text of a file in NFC, without control characters and extra white space; '' for what is no text."""
-    if not isinstance(text, str):
-        return ""
-    return " ".join(_CONTROLS.sub(" ", unicodedata.normalize("NFC", text)).split())
+    return fields.clean(text) if isinstance(text, str) else ""
 
 
 def distinct(titles: Mapping[str, str]) -> dict[str, str]:
