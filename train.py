@@ -7,6 +7,7 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 from omegaconf import DictConfig
 
+from love_thy_neighbors.programs.default_model import with_default_model
 from love_thy_neighbors.programs.start import (
     PRIMARY,
     baseline_settings,
@@ -56,4 +57,4 @@ def main(config: DictConfig) -> float | None:
 
 
 if __name__ == "__main__":
-    run(main)
+    run(main, further=with_default_model)

@@ -67,7 +67,7 @@ def test_the_baseline_stops_early_too(made_up: Path, tmp_path: Path) -> None:
     done = run_program("train.py", "data=collection", *places, "h=8", "epochs=9", *STOPS, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     runs = [path.parent for path in tmp_path.glob("logs/*/results.json")]
-    assert {json.loads((run / "results.json").read_text())["model"] for run in runs} == {"neighborhood", "visual_only"}
+    assert {json.loads((run / "results.json").read_text())["model"] for run in runs} == {"relational", "visual_only"}
     assert [epochs(run) for run in runs] == [[0, 1, 2]] * 2
 
 

@@ -49,10 +49,10 @@ def test_the_training_loss_of_a_few_batches_is_printed(tmp_path: Path) -> None:
 def test_bars_and_seconds_tell_model_and_baseline_apart(made_up: Path, tmp_path: Path) -> None:
     done = run(tmp_path, "data=collection", f"data.dir={made_up}", "epochs=1")
     assert done.returncode == 0, done.stderr
-    assert "neighborhood: epoch 1 of 1" in done.stdout
+    assert "relational: epoch 1 of 1" in done.stdout
     assert "visual_only, the baseline: epoch 1 of 1" in done.stdout
     (seconds,) = (line for line in done.stdout.splitlines() if line.startswith("Seconds: "))
-    assert "neighborhood " in seconds
+    assert "relational " in seconds
     assert "visual_only " in seconds
 
 

@@ -122,7 +122,7 @@ def test_weights_and_biases_offline(made_up: Path, tmp_path: Path) -> None:
     recorded = {folder: list(folder.glob("wandb/offline-run-*/run-*.wandb")) for folder in run_folders(tmp_path)}
     assert len(recorded) == 2
     assert all(len(files) == 1 for files in recorded.values())
-    (folder,) = (folder for folder in recorded if "neighborhood" in folder.name)
+    (folder,) = (folder for folder in recorded if "relational" in folder.name)
     content = recorded[folder][0].read_bytes()
     for written in (b"val/mAP_L", b"train/loss", b"final/test/mAP_L", b"batch_size", folder.name.encode()):
         assert written in content, written
@@ -174,9 +174,18 @@ def test_a_large_collection_from_a_features_file_is_trained_on(tmp_path: Path) -
         "prepare.py", "source=jsonl", "records=photos.jsonl", "features=feats.npy", "out=data/mine", cwd=tmp_path
     )
     assert made.returncode == 0, made.stderr
-    done = run_program("train.py", "data=collection", "data.dir=data/mine", "epochs=1", *places(tmp_path), cwd=tmp_path)
+    done = run_program(
+        "train.py",
+        "data=collection",
+        "data.dir=data/mine",
+        "metadata=tags",
+        "m=3",
+        "epochs=1",
+        *places(tmp_path),
+        cwd=tmp_path,
+    )
     assert done.returncode == 0, done.stderr
-    (results,) = (results_of(folder) for folder in run_folders(tmp_path) if "neighborhood" in folder.name)
+    (results,) = (results_of(folder) for folder in run_folders(tmp_path) if "relational" in folder.name)
     assert results["config"]["metadata"]["type"] == "tags"
     assert results["test"]["mAP_L"] > 20  # chance is 5: the topic is in features and tags
     refused = run_program(

@@ -99,11 +99,14 @@ CONTINUES = "the same command continues where it stopped"
 
 
 def run(
-    main: Callable[[], Any], interrupted: str = "start the same command again with resume=true to continue"
+    main: Callable[[], Any],
+    interrupted: str = "start the same command again with resume=true to continue",
+    further: Callable[[list[str]], list[str]] = list,
 ) -> None:
     """Run a ``hydra.main`` program. A user's mistake ends it with one sentence and exit status 1.
 
-    interrupted: the advice after Ctrl-C. Any other exception is a bug and keeps its traceback.
+    interrupted: the advice after Ctrl-C. further: adds settings to those of the command line. Any other exception is a
+    bug and keeps its traceback.
     """
     show_escapes()
     _check_installation(Path(sys.argv[0]).resolve().parent)
@@ -113,7 +116,7 @@ def run(
     logging.raiseExceptions = False  # a log that cannot be written, as on a full disk, does not print tracebacks
     logging.getLogger("matplotlib").setLevel(logging.ERROR)  # it tells of its fonts if the user has no home
     try:
-        sys.argv[1:] = arranged(sys.argv[1:])
+        sys.argv[1:] = further(arranged(sys.argv[1:]))
         try:
             main()
         except (OSError, ValueError) as error:
