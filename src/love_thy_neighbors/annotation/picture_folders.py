@@ -133,8 +133,9 @@ def _cpu() -> Any:
 
 
 def _listing(root: Path, reading: PictureFolder, backbone: dict[str, Any]) -> str:
-    """A hash of the names, sizes and times of change of pictures and sidecars, and of the settings that count."""
-    paths, _ = find_pictures(root, skip_unreadable=True)
+    """A hash of the names, sizes and times of change of pictures and of the files that say something of them, and of
+    the settings that count."""
+    paths, beside, _ = find_pictures(root, skip_unreadable=True)
     network = json.dumps(backbone, sort_keys=True)
     of_tags = f"{reading.words} {reading.iptc_charset} {reading.exiftool}"
     settings = f"{root.resolve()} {of_tags} {reading.on_error} {reading.thumbnail} {network}"
@@ -144,6 +145,8 @@ def _listing(root: Path, reading: PictureFolder, backbone: dict[str, Any]) -> st
     for path in paths:
         for file in (path, f"{path}.xmp", f"{path.rpartition('.')[0]}.xmp"):
             digest.update(file_stamp(root / file))
+    for file in beside:
+        digest.update(file_stamp(root / file))
     return digest.hexdigest()
 
 

@@ -21,7 +21,7 @@ def test_pictures_are_sorted_by_path_whatever_their_suffix_looks_like(tmp_path: 
     names = ["b/1.JPG", "a/2.jpeg", "a/10.Tif", "B/1.png", "a.webp", "a/b/c/d.gif", "é.bmp", "e.jfif"]
     for name in names:
         add(tmp_path, name)
-    assert find_pictures(tmp_path, skip_unreadable=False) == (sorted(names), {})
+    assert find_pictures(tmp_path, skip_unreadable=False) == (sorted(names), [], {})
 
 
 def test_a_folder_that_goes_away_while_it_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -37,7 +37,7 @@ def test_a_folder_that_goes_away_while_it_is_read(tmp_path: Path, monkeypatch: p
     monkeypatch.setattr(os, "scandir", gone)
     with pytest.raises(UserError, match=r"root: the folder .*/gone cannot be read \(No such file or directory\)"):
         find_pictures(tmp_path, skip_unreadable=False)
-    assert find_pictures(tmp_path, skip_unreadable=True) == (["a.jpg"], {"folders_not_readable_left_out": 1})
+    assert find_pictures(tmp_path, skip_unreadable=True) == (["a.jpg"], [], {"folders_not_readable_left_out": 1})
 
 
 def test_suffixes_are_counted_by_kind_and_strange_ones_together(tmp_path: Path) -> None:
@@ -47,9 +47,22 @@ def test_suffixes_are_counted_by_kind_and_strange_ones_together(tmp_path: Path) 
     for name in ("README", "a.a suffix", "b.überlang", "c.", os.fsdecode(b"d.\xff"), "e.0123456789"):
         add(tmp_path, name)
     os.mkfifo(tmp_path / "pipe.jpg")
-    pictures, counts = find_pictures(tmp_path, skip_unreadable=False)
-    assert pictures == []
+    pictures, beside, counts = find_pictures(tmp_path, skip_unreadable=False)
+    assert pictures == beside == []
     assert counts == {f"k{kind}_files_left_out": 2 for kind in range(12)} | {"other_files_left_out": 8 + 6 + 1}
+
+
+def test_files_in_which_services_write_are_found_even_if_hidden(tmp_path: Path) -> None:
+    for name in ("b.jpg.JSON", "a/.picasa.ini", "Picasa.ini", ".hidden/c.json", ".d.json", "e.aae"):
+        add(tmp_path, name)
+    pictures, beside, counts = find_pictures(tmp_path, skip_unreadable=False)
+    assert pictures == []
+    assert beside == ["Picasa.ini", "a/.picasa.ini", "b.jpg.JSON"]
+    assert counts == {
+        "aae_files_with_apples_edits_left_out": 1,
+        "hidden_or_system_files_left_out": 1,
+        "hidden_or_system_folders_left_out": 1,
+    }
 
 
 SILENT = (

@@ -1,9 +1,13 @@
-"""Copies of a picture in a folder: they become one image, or none if the picture is no photo."""
+"""Copies of a picture in a folder, links to it and edited copies: they become one image, or none if the picture is no
+photo. Otherwise they could be in two parts of a split."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
+from PIL import Image
+
+from love_thy_neighbors.features.images import FORMATS
 from love_thy_neighbors.progress import progress_bar
 from love_thy_neighbors.sources.folder.embedded import Embedded
 from love_thy_neighbors.sources.folder.sidecars import together
@@ -29,27 +33,90 @@ class Copies:
     texts: dict[str, str]
 
 
-def merged(found: Sequence[Picture], share: float) -> tuple[list[Picture], Copies]:
-    """Each picture once, with the paths of its copies; otherwise copies could be in two parts of a split.
+def merged(
+    pictures: Sequence[Picture], share: float, edits: Mapping[str, str], versions: Mapping[str, str]
+) -> tuple[list[Picture], Copies]:
+    """Each picture once, with the paths of its copies; ``edits`` leads from edited copies to their originals by path,
+    ``versions`` to what is the same photo if the pixels are equal.
 
     A photo has the same file name in several albums. The same picture under many names is no photo: it is left out.
+    Links do not count as names, because someone has made them. Of an edited copy and its original, the original stays.
     """
+    found = _with_links(pictures)
     with progress_bar("looking for copies", 2 * len(found)) as advance:
         groups = same_pictures([picture.file for picture in found], advance)
-    kept, copies, out = [], [], []
+    kept, copies, out, left_out = [], [], [], 0
     for group in groups:
-        first = found[group[0]]
         paths = tuple(path for place in group for path in found[place].paths)
-        is_out = is_no_photo([path.rpartition("/")[2] for path in paths], len(found), share)
+        is_out = is_no_photo([found[place].paths[0].rpartition("/")[2] for place in group], len(found), share)
         if len(paths) > 1:
             copies.append([(paths[0], path) for path in paths])
             out.append(is_out)
-        if not is_out:
-            metadata = together([found[place].metadata for place in group])  # copies may have different sidecars
-            kept.append(Picture(first.number, paths, first.file, metadata))
-    left_out = sum(len(of_one) for of_one, is_out in zip(copies, out, strict=True) if is_out)
+        if is_out:
+            left_out += len(group)
+        else:
+            kept.append(_joined([found[place] for place in group]))
+    once = _with_edits(kept, {**_same_photos(kept, versions), **edits})
     counts = {
         "same_picture_twice_merged": len(found) - len(kept) - left_out,
         "same_pictures_left_out": left_out,
+        "links_merged_with_their_picture": len(pictures) - len(found),
+        "edited_and_other_versions_merged": len(kept) - len(once),
     }
-    return kept, Copies(counts, {LISTED: as_list(copies, out)} if copies else {})
+    return once, Copies(counts, {LISTED: as_list(copies, out)} if copies else {})
+
+
+def _joined(pictures: Sequence[Picture]) -> Picture:
+    """The first of the ``pictures``, with the paths and the metadata of all, as copies may have different sidecars."""
+    paths = tuple(path for one in pictures for path in one.paths)
+    return replace(pictures[0], paths=paths, metadata=together([one.metadata for one in pictures]))
+
+
+def _with_links(pictures: Sequence[Picture]) -> list[Picture]:
+    """Each file once; a link leads to the same file."""
+    of_file: dict[Path, list[Picture]] = {}
+    for one in pictures:
+        of_file.setdefault(one.file, []).append(one)
+    return [_joined(same) for same in of_file.values()]
+
+
+def _same_photos(pictures: Sequence[Picture], versions: Mapping[str, str]) -> dict[str, str]:
+    """Those of the ``versions`` whose pixels are equal."""
+    file_of = {path: one.file for one in pictures for path in one.paths}
+    pairs = [(path, other) for path, other in versions.items() if path in file_of and other in file_of]
+    pairs = [(path, other) for path, other in pairs if file_of[path] != file_of[other]]  # copies are one already
+    same = {}
+    with progress_bar("comparing pixels", len(pairs)) as advance:
+        for path, other in pairs:
+            advance(1)
+            if _same_pixels(file_of[path], file_of[other]):
+                same[path] = other
+    return same
+
+
+def _same_pixels(first: Path, second: Path) -> bool:
+    try:
+        with Image.open(first, formats=FORMATS) as one, Image.open(second, formats=FORMATS) as other:
+            return (one.mode, one.size) == (other.mode, other.size) and one.tobytes() == other.tobytes()
+    except Exception:  # Pillow's errors on damaged files have no common class; the extraction of features reports them
+        return False
+
+
+def _with_edits(pictures: Sequence[Picture], edits: Mapping[str, str]) -> list[Picture]:
+    """The ``pictures`` without edited copies, whose paths and metadata go to their original."""
+    row_of = {path: row for row, one in enumerate(pictures) for path in one.paths}
+    leads_to = list(range(len(pictures)))
+
+    def original(row: int) -> int:
+        while leads_to[row] != row:
+            row = leads_to[row]
+        return row
+
+    for copy, of in edits.items():
+        if copy in row_of and of in row_of:
+            leads_to[original(row_of[copy])] = original(row_of[of])  # a copy of itself, if the edit was undone
+    same: dict[int, list[Picture]] = {row: [pictures[row]] for row in leads_to if leads_to[row] == row}
+    for row, one in enumerate(pictures):
+        if leads_to[row] != row:
+            same[original(row)].append(one)
+    return [_joined(same[row]) for row in sorted(same)]

@@ -36,7 +36,8 @@ class Embedded:
     ``unread`` names the blocks ("exif", "iptc", "xmp", "text") that are too large or damaged, so that not all was read,
     ``mended`` those with faults of which all was read. ``paths`` are trees of keywords, such as "Places|Italy|Rome",
     whose levels are among the keywords; ``cut`` those keywords of IPTC that may have lost their end; ``made_with`` the
-    camera, the lens and the program.
+    camera, the lens and the program. ``sets`` and ``groups`` are the albums and groups that a service names beside the
+    picture.
     """
 
     keywords: tuple[str, ...] = ()
@@ -49,6 +50,8 @@ class Embedded:
     paths: tuple[str, ...] = ()
     cut: tuple[str, ...] = ()
     made_with: tuple[str, ...] = ()
+    sets: tuple[str, ...] = ()
+    groups: tuple[str, ...] = ()
 
     @property
     def says_anything(self) -> bool:

@@ -55,6 +55,8 @@ def together(parts: Sequence[Embedded]) -> Embedded:
         paths=all_of("paths"),
         cut=all_of("cut"),
         made_with=all_of("made_with"),
+        sets=all_of("sets"),
+        groups=all_of("groups"),
     )
 
 
