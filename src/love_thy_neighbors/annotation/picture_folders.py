@@ -45,7 +45,7 @@ def collection_of_pictures(root: Path, backbone: dict[str, Any], partial: Path, 
     An interrupted extraction continues. A finished collection is used again if no picture has changed since.
     Raises `UserError` for a folder without pictures, and for features that cannot be made again.
     """
-    options = source.Options(root=root, words=reading.words, on_error=reading.on_error)
+    options = source.Options(root=root, words=reading.words, on_error=reading.on_error, max_rejected=1)
     how = extraction(backbone, reading)
     if partial.resolve().is_relative_to(root.resolve()):
         raise UserError(f"out: lies inside photos={root}, among the photos; give a folder elsewhere.")

@@ -11,7 +11,7 @@ import numpy as np
 from rich.progress import track
 
 from love_thy_neighbors.collection.card import metadata_columns
-from love_thy_neighbors.errors import UserError, require_whole
+from love_thy_neighbors.errors import UserError, require_share, require_whole
 from love_thy_neighbors.features.settings import Extraction
 from love_thy_neighbors.sources.jsonl_lines import parse_line, raw_lines
 from love_thy_neighbors.sources.pictures import checked_picture
@@ -29,6 +29,8 @@ class Options(SourceOptions):
 
     records: Path | None
     max_line_bytes: int = 1_000_000
+    on_error: str = "skip"
+    max_rejected: float = 0.05
 
     def __post_init__(self) -> None:
         if self.records is None:
@@ -39,12 +41,13 @@ class Options(SourceOptions):
             raise UserError("images, features: give one of the two, not neither.")
         super().__post_init__()
         require_whole("max_line_bytes", self.max_line_bytes, 1)
+        require_share("max_rejected", self.max_rejected)
 
 
 def read(options: Options, how: Extraction, partial: Path) -> Release:
     """Read and check the records file; raises `UserError`."""
     assert options.records is not None
-    rejects = Rejects(str(options.records), "line", options.on_error)
+    rejects = Rejects(str(options.records), "line", options.on_error, options.max_rejected)
     records: dict[int, Record] = {}
     files: list[Path] = []
     line_of: dict[str, int] = {}
@@ -64,6 +67,8 @@ def read(options: Options, how: Extraction, partial: Path) -> Release:
             continue
         line_of[record.id] = number
         records[number] = record
+    if records:
+        rejects.check(total)
     table = records_table(list(records.values()))
     given = None if options.features is None else GivenTable(options.features, total, str(options.records))
     return Release(

@@ -74,6 +74,7 @@ class Release:
     files:      the N pictures, or None
     splits:     int8 [S, N], the part of each image in S splits of the release (see `splits.given_split`), or None
     texts:      further files beside the card, by name
+    remarks:    sentences to print at the end
     published:  numbers to print beside Table 1 under the title ``published_as``; they count ``comparable``, or the
                 collection's own table if that is None
     """
@@ -91,6 +92,7 @@ class Release:
     min_positives: int = 1
     splits: np.ndarray | None = None
     texts: dict[str, str] = field(default_factory=dict)
+    remarks: list[str] = field(default_factory=list)
     published: Mapping[str, PublishedCounts] = field(default_factory=dict)
     published_as: str = "paper"
     comparable: pa.Table | None = None

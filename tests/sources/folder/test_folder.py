@@ -37,6 +37,7 @@ class Photos:
 
     def prepare(self, **options: Any) -> dict[str, dict[str, Any]]:
         """The rows of the collection by id, each without its empty entries."""
+        options = {"on_error": "stop", "max_rejected": 1} | options
         make(read, Options(root=self.root, **options), self.out, False, HOW)
         rows = pq.read_table(self.out / "images.parquet").to_pylist()
         return {row["id"]: {key: value for key, value in row.items() if value and key != "id"} for row in rows}
@@ -114,7 +115,7 @@ def test_a_picture_that_cannot_be_decoded_ends_it_unless_skipped(photos: Photos)
 
 
 REFUSED = {
-    "not a picture": ("b.jpg", b"text", "has the file 'b.jpg', which is not in a format that is read"),
+    "not a picture": ("b.jpg", b"text", "has the file 'b.jpg', which is a text file"),
     "large": ("b.png", saved(picture().resize((101, 100)), "PNG"), "has the file 'b.png', which has 101 x 100 pixels"),
     "not UTF-8": (
         os.fsdecode(b"caf\xe9.jpg"),

@@ -45,7 +45,8 @@ class Options:
     words: str = "title"
     min_positives: int = 1
     same_picture_share: float = 0.001
-    on_error: str = "stop"
+    on_error: str = "skip"
+    max_rejected: float = 0.05
 
     def __post_init__(self) -> None:
         if self.root is None:
@@ -57,6 +58,7 @@ class Options:
         check_on_error(self.on_error)
         require_whole("min_positives", self.min_positives, 1)
         require_share("same_picture_share", self.same_picture_share)
+        require_share("max_rejected", self.max_rejected)
 
 
 def read(options: Options, how: Extraction, partial: Path) -> Release:
@@ -74,10 +76,11 @@ def read(options: Options, how: Extraction, partial: Path) -> Release:
             f"{f' ({left_out})' if left_out else ''}; give the folder of the photos."
         )
     given = _labels(options, paths)
-    rejects = Rejects(str(root), "picture", options.on_error)
+    rejects = Rejects(str(root), "picture", options.on_error, options.max_rejected)
     found = _read_pictures(root, paths, how.max_pixels, rejects)
     if not found:
         raise rejects.empty()
+    rejects.check(len(paths))
     pictures, copies = merged(found, options.same_picture_share)
     if not pictures:
         raise UserError(
