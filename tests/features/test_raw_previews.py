@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from fixtures.photo_folder_junk import raw, saved
+from fixtures.folder import saved
+from fixtures.photo_folder_junk import raw
 from love_thy_neighbors.features import raw_previews
 from love_thy_neighbors.features.images import ImageError, image_size, read_image
 from love_thy_neighbors.features.raw_previews import raw_preview
@@ -18,6 +19,11 @@ from love_thy_neighbors.features.raw_previews import raw_preview
 needs_exiftool = pytest.mark.skipif(shutil.which("exiftool") is None, reason="apt-get install libimage-exiftool-perl")
 RED_TOP = Image.new("RGB", (48, 32), "blue")
 RED_TOP.paste("red", (0, 0, 48, 16))
+
+
+@pytest.fixture(autouse=True)
+def nothing_is_kept() -> None:
+    raw_previews._preview.cache_clear()
 
 
 @pytest.fixture

@@ -120,7 +120,10 @@ BAD_LINES: list[tuple[Any, str]] = [
     ({"id": "1", "file": "/etc/passwd"}, "has the file '/etc/passwd', which is not a plain path below images="),
     ({"id": "1", "file": "../out.png"}, "has the file '../out.png', which is not a plain path below images="),
     ({"id": "1", "file": "a/../../out.png"}, "has the file 'a/../../out.png', which is not a plain path below images="),
-    ({"id": "1", "file": "a\\1.png"}, "has the file 'a\\\\1.png', which is not a plain path below images="),
+    (
+        {"id": "1", "file": "a\\1.png"},
+        "has the file 'a\\\\1.png', which does not exist below images= (did you mean '1.png'?)",
+    ),
     ({"id": "1", "file": "a\0.png"}, "has the file 'a\\x00.png', which is not a plain path below images="),
     ({"id": "1", "file": "link.png"}, "has the file 'link.png', a link that leads out of images="),
     (

@@ -14,6 +14,7 @@ import numpy as np
 from PIL import Image, ImageFile, ImageOps, PngImagePlugin, TiffImagePlugin, UnidentifiedImageError, features
 from PIL.ExifTags import Base
 
+from love_thy_neighbors.features import raw_previews
 from love_thy_neighbors.features.kinds import what_it_is
 from love_thy_neighbors.features.raw_previews import NoPreviewError, is_raw, raw_preview
 
@@ -23,6 +24,7 @@ FORMATS = (
     *(("AVIF",) if features.check("avif") else ()),
     *(("HEIF",) if find_spec("pillow_heif") else ()),  # pip install -e '.[heif]'
 )
+HEIF_SUFFIXES = frozenset({"heic", "heif", "hif"})
 
 # `read_image` has its own limit, which it checks on the header.
 Image.MAX_IMAGE_PIXELS = None
@@ -37,6 +39,14 @@ if "HEIF" in FORMATS:
     register_heif_opener(decode_threads=1)  # pictures are decoded side by side, one in a process
 
 Used = TypeVar("Used")
+
+
+def picture_suffixes() -> frozenset[str]:
+    """The suffixes, in lower case, of files that are read as pictures here; RAW pictures need ExifTool."""
+    known = {"jpg", "jpeg", "jpe", "jfif", "png", "webp", "gif", "bmp", "tif", "tiff"}
+    known |= {"avif"} if "AVIF" in FORMATS else set()
+    known |= HEIF_SUFFIXES if "HEIF" in FORMATS else set()
+    return frozenset(known | (raw_previews.SUFFIXES if raw_previews.exiftool() else set()))
 
 
 class ImageError(Exception):

@@ -8,7 +8,7 @@ import base64
 import shutil
 import subprocess
 import threading
-from functools import cache
+from functools import cache, lru_cache
 from pathlib import Path
 from typing import NamedTuple
 
@@ -49,10 +49,16 @@ def exiftool() -> str | None:
 
 
 def raw_preview(file: Path) -> Preview:
-    """The largest JPEG inside the RAW picture ``file``.
+    """The largest JPEG inside the RAW picture ``file``. The last one is kept, since a file is opened several times.
 
     Raises `NoPreviewError` if there is none, or no ExifTool, and OSError.
     """
+    found = file.stat()
+    return _preview(file, found.st_size, found.st_mtime_ns)
+
+
+@lru_cache(maxsize=1)
+def _preview(file: Path, size: int, changed: int) -> Preview:
     program = exiftool()
     if program is None:
         raise NoPreviewError("is a RAW picture, which needs the program exiftool (Debian: libimage-exiftool-perl)")

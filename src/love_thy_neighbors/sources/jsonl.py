@@ -4,7 +4,7 @@ First every line and every image's header is checked, which is quick. Then the f
 ``features=``, whose row k belongs to line k + 1. At the end the collection is written.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +14,7 @@ from love_thy_neighbors.collection.card import metadata_columns
 from love_thy_neighbors.errors import UserError, require_share, require_whole
 from love_thy_neighbors.features.settings import Extraction
 from love_thy_neighbors.sources.jsonl_lines import parse_line, raw_lines
-from love_thy_neighbors.sources.pictures import checked_picture
+from love_thy_neighbors.sources.pictures import checked_picture, name_below
 from love_thy_neighbors.sources.records import Record
 from love_thy_neighbors.sources.rejects import Rejects, RowError
 from love_thy_neighbors.sources.release import GivenTable, Release, SourceOptions
@@ -61,6 +61,7 @@ def read(options: Options, how: Extraction, partial: Path) -> Release:
             if record.id in line_of:
                 raise RowError(f"has the id '{record.id}', which line {line_of[record.id]} has already")
             if options.images is not None:
+                record = replace(record, file=name_below(options.images, str(record.file)))
                 files.append(checked_picture(options.images, str(record.file), how.max_pixels))
         except RowError as error:
             rejects.refuse(number, str(error))

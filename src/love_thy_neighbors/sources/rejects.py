@@ -66,8 +66,9 @@ class Rejects:
     def share(self) -> str:
         """How many entries of how many are unusable."""
         bad = len(self.reasons)
-        of = "" if not self.total else f" of {self.total:,} ({100 * bad / self.total:.1f} %)"
-        return f"{bad:,}{of} {self.word}s"
+        if not self.total:
+            return f"{bad:,} {self.word}s"
+        return f"{bad:,} of {self.total:,} {self.word}s ({100 * bad / self.total:.1f} %)"
 
     def first(self) -> str:
         """The first unusable entry and why; there must be one."""

@@ -17,15 +17,19 @@ from typing import Any
 import numpy as np
 
 from love_thy_neighbors.errors import UserError, require_share, require_whole
-from love_thy_neighbors.features.images import ImageError
+from love_thy_neighbors.features.images import ImageError, picture_suffixes
+from love_thy_neighbors.features.raw_previews import SUFFIXES as RAW
+from love_thy_neighbors.features.raw_previews import exiftool
 from love_thy_neighbors.features.settings import Extraction
 from love_thy_neighbors.progress import progress_bar
+from love_thy_neighbors.sources.file_names import FileNames
 from love_thy_neighbors.sources.folder.copies import Picture, merged
 from love_thy_neighbors.sources.folder.embedded import read_embedded
-from love_thy_neighbors.sources.folder.files import SUFFIXES, find_pictures
+from love_thy_neighbors.sources.folder.files import find_pictures, missing_readers
+from love_thy_neighbors.sources.folder.pairs import partners, with_partner
 from love_thy_neighbors.sources.folder.sidecars import with_sidecars
 from love_thy_neighbors.sources.folder.words import is_automatic, one_spelling, words
-from love_thy_neighbors.sources.labels_csv import GivenLabels, read_labels
+from love_thy_neighbors.sources.labels_csv import MOST_UNKNOWN, GivenLabels, read_labels
 from love_thy_neighbors.sources.pictures import checked_picture
 from love_thy_neighbors.sources.records import Record
 from love_thy_neighbors.sources.rejects import Rejects, RowError, check_on_error
@@ -43,6 +47,7 @@ class Options:
     root: Path | None
     labels: Path | None = None
     words: str = "title"
+    exclude: list[str] | str | None = None
     min_positives: int = 1
     same_picture_share: float = 0.001
     on_error: str = "skip"
@@ -55,10 +60,18 @@ class Options:
             raise UserError(f"root: {self.root} is not a folder; give the folder of the photos.")
         if self.words not in WORDS:
             raise UserError(f"words: '{self.words}' is not known; use {', '.join(WORDS)}.")
+        if not all(isinstance(pattern, str) for pattern in self.patterns):
+            raise UserError(f"exclude: must be a list of patterns (exclude=[Trash,*.png]), not {self.exclude}.")
         check_on_error(self.on_error)
         require_whole("min_positives", self.min_positives, 1)
         require_share("same_picture_share", self.same_picture_share)
         require_share("max_rejected", self.max_rejected)
+
+    @property
+    def patterns(self) -> list[str]:
+        """``exclude`` as a list; Hydra reads a folder named 2019 as a number."""
+        given = self.exclude if isinstance(self.exclude, list) else [self.exclude]
+        return [str(one) if isinstance(one, int) else one for one in given if one is not None]
 
 
 def read(options: Options, how: Extraction, partial: Path) -> Release:
@@ -68,13 +81,9 @@ def read(options: Options, how: Extraction, partial: Path) -> Release:
     if partial.resolve().is_relative_to(root.resolve()):  # the next run would find its thumbnails
         out = partial.with_name(partial.name.removesuffix(".partial"))
         raise UserError(f"out: {out} lies inside root={root}, among the photos; give a folder elsewhere.")
-    paths, counts = find_pictures(root, skip)
+    paths, counts = find_pictures(root, skip, options.patterns)
     if not paths:
-        left_out = ", ".join(f"{name.replace('_', ' ')}: {count}" for name, count in counts.items())
-        raise UserError(
-            f"root: {root} has no picture with a name in .{', .'.join(sorted(SUFFIXES))}"
-            f"{f' ({left_out})' if left_out else ''}; give the folder of the photos."
-        )
+        raise _no_picture(root, counts)
     given = _labels(options, paths)
     rejects = Rejects(str(root), "picture", options.on_error, options.max_rejected)
     found = _read_pictures(root, paths, how.max_pixels, rejects)
@@ -89,7 +98,8 @@ def read(options: Options, how: Extraction, partial: Path) -> Release:
         )
     records, of_text = _records(pictures, options.words, {} if given is None else given.of)
     unread = Counter(f"{block}_blocks_not_readable" for picture in found for block in picture.metadata.unread)
-    counts = {"pictures": len(paths), **counts, **unread, **of_text}
+    beside = sum(len(picture.beside) for picture in found)
+    counts = {"pictures": len(paths), **counts, "other_formats_of_a_picture_merged": beside, **unread, **of_text}
     counts |= copies.counts
     return Release(
         name=root.resolve().name,
@@ -100,22 +110,27 @@ def read(options: Options, how: Extraction, partial: Path) -> Release:
         numbers=np.array([picture.number for picture in pictures], dtype=np.int64),
         files=[picture.file for picture in pictures],
         min_positives=options.min_positives,
+        remarks=[*missing_readers(counts), *(given.remarks if given else ())],
         texts=copies.texts
         | ({"labels_rejected.jsonl": given.rejects.as_lines()} if given and given.rejects.reasons else {}),
     )
 
 
+def _no_picture(root: Path, counts: dict[str, int]) -> UserError:
+    left_out = ", ".join(f"{name.replace('_', ' ')}: {count}" for name, count in counts.items())
+    names = f".{', .'.join(sorted(picture_suffixes() - RAW))}{', or of a RAW format' if exiftool() else ''}"
+    return UserError(
+        f"root: {root} has no picture with a name in {names}{f' ({left_out})' if left_out else ''}; give the folder of "
+        f"the photos.{''.join(f' {hint}.' for hint in missing_readers(counts))}"
+    )
+
+
 def _labels(options: Options, paths: Sequence[str]) -> GivenLabels | None:
-    """The labels by path. The table may write paths with backslashes, a leading ./ or another form of Unicode (macOS
-    decomposes letters with accents)."""
-    if options.labels is None:
+    """The labels by path, if there is a table."""
+    if options.labels is None or options.root is None:
         return None
-    known = {unicodedata.normalize("NFC", path): path for path in paths}
-
-    def entry(cell: str) -> str | None:
-        return known.get(unicodedata.normalize("NFC", cell).replace("\\", "/").removeprefix("./"))
-
-    return read_labels(options.labels, "file", entry, options.on_error)
+    most_unknown = max(MOST_UNKNOWN, options.max_rejected)
+    return read_labels(options.labels, "file", FileNames(options.root, paths), options.on_error, most_unknown)
 
 
 def _read_pictures(root: Path, paths: Sequence[str], max_pixels: int, rejects: Rejects) -> list[Picture]:
@@ -123,21 +138,26 @@ def _read_pictures(root: Path, paths: Sequence[str], max_pixels: int, rejects: R
 
     In one thread: four threads were slower (1,300 against 1,700 pictures a second), as most of the work is Python's.
     """
-    found = []
+    found: dict[str, Picture] = {}
+    instead = partners(paths)
+    numbered = sorted(enumerate(paths, 1), key=lambda one: one[1] in instead)  # first what is read in place of others
     with warnings.catch_warnings(), progress_bar("reading metadata", len(paths)) as advance:
         warnings.simplefilter("ignore")  # of damaged blocks, which are counted
-        for number, path in enumerate(paths, 1):
+        for number, path in numbered:
             advance(1)
+            if (other := instead.get(path)) in found:
+                found[other] = with_partner(root, found[other], path)
+                continue
             try:
                 if re.search("[\ud800-\udfff]", path):
                     raise RowError(f"has the file {path!r}, which has a name that is not UTF-8")
                 file = checked_picture(root, path, max_pixels, key="root")
-                found.append(Picture(number, (path,), file, with_sidecars(root, path, read_embedded(file))))
+                found[path] = Picture(number, (path,), file, with_sidecars(root, path, read_embedded(file)))
             except ImageError as error:
                 rejects.refuse(number, f"has the file {path!r}, which {error}")
             except RowError as error:
                 rejects.refuse(number, str(error))
-    return found
+    return [found[path] for path in paths if path in found]
 
 
 def _records(
@@ -171,7 +191,9 @@ def _records(
             file=picture.paths[0],
             owner=artists[picture.metadata.artist.casefold()] or None,
             taken=picture.metadata.taken or None,
-            labels=tuple(sorted({label for path in picture.paths for label in labels.get(path, ())})),
+            labels=tuple(
+                sorted({label for path in (*picture.paths, *picture.beside) for label in labels.get(path, ())})
+            ),
             tags=tags[row] if with_tags else None,
             sets=sets[row] if with_sets else None,
         )

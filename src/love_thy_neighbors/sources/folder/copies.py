@@ -12,13 +12,19 @@ from love_thy_neighbors.sources.same_pictures import LISTED, as_list, is_no_phot
 
 @dataclass(frozen=True)
 class Picture:
-    """A picture: its number in the sorted list, from 1, the paths of all its copies below root, the file to read, and
-    its metadata, embedded and in sidecars."""
+    """A picture: its number in the sorted list, from 1, the paths of all its copies below root, the file to read, its
+    metadata, embedded and in sidecars, and the paths of the same photo in other formats (`pairs`)."""
 
     number: int
     paths: tuple[str, ...]
     file: Path
     metadata: Embedded
+    beside: tuple[str, ...] = ()
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """All paths under which the photo is known."""
+        return self.paths + self.beside
 
 
 @dataclass(frozen=True)
@@ -46,7 +52,8 @@ def merged(found: Sequence[Picture], share: float) -> tuple[list[Picture], Copie
             out.append(is_out)
         if not is_out:
             metadata = together([found[place].metadata for place in group])  # copies may have different sidecars
-            kept.append(Picture(first.number, paths, first.file, metadata))
+            beside = tuple(path for place in group for path in found[place].beside)
+            kept.append(Picture(first.number, paths, first.file, metadata, beside))
     left_out = sum(len(of_one) for of_one, is_out in zip(copies, out, strict=True) if is_out)
     counts = {
         "same_picture_twice_merged": len(found) - len(kept) - left_out,

@@ -22,7 +22,7 @@ from PIL.ExifTags import IFD, Base
 from PIL.IptcImagePlugin import getiptcinfo
 from PIL.TiffImagePlugin import IPTC_NAA_CHUNK, TiffImageFile
 
-from love_thy_neighbors.features.images import FORMATS, ImageError
+from love_thy_neighbors.features.images import with_picture
 from love_thy_neighbors.sources.folder.dates import local_time
 
 MAX_BLOCK_BYTES = 4 << 20  # Photoshop's blocks reach a megabyte; a parsed XMP block takes 20 times its size
@@ -69,11 +69,7 @@ def read_embedded(path: Path) -> Embedded:
     """
     with warnings.catch_warnings(record=True) as warned:
         warnings.simplefilter("always")
-        try:
-            with Image.open(path, formats=FORMATS) as image:
-                found = embedded_metadata(image)
-        except Exception as error:  # Pillow's errors on damaged files have no common class
-            raise ImageError(f"cannot be opened ({error or type(error).__name__})") from None
+        found = with_picture(path, embedded_metadata)
     in_exif = any(Path(warning.filename).stem == "TiffImagePlugin" for warning in warned)
     return replace(found, unread=("exif", *found.unread)) if in_exif and "exif" not in found.unread else found
 
