@@ -83,6 +83,15 @@ def test_megabytes_of_metadata_do_not_cost_a_png(way: str, tmp_path: Path) -> No
     np.testing.assert_array_equal(np.asarray(read_image(path, 10_000)), QUARTERS)
 
 
+def test_a_bomb_of_metadata_is_refused_in_plain_words(tmp_path: Path) -> None:
+    text = PngImagePlugin.PngInfo()
+    text.add_text("Comment", "a" * (65 << 20), zip=True)
+    content = encoded("PNG", pnginfo=text)
+    assert len(content) < 1 << 20
+    with pytest.raises(ImageError, match="has over 64 MiB of text or colour profile in it"):
+        read_image(put(tmp_path, content, "a.png"), 10_000)
+
+
 def planar_tiff(values: np.ndarray, compressed: bool, colours: int, extra: int | None = None) -> bytes:
     """A TIFF with each channel of ``values`` uint8 or uint16 [C, H, W] in a plane of its own. colours: 2 RGB, 5 CMYK."""
     count, height, width = values.shape

@@ -116,6 +116,8 @@ def _why(path: Path, error: Exception) -> ImageError:
         return ImageError(str(error))
     if isinstance(error, OSError) and error.errno is not None:
         return ImageError(f"cannot be opened ({error.strerror})")
+    if "MAX_TEXT_" in str(error):
+        return ImageError(f"has over {PngImagePlugin.MAX_TEXT_MEMORY >> 20} MiB of text or colour profile in it")
     kind = None
     if not is_raw(path):
         try:

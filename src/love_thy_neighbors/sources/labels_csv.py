@@ -137,7 +137,7 @@ class _Lines:
         """What the user should read about the table."""
         remarks = []
         if self.rejects.reasons:
-            remarks.append(f"labels left out: {self.rejects.share()} of the table. {self.rejects.first()}")
+            remarks.append(f"left out of the table of labels: {self.rejects.share()}. {self.rejects.first()}")
         if self.respelt:
             remarks.append(f"files found under another spelling: the first {self.respelt}")
         if self.whole:
