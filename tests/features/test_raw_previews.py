@@ -14,7 +14,7 @@ from fixtures.folder import saved
 from fixtures.photo_folder_junk import raw
 from love_thy_neighbors.features import raw_previews
 from love_thy_neighbors.features.images import ImageError, image_size, read_image
-from love_thy_neighbors.features.raw_previews import raw_preview
+from love_thy_neighbors.features.raw_previews import exiftool, raw_preview
 
 needs_exiftool = pytest.mark.skipif(shutil.which("exiftool") is None, reason="apt-get install libimage-exiftool-perl")
 RED_TOP = Image.new("RGB", (48, 32), "blue")
@@ -80,8 +80,20 @@ def test_a_raw_picture_without_a_preview(content: bytes, tmp_path: Path) -> None
 def test_without_exiftool_the_message_names_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(raw_previews, "exiftool", lambda: None)
     (tmp_path / "a.nef").write_bytes(raw(saved(RED_TOP)))
-    with pytest.raises(ImageError, match="needs the program exiftool"):
+    with pytest.raises(ImageError, match="needs exiftool 12.24 or newer"):
         image_size(tmp_path / "a.nef")
+
+
+@pytest.mark.parametrize(
+    ("version", "used"), [("12.24", True), ("13.10", True), ("12.23", False), ("9.9", False), ("", False), ("x", False)]
+)
+def test_an_unsafe_version_is_not_used(
+    version: str, used: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "exiftool").write_text(f"#!/bin/sh\necho {version}\n")
+    (tmp_path / "exiftool").chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
+    assert exiftool.__wrapped__() == (str(tmp_path / "exiftool") if used else None)
 
 
 def test_a_program_that_never_ends_or_never_stops_writing(

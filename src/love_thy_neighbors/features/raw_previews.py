@@ -22,6 +22,7 @@ SUFFIXES = frozenset(
 )
 TAGS = ("JpgFromRaw", "PreviewImage", "OtherImage")  # not ThumbnailImage: it has 160 x 120 pixels
 MAX_BYTES = 256 << 20  # of an answer: it has all previews in base64, and those of large cameras have 30 MB
+OLDEST = (12, 24)  # before, a crafted picture could run code in ExifTool (CVE-2021-22204)
 TIMEOUT = 60  # seconds for one file
 _JPEG = b"\xff\xd8\xff"
 
@@ -44,8 +45,18 @@ def is_raw(file: Path) -> bool:
 
 @cache
 def exiftool() -> str | None:
-    """The path of the program ExifTool, or None if it is not installed."""
-    return shutil.which("exiftool")
+    """The path of the program ExifTool, or None if it is not installed or older than `OLDEST`."""
+    program = shutil.which("exiftool")
+    if program is None:
+        return None
+    try:
+        answer = subprocess.run(
+            [program, "-config", "", "-ver"], capture_output=True, timeout=TIMEOUT, check=False
+        ).stdout
+        version = tuple(int(part) for part in answer.decode("ascii").strip().split("."))
+    except (OSError, ValueError, subprocess.TimeoutExpired):
+        return None
+    return program if version >= OLDEST else None
 
 
 def raw_preview(file: Path) -> Preview:
@@ -61,7 +72,7 @@ def raw_preview(file: Path) -> Preview:
 def _preview(file: Path, size: int, changed: int) -> Preview:
     program = exiftool()
     if program is None:
-        raise NoPreviewError("is a RAW picture, which needs the program exiftool (Debian: libimage-exiftool-perl)")
+        raise NoPreviewError("is a RAW picture, which needs exiftool 12.24 or newer (Debian: libimage-exiftool-perl)")
     try:
         found = parse_json(_asked(program, file))[0]
         previews = [_bytes(found[tag]) for tag in TAGS if tag in found]
