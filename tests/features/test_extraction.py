@@ -1,5 +1,6 @@
 """extraction.py: the same numbers as a plain computation, also after interruptions."""
 
+import contextlib
 import json
 import multiprocessing
 import os
@@ -196,13 +197,26 @@ def test_unusable_images_are_listed_and_zero(files: list[Path], tmp_path: Path) 
     assert again.rejected == found.rejected
 
 
-def test_the_first_unusable_image_stops_on_request(files: list[Path], tmp_path: Path) -> None:
+def test_unusable_images_are_told_as_soon_as_they_are_known_and_may_stop_it(files: list[Path], tmp_path: Path) -> None:
     files[6].unlink()
     files[5].unlink()
-    with pytest.raises(UserError, match=r"^row 5 does not exist$"):
-        extract_features(
-            files, HOW, tmp_path / "partial", lambda row, reason: UserError(f"row {row} {reason}"), backbone=TINY
-        )
+
+    def told(limit: int) -> list[int]:
+        """The rows that are told before the one after ``limit`` rows stops it."""
+        rows: list[int] = []
+
+        def refuse(row: int, reason: str) -> None:
+            assert reason == "does not exist"
+            rows.append(row)
+            if len(rows) > limit:
+                raise UserError(f"row {row} {reason}")
+
+        with contextlib.suppress(UserError):
+            extract_features(files, HOW, tmp_path / "partial", refuse, backbone=TINY)
+        return rows
+
+    assert [told(limit) for limit in (0, 1, 2)] == [[5], [5, 6], [5, 6]]
+    assert told(2) == [5, 6]  # found by the earlier run
 
 
 def test_no_images(tmp_path: Path) -> None:

@@ -46,7 +46,7 @@ def jpeg(seed: Path) -> tuple[bytes, Read]:
         (root / "good.jpg").write_bytes(good)
         (root / "bad.jpg").write_bytes(data)
         on_error = "stop" if len(data) % 2 else "skip"
-        made(folder_source, folder_source.Options(root=root, on_error=on_error), place)
+        made(folder_source, folder_source.Options(root=root, on_error=on_error, max_rejected=1), place)
 
     return good, read
 

@@ -49,6 +49,7 @@ class Photos:
 
     def prepare(self, given_features: bool = False, overwrite: bool = False, **options: Any) -> None:
         self.write()
+        options = {"on_error": "stop", "max_rejected": 1} | options
         source = {"features": self.table} if given_features else {"images": self.images}
         make(read, Options(records=self.records, **{**source, **options}), self.out, overwrite, HOW)
 
@@ -93,7 +94,8 @@ BAD_LINES: list[tuple[Any, str]] = [
     ({"id": "", "file": "1.png"}, "has an empty 'id'"),
     ({"id": " ", "file": "1.png"}, "has an empty 'id'"),
     ({"id": "1", "file": ["1.png"]}, "has a list as 'file', which must be a string"),
-    ({"id": "1", "file": "1.png", "owner": None}, "has null as 'owner', which must be a string"),
+    ({"id": None, "file": "1.png"}, "has no 'id'"),
+    ({"id": "1", "file": None}, "has no 'file'"),
     ({"id": "1", "file": "1.png", "split": "training"}, "has the split 'training'; the parts are train, val, test"),
     ({"id": "1", "file": "1.png", "split": ["train"]}, "has a list as 'split', which must be a string"),
     ({"id": "1", "file": "1.png", "taken": "May 2019"}, "has 'May 2019' as 'taken', which is not an ISO date"),
@@ -118,7 +120,10 @@ BAD_LINES: list[tuple[Any, str]] = [
     ({"id": "1", "file": "/etc/passwd"}, "has the file '/etc/passwd', which is not a plain path below images="),
     ({"id": "1", "file": "../out.png"}, "has the file '../out.png', which is not a plain path below images="),
     ({"id": "1", "file": "a/../../out.png"}, "has the file 'a/../../out.png', which is not a plain path below images="),
-    ({"id": "1", "file": "a\\1.png"}, "has the file 'a\\\\1.png', which is not a plain path below images="),
+    (
+        {"id": "1", "file": "a\\1.png"},
+        "has the file 'a\\\\1.png', which does not exist below images= (did you mean '1.png'?)",
+    ),
     ({"id": "1", "file": "a\0.png"}, "has the file 'a\\x00.png', which is not a plain path below images="),
     ({"id": "1", "file": "link.png"}, "has the file 'link.png', a link that leads out of images="),
     (
@@ -160,6 +165,38 @@ def test_bad_lines_are_skipped_and_listed(photos: Photos) -> None:
     assert collection.features.table.tolist() == [[255, 0, 0], [0, 255, 0]]
     assert sorted(path.name for path in (photos.out / "thumbnails").iterdir()) == ["0.webp", "1.webp"]
     assert collection.card["clean_up"]["lines_rejected"] == len(BAD_LINES) + 1
+
+
+def test_null_means_not_given(photos: Photos) -> None:
+    photos.lines[0] |= dict.fromkeys(("owner", "taken", "split", "groups", "cameras", "nothing known"))
+    photos.lines[1] |= {"tags": None, "labels": None, "sets": ["a", None]}
+    photos.lines[2] |= {"tags": ["x", None], "labels": [None]}
+    photos.prepare()
+    rows = pq.read_table(photos.out / "images.parquet").to_pylist()
+    assert list(rows[0]) == ["id", "file", "labels", "tags", "sets"]
+    assert [row["tags"] for row in rows] == [["x", "y"], [], ["x"]]
+    assert [row["labels"] for row in rows] == [["a"], [], []]
+    assert rows[1]["sets"] == ["a"]
+
+
+def test_few_bad_lines_are_left_out_by_default_and_many_stop_it(
+    photos: Photos, capsys: pytest.CaptureFixture[str]
+) -> None:
+    good = photos.lines[0]
+    photos.lines = [good | {"id": str(number)} for number in range(38)]
+    photos.lines[7:7] = [b"oops", good | {"id": "gone", "file": "gone.png"}]
+    photos.write()
+    make(read, Options(records=photos.records, images=photos.images, same_picture_share=1), photos.out, False, HOW)
+    printed = capsys.readouterr().out
+    assert "2 of 40 lines (5.0 %)" in printed
+    assert "line 8: is not valid JSON" in printed
+    assert [entry["line"] for entry in photos.rejected()] == [8, 9]
+    photos.lines[7:7] = [b"oops"]
+    photos.write()
+    options = Options(records=photos.records, images=photos.images, same_picture_share=1)
+    with pytest.raises(UserError, match=r"3 of 41 lines .*max_rejected=0\.05.*is not valid JSON \(2\).*line 8: "):
+        make(read, options, photos.out, True, HOW)
+    assert len(load_collection(photos.out)) == 38  # the collection is as it was
 
 
 def test_an_unreadable_image_is_named_with_its_line(photos: Photos) -> None:

@@ -55,6 +55,7 @@ def collection_of_pictures(root: Path, backbone: dict[str, Any], partial: Path, 
         iptc_charset=reading.iptc_charset,
         exiftool=reading.exiftool,
         on_error=reading.on_error,
+        max_rejected=1,
     )
     how = extraction(backbone, reading)
     if partial.resolve().is_relative_to(root.resolve()):

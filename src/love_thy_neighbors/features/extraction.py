@@ -55,14 +55,14 @@ def extract_features(
     files: Sequence[Path],
     how: Extraction,
     partial: Path,
-    stop: Callable[[int, str], Exception] | None = None,
+    refuse: Callable[[int, str], None] | None = None,
     backbone: Backbone | None = None,
 ) -> Extracted:
     """Features and thumbnails of ``files``, in their order; continues the extraction in ``partial`` for the same input.
 
-    ``stop(row, reason)`` returns the exception to raise for the first unusable image (with a cluster, for one of the
-    block that finishes first). With None, the rows of unusable images are zero and listed in ``rejected``. An
-    interrupted and continued run gives the same rows, because a batch always holds the same images.
+    ``refuse(row, reason)`` is told of each unusable image as soon as it is known, of those that an interrupted run has
+    found first; it may raise. The rows of unusable images are zero and listed in ``rejected``. An interrupted and
+    continued run gives the same rows, because a batch always holds the same images.
 
     Raises `UserError` if the device or backbone is not available, the GPU has too little memory for a batch, or a
     worker process dies.
@@ -82,6 +82,9 @@ def extract_features(
         "precision": how.precision,
     }
     state = _Partial.open(partial, _key(files, how, backbone, card), len(files), backbone.dim)
+    for row, reason in sorted(state.rejected.items()):
+        if refuse:
+            refuse(row, reason)
     thumbnails = state.thumbnails if how.thumbnail else None
     if on_ray:
         missing = state.missing(BATCHES * how.batch_size)
@@ -92,8 +95,9 @@ def extract_features(
     # The generator is closed on errors too, so that no process outlives this function.
     with bar as advance, closing(found) as blocks:
         for rows, values, reasons in blocks:
-            if stop and reasons:
-                raise stop(*min(reasons.items()))
+            for row, reason in sorted(reasons.items()):
+                if refuse:
+                    refuse(row, reason)
             values[[row - rows.start for row in reasons]] = 0
             state.add(rows, values, reasons)
             advance(len(rows))

@@ -153,8 +153,8 @@ def _extracted(options: Options, how: Extraction, images: int, target: Path) -> 
         except RowError as problem:
             raise stop(row, str(problem)) from None
 
-    def unusable(row: int, reason: str) -> UserError:
-        return stop(row, f"has the file {names[row]!r}, which {reason}")
+    def unusable(row: int, reason: str) -> None:
+        raise stop(row, f"has the file {names[row]!r}, which {reason}")
 
     found = extract_features(files, how, target.parent, unusable, backbone)
     stored = store(found.table, range(len(files)), target, backbone.name)

@@ -4,7 +4,7 @@ First every line and every image's header is checked, which is quick. Then the f
 ``features=``, whose row k belongs to line k + 1. At the end the collection is written.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,12 +13,12 @@ import pyarrow as pa
 from rich.progress import track
 
 from love_thy_neighbors.collection.card import metadata_columns
-from love_thy_neighbors.errors import UserError, require_whole
+from love_thy_neighbors.errors import UserError, require_share, require_whole
 from love_thy_neighbors.features.settings import Extraction
 from love_thy_neighbors.sources.ignored_tags import read_ignored
 from love_thy_neighbors.sources.jsonl_lines import parse_line, raw_lines
 from love_thy_neighbors.sources.not_taken import NotTaken
-from love_thy_neighbors.sources.pictures import checked_picture
+from love_thy_neighbors.sources.pictures import checked_picture, name_below
 from love_thy_neighbors.sources.records import Record
 from love_thy_neighbors.sources.rejects import Rejects, RowError
 from love_thy_neighbors.sources.release import GivenTable, Release, SourceOptions
@@ -36,6 +36,8 @@ class Options(SourceOptions):
     records: Path | None
     ignore_tags: Path | None = None
     max_line_bytes: int = 1_000_000
+    on_error: str = "skip"
+    max_rejected: float = 0.05
 
     def __post_init__(self) -> None:
         if self.records is None:
@@ -47,12 +49,13 @@ class Options(SourceOptions):
         super().__post_init__()
         read_ignored(self.ignore_tags)  # a mistake in it is reported first
         require_whole("max_line_bytes", self.max_line_bytes, 1)
+        require_share("max_rejected", self.max_rejected)
 
 
 def read(options: Options, how: Extraction, partial: Path) -> Release:
     """Read and check the records file; raises `UserError`."""
     assert options.records is not None
-    rejects = Rejects(str(options.records), "line", options.on_error)
+    rejects = Rejects(str(options.records), "line", options.on_error, options.max_rejected)
     records: dict[int, Record] = {}
     files: list[Path] = []
     line_of: dict[str, int] = {}
@@ -66,12 +69,15 @@ def read(options: Options, how: Extraction, partial: Path) -> Release:
             if record.id in line_of:
                 raise RowError(f"has the id '{record.id}', which line {line_of[record.id]} has already")
             if options.images is not None:
+                record = replace(record, file=name_below(options.images, str(record.file)))
                 files.append(checked_picture(options.images, str(record.file), how.max_pixels))
         except RowError as error:
             rejects.refuse(number, str(error))
             continue
         line_of[record.id] = number
         records[number] = record
+    if records:
+        rejects.check(total)
     not_taken = NotTaken()
     table = records_table(with_one_spelling(list(records.values()), read_ignored(options.ignore_tags), not_taken))
     given = None if options.features is None else GivenTable(options.features, total, str(options.records))

@@ -3,9 +3,9 @@
     {"id": "...", "file": "a/b.jpg", "labels": [...], "tags": [...], "sets": [...], "groups": [...], "owner": "...",
      "taken": "2019-05-03", "split": "train"}
 
-Any other key with a list of strings is a metadata type of its own. The rest is strict: a value of another kind is an
-error and is not converted, and so is null. A key that looks like a misspelling of one above is an error. The file may
-start with a byte order mark; blank lines are errors.
+Any other key with a list of strings is a metadata type of its own. null means that a value is not given, as for a key
+that is left out. The rest is strict: a value of another kind is an error and is not converted. A key that looks like a
+misspelling of one above is an error. The file may start with a byte order mark; blank lines are errors.
 """
 
 import json
@@ -62,6 +62,7 @@ def parse_line(line: bytes, file_required: bool) -> Record:
         raise RowError(f"is not valid JSON ({str(error).split(';')[0]})") from None
     if not isinstance(value, dict):
         raise RowError(f"holds {_kind(value)}, not an object")
+    value = {key: found for key, found in value.items() if found is not None}
     for key in ("id", "file") if file_required else ("id",):
         if key not in value:
             raise RowError(f"has no '{key}'")
@@ -75,7 +76,7 @@ def parse_line(line: bytes, file_required: bool) -> Record:
         else:
             _check_other_key(key, found)
             other[key] = _texts(key, found)
-        if re.search("[\ud800-\udfff]", "".join(found)):
+        if re.search("[\ud800-\udfff]", "".join(filter(None, found))):
             raise RowError(f"has half a surrogate pair in '{key}', which is not text")
     return Record(**fields, other=other)
 
@@ -127,6 +128,7 @@ def _check_date(value: str) -> None:
 def _texts(key: str, values: Any) -> tuple[str, ...]:
     if not isinstance(values, list):
         raise RowError(f"has {_kind(values)} as '{key}', which must be a list of strings")
+    values = [value for value in values if value is not None]
     for value in values:
         if not isinstance(value, str):
             raise RowError(f"has {_kind(value)} in '{key}', which must be a list of strings")

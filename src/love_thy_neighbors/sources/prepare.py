@@ -75,15 +75,10 @@ def _extracted(release: Release, how: Extraction, partial: Path, backbone: Backb
     rejects, numbers = release.rejects, release.entry_numbers()
     assert release.files is not None
 
-    def sentence(row: int, reason: str) -> str:
-        return f"has the file {release.table['file'][row].as_py()!r}, which {reason}"
+    def refuse(row: int, reason: str) -> None:
+        rejects.refuse(int(numbers[row]), f"has the file {release.table['file'][row].as_py()!r}, which {reason}")
 
-    stop: Callable[[int, str], Exception] | None = None
-    if rejects.on_error == "stop":
-        stop = lambda row, reason: rejects.error(int(numbers[row]), sentence(row, reason))  # noqa: E731
-    found = extract_features(release.files, how, partial, stop, backbone)
-    for row, reason in sorted(found.rejected.items()):
-        rejects.refuse(int(numbers[row]), sentence(row, reason))
+    found = extract_features(release.files, how, partial, refuse, backbone)
     rows = np.delete(np.arange(len(release.files)), list(found.rejected))
     release.keep(rows)
     name, about = found.backbone.name, found.card
@@ -149,8 +144,9 @@ def _show_remarks(release: Release, out: Path, dropped: int, features: dict[str,
         lines.append(f"pictures that are the same under several ids: see {out / LISTED}")
     if dropped:
         lines.append(f"labels with fewer than {release.min_positives} images, dropped: {dropped}")
-    if rejected := len(release.rejects.reasons):
-        lines.append(f"{release.rejects.word}s rejected: {rejected}, see {out / 'rejected.jsonl'}")
+    if release.rejects.reasons:
+        lines.append(f"left out: {release.rejects.share()}, see {out / 'rejected.jsonl'}. {release.rejects.first()}")
+    lines += release.remarks
     lines += [f"features {name} are stored {about['stored']}" for name, about in features.items() if "stored" in about]
     if not features:
         command = f"python prepare.py source=collection root={out} features=efficientnet_lite0 images=DIR"

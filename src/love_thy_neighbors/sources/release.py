@@ -76,6 +76,7 @@ class Release:
     splits:     int8 [S, N], the part of each image in S splits of the release (see `splits.given_split`), or None
     texts:      further files beside the card, by name
     not_taken:  metadata that was seen and not taken
+    remarks:    sentences to print at the end
     published:  numbers to print beside Table 1 under the title ``published_as``; they count ``comparable``, or the
                 collection's own table if that is None
     """
@@ -94,6 +95,7 @@ class Release:
     splits: np.ndarray | None = None
     texts: dict[str, str] = field(default_factory=dict)
     not_taken: NotTaken = field(default_factory=NotTaken)
+    remarks: list[str] = field(default_factory=list)
     published: Mapping[str, PublishedCounts] = field(default_factory=dict)
     published_as: str = "paper"
     comparable: pa.Table | None = None

@@ -227,7 +227,7 @@ def test_mistakes_around_it(server: FlickrServer, tmp_path: Path, monkeypatch: p
     assert names_the_same(fetching.error(), "ids: Flickr shows none of the 1 photos of ids.txt; give other ids.")
     fetching.ids.write_text("11\n")
     (tmp_path / "labels.csv").write_text("id,label\n99,sea\n")
-    assert fetching.error(labels=tmp_path / "labels.csv").startswith("labels.csv, line 2: names an unknown entry")
+    assert fetching.error(labels=tmp_path / "labels.csv").startswith("labels.csv, line 2: names an unknown id")
     (tmp_path / "c.sqlite").write_text("no database, but text" * 99)
     assert names_the_same(
         fetching.error(cache=tmp_path / "c.sqlite"),

@@ -125,7 +125,13 @@ def test_it_is_not_started_for_sound_pictures(tmp_path: Path, monkeypatch: pytes
     fake(tmp_path, monkeypatch, "12.57", 'print(\'[{"XMP-dc:Subject": "never"}]\')')
     (tmp_path / "a.jpg").write_bytes(said(xmp(("sea",))))
     started: list[object] = []
-    monkeypatch.setattr(exiftool.subprocess, "Popen", lambda *options, **more: started.append(options))
+    popen = exiftool.subprocess.Popen
+
+    def noted(command: list[str], **more: object) -> object:
+        started.extend(["-stay_open"] if "-stay_open" in command else [])
+        return popen(command, **more)
+
+    monkeypatch.setattr(exiftool.subprocess, "Popen", noted)
     assert [row["tags"] for row in read_from(tmp_path).table.to_pylist()] == [["sea"]]
     assert not started
 

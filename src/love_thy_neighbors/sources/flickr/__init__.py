@@ -17,6 +17,7 @@ import numpy as np
 from love_thy_neighbors.errors import UserError, require_whole
 from love_thy_neighbors.features.settings import Extraction
 from love_thy_neighbors.progress import progress_bar
+from love_thy_neighbors.sources.file_names import Found
 from love_thy_neighbors.sources.flickr.cache import FAILED, FOUND, MISSING, FlickrCache
 from love_thy_neighbors.sources.flickr.photo_tables import PhotoColumns
 from love_thy_neighbors.sources.flickr.pictures_by_id import join_pictures
@@ -80,6 +81,7 @@ def read(options: Options, how: Extraction, partial: Path) -> Release:
         rejects=rejects,
         about=_about(options, counts),
         counts=counts | labels.counts,
+        remarks=labels.remarks,
         texts={"rejected_labels.jsonl": labels.rejects.as_lines()} if labels.rejects.reasons else {},
         numbers=np.array(numbers, dtype=np.int64),
         features=None if options.features is None else GivenTable(options.features, counts["lines"], str(options.ids)),
@@ -129,11 +131,23 @@ def _read_ids(path: Path, rejects: Rejects) -> tuple[dict[str, int], dict[str, i
     return line_of, counts
 
 
+class _Ids(dict[str, int]):
+    """Ids with their lines, as a table of labels looks them up."""
+
+    def find(self, name: str) -> Found | None:
+        """An id as it is written."""
+        return Found(name, True) if name in self else None
+
+    def hint(self, name: str) -> str:
+        """Nothing: an id that is almost the same is another photo."""
+        return ""
+
+
 def _labels(options: Options, line_of: dict[str, int]) -> GivenLabels:
     """The labels of the ids; empty without a file of labels."""
     if options.labels is None:
         return GivenLabels({}, Rejects("", "line", options.on_error), {})
-    return read_labels(options.labels, "id", lambda id_: id_ if id_ in line_of else None, options.on_error)
+    return read_labels(options.labels, "id", _Ids(line_of), options.on_error)
 
 
 def _fetch_missing(ids: list[str], cache: FlickrCache, calls_an_hour: int) -> None:

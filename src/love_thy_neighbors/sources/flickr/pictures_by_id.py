@@ -8,12 +8,12 @@ import numpy as np
 import pyarrow as pa
 
 from love_thy_neighbors.errors import UserError
+from love_thy_neighbors.features.images import picture_suffixes
 from love_thy_neighbors.progress import progress_bar
 from love_thy_neighbors.sources.pictures import checked_picture
 from love_thy_neighbors.sources.rejects import RowError
 from love_thy_neighbors.sources.release import Release
 
-SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".gif", ".bmp", ".tif", ".tiff")
 _STEP = 100  # pictures between two steps of the progress bar
 
 
@@ -104,9 +104,10 @@ def pictures_by_id(images: Path, ids: Container[str]) -> tuple[dict[str, str], i
 
 def _files(images: Path) -> Iterator[str]:
     """Files below ``images`` that are named like pictures, as relative paths without control characters."""
+    suffixes = picture_suffixes()
     for folder, _, names in os.walk(images):
         below = Path(folder).relative_to(images).as_posix()
         for name in names:
             file = name if below == "." else f"{below}/{name}"
-            if name.lower().endswith(SUFFIXES) and file.isprintable():
+            if name.rpartition(".")[2].lower() in suffixes and file.isprintable():
                 yield file

@@ -7,10 +7,6 @@ Flickr's groups. All headers are read first, then the features are extracted. Th
 for byte.
 """
 
-import re
-import unicodedata
-import warnings
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,25 +15,23 @@ from typing import Any
 import numpy as np
 
 from love_thy_neighbors.errors import UserError, require_share, require_whole
-from love_thy_neighbors.features.images import ImageError
+from love_thy_neighbors.features.images import picture_suffixes
+from love_thy_neighbors.features.raw_previews import SUFFIXES as RAW
+from love_thy_neighbors.features.raw_previews import exiftool as exiftool_program
 from love_thy_neighbors.features.settings import Extraction
-from love_thy_neighbors.progress import progress_bar
+from love_thy_neighbors.sources.file_names import FileNames
 from love_thy_neighbors.sources.folder.beside import Beside
 from love_thy_neighbors.sources.folder.copies import Picture, merged
-from love_thy_neighbors.sources.folder.embedded import Embedded
-from love_thy_neighbors.sources.folder.exiftool import ExifTool
-from love_thy_neighbors.sources.folder.files import SUFFIXES, find_pictures
+from love_thy_neighbors.sources.folder.files import find_pictures, missing_readers
 from love_thy_neighbors.sources.folder.iptc import checked_charset
-from love_thy_neighbors.sources.folder.readers import read_metadata
+from love_thy_neighbors.sources.folder.reading import Reading, read_pictures
 from love_thy_neighbors.sources.folder.services import read_services
-from love_thy_neighbors.sources.folder.sidecars import with_sidecars
 from love_thy_neighbors.sources.folder.tags import tags_of
 from love_thy_neighbors.sources.ignored_tags import read_ignored
-from love_thy_neighbors.sources.labels_csv import GivenLabels, read_labels
+from love_thy_neighbors.sources.labels_csv import MOST_UNKNOWN, GivenLabels, read_labels
 from love_thy_neighbors.sources.not_taken import NotTaken
-from love_thy_neighbors.sources.pictures import checked_picture
 from love_thy_neighbors.sources.records import Record
-from love_thy_neighbors.sources.rejects import Rejects, RowError, check_on_error
+from love_thy_neighbors.sources.rejects import Rejects, check_on_error
 from love_thy_neighbors.sources.release import Release
 from love_thy_neighbors.sources.same_pictures import FEWEST
 from love_thy_neighbors.sources.spelling import one_spelling
@@ -56,9 +50,11 @@ class Options:
     ignore_tags: Path | None = None
     iptc_charset: str | None = None
     exiftool: bool = True
+    exclude: list[str] | str | None = None
     min_positives: int = 1
     same_picture_share: float = 0.001
-    on_error: str = "stop"
+    on_error: str = "skip"
+    max_rejected: float = 0.05
 
     def __post_init__(self) -> None:
         if self.root is None:
@@ -67,6 +63,8 @@ class Options:
             raise UserError(f"root: {self.root} is not a folder; give the folder of the photos.")
         if self.words not in WORDS:
             raise UserError(f"words: '{self.words}' is not known; use {', '.join(WORDS)}.")
+        if not all(isinstance(pattern, str) for pattern in self.patterns):
+            raise UserError(f"exclude: must be a list of patterns (exclude=[Trash,*.png]), not {self.exclude}.")
         if self.iptc_charset is not None:
             checked_charset(self.iptc_charset)
         if not isinstance(self.exiftool, bool):
@@ -75,6 +73,13 @@ class Options:
         check_on_error(self.on_error)
         require_whole("min_positives", self.min_positives, 1)
         require_share("same_picture_share", self.same_picture_share)
+        require_share("max_rejected", self.max_rejected)
+
+    @property
+    def patterns(self) -> list[str]:
+        """``exclude`` as a list; Hydra reads a folder named 2019 as a number."""
+        given = self.exclude if isinstance(self.exclude, list) else [self.exclude]
+        return [str(one) if isinstance(one, int) else one for one in given if one is not None]
 
 
 def read(options: Options, how: Extraction, partial: Path) -> Release:
@@ -84,21 +89,20 @@ def read(options: Options, how: Extraction, partial: Path) -> Release:
     if partial.resolve().is_relative_to(root.resolve()):  # the next run would find its thumbnails
         out = partial.with_name(partial.name.removesuffix(".partial"))
         raise UserError(f"out: {out} lies inside root={root}, among the photos; give a folder elsewhere.")
-    paths, files, counts = find_pictures(root, skip)
+    paths, files, counts = find_pictures(root, skip, options.patterns)
     if not paths:
-        left_out = ", ".join(f"{name.replace('_', ' ')}: {count}" for name, count in counts.items())
-        raise UserError(
-            f"root: {root} has no picture with a name in .{', .'.join(sorted(SUFFIXES))}"
-            f"{f' ({left_out})' if left_out else ''}; give the folder of the photos."
-        )
+        raise _no_picture(root, counts)
     given = _labels(options, paths)
-    rejects, not_taken = Rejects(str(root), "picture", options.on_error), NotTaken()
+    rejects = Rejects(str(root), "picture", options.on_error, options.max_rejected)
+    not_taken = NotTaken()
     beside = read_services(root, paths, files, not_taken)
     if "description" not in WORDS[options.words]:
         beside.note_captions()
-    found, of_readers = _read_pictures(options, beside, how.max_pixels, rejects, not_taken)
+    reading = Reading(options.exiftool, options.iptc_charset, how.max_pixels)
+    found, of_readers = read_pictures(reading, beside, rejects, not_taken)
     if not found:
         raise rejects.empty()
+    rejects.check(len(paths) - len(beside.trashed))
     pictures, copies = merged(found, options.same_picture_share, beside.edits, beside.versions)
     if not pictures:
         raise UserError(
@@ -107,6 +111,7 @@ def read(options: Options, how: Extraction, partial: Path) -> Release:
         )
     records, of_text = _records(pictures, options, {} if given is None else given.of, beside)
     counts = {"pictures": len(paths), **counts, **beside.summary(), **of_readers, **of_text, **copies.counts}
+    counts["other_formats_of_a_picture_merged"] = sum(len(picture.beside) for picture in found)
     return Release(
         name=root.resolve().name,
         table=records_table(records),
@@ -117,67 +122,27 @@ def read(options: Options, how: Extraction, partial: Path) -> Release:
         numbers=np.array([picture.number for picture in pictures], dtype=np.int64),
         files=[picture.file for picture in pictures],
         min_positives=options.min_positives,
+        remarks=[*missing_readers(counts), *(given.remarks if given else ())],
         texts=copies.texts
         | ({"labels_rejected.jsonl": given.rejects.as_lines()} if given and given.rejects.reasons else {}),
     )
 
 
+def _no_picture(root: Path, counts: dict[str, int]) -> UserError:
+    left_out = ", ".join(f"{name.replace('_', ' ')}: {count}" for name, count in counts.items())
+    names = f".{', .'.join(sorted(picture_suffixes() - RAW))}{', or of a RAW format' if exiftool_program() else ''}"
+    return UserError(
+        f"root: {root} has no picture with a name in {names}{f' ({left_out})' if left_out else ''}; give the folder of "
+        f"the photos.{''.join(f' {hint}.' for hint in missing_readers(counts))}"
+    )
+
+
 def _labels(options: Options, paths: Sequence[str]) -> GivenLabels | None:
-    """The labels by path. The table may write paths with backslashes, a leading ./ or another form of Unicode (macOS
-    decomposes letters with accents)."""
-    if options.labels is None:
+    """The labels by path, if there is a table."""
+    if options.labels is None or options.root is None:
         return None
-    known = {unicodedata.normalize("NFC", path): path for path in paths}
-
-    def entry(cell: str) -> str | None:
-        return known.get(unicodedata.normalize("NFC", cell).replace("\\", "/").removeprefix("./"))
-
-    return read_labels(options.labels, "file", entry, options.on_error)
-
-
-def _read_pictures(
-    options: Options, beside: Beside, max_pixels: int, rejects: Rejects, not_taken: NotTaken
-) -> tuple[list[Picture], dict[str, int]]:
-    """The pictures whose headers can be read, by path, and who read how much; the other pictures are refused. Blocks
-    that are not read whole go to ``not_taken``. Pictures in the trash are left out.
-
-    In one thread: four threads were slower (1,300 against 1,700 pictures a second), as most of the work is Python's.
-    """
-    root, found, readers, embedded = beside.root, [], Counter[str](), dict[Path, Embedded]()
-    with (
-        warnings.catch_warnings(),
-        ExifTool(options.exiftool, options.iptc_charset) as tool,
-        progress_bar("reading metadata", len(beside.pictures)) as advance,
-    ):
-        warnings.simplefilter("ignore")  # of damaged blocks, which are counted
-        for number, path in enumerate(beside.pictures, 1):
-            advance(1)
-            if path in beside.trashed:
-                continue
-            try:
-                if re.search("[\ud800-\udfff]", path):
-                    raise RowError(f"has the file {path!r}, which has a name that is not UTF-8")
-                file = checked_picture(root, path, max_pixels, key="root")
-                if file not in embedded:  # it is, if links lead to it
-                    embedded[file] = read_metadata(file, options.iptc_charset, tool, readers)
-                metadata = with_sidecars(root, path, embedded[file], readers)
-                found.append(Picture(number, (path,), file, beside.with_said(path, metadata)))
-            except ImageError as error:
-                rejects.refuse(number, f"has the file {path!r}, which {error}")
-            except RowError as error:
-                rejects.refuse(number, str(error))
-        _note_unread(found, tool, not_taken)
-    mended = Counter(f"{block}_blocks_with_faults_mended" for picture in found for block in picture.metadata.mended)
-    return found, dict(sorted((readers + mended).items()))
-
-
-def _note_unread(found: Sequence[Picture], tool: ExifTool, not_taken: NotTaken) -> None:
-    """Note the blocks of which a part was not read."""
-    hint = "ExifTool did not read it either" if tool.program else "ExifTool may read it, if it is installed"
-    for picture in found:
-        for block in picture.metadata.unread:
-            reason = "damaged or too large" if block == "sidecar" else f"damaged or too large; {hint}"
-            not_taken.add(f"{block} block" if block != "sidecar" else block, reason, picture.paths[0])
+    most_unknown = max(MOST_UNKNOWN, options.max_rejected)
+    return read_labels(options.labels, "file", FileNames(options.root, paths), options.on_error, most_unknown)
 
 
 def _records(
@@ -196,7 +161,7 @@ def _records(
             file=picture.paths[0],
             owner=artists[picture.metadata.artist.casefold()] or None,
             taken=picture.metadata.taken or None,
-            labels=tuple(sorted({label for path in picture.paths for label in labels.get(path, ())})),
+            labels=tuple(sorted({label for path in picture.names for label in labels.get(path, ())})),
             tags=tags[row] if with_tags else None,
             sets=sets[row] if with_sets else None,
             groups=tuple(sorted(picture.metadata.groups)) if with_groups else None,

@@ -5,9 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from PIL import Image
-
-from love_thy_neighbors.features.images import FORMATS
+from love_thy_neighbors.features.images import ImageError, with_picture
 from love_thy_neighbors.progress import progress_bar
 from love_thy_neighbors.sources.folder.embedded import Embedded
 from love_thy_neighbors.sources.folder.sidecars import together
@@ -16,13 +14,19 @@ from love_thy_neighbors.sources.same_pictures import LISTED, as_list, is_no_phot
 
 @dataclass(frozen=True)
 class Picture:
-    """A picture: its number in the sorted list, from 1, the paths of all its copies below root, the file to read, and
-    its metadata, embedded and in sidecars."""
+    """A picture: its number in the sorted list, from 1, the paths of all its copies below root, the file to read, its
+    metadata, embedded and in sidecars, and the paths of the same photo in other formats (`pairs`)."""
 
     number: int
     paths: tuple[str, ...]
     file: Path
     metadata: Embedded
+    beside: tuple[str, ...] = ()
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """All paths under which the photo is known."""
+        return self.paths + self.beside
 
 
 @dataclass(frozen=True)
@@ -69,7 +73,8 @@ def merged(
 def _joined(pictures: Sequence[Picture]) -> Picture:
     """The first of the ``pictures``, with the paths and the metadata of all, as copies may have different sidecars."""
     paths = tuple(path for one in pictures for path in one.paths)
-    return replace(pictures[0], paths=paths, metadata=together([one.metadata for one in pictures]))
+    beside = tuple(path for one in pictures for path in one.beside)
+    return replace(pictures[0], paths=paths, metadata=together([one.metadata for one in pictures]), beside=beside)
 
 
 def _with_links(pictures: Sequence[Picture]) -> list[Picture]:
@@ -96,15 +101,17 @@ def _same_photos(pictures: Sequence[Picture], versions: Mapping[str, str]) -> di
 
 def _same_pixels(first: Path, second: Path) -> bool:
     try:
-        with Image.open(first, formats=FORMATS) as one, Image.open(second, formats=FORMATS) as other:
-            return (one.mode, one.size) == (other.mode, other.size) and one.tobytes() == other.tobytes()
-    except Exception:  # Pillow's errors on damaged files have no common class; the extraction of features reports them
+        of_one, of_other = (
+            with_picture(path, lambda image: (image.mode, image.size, image.tobytes())) for path in (first, second)
+        )
+    except ImageError:  # the extraction of features reports it
         return False
+    return of_one == of_other
 
 
 def _with_edits(pictures: Sequence[Picture], edits: Mapping[str, str]) -> list[Picture]:
     """The ``pictures`` without edited copies, whose paths and metadata go to their original."""
-    row_of = {path: row for row, one in enumerate(pictures) for path in one.paths}
+    row_of = {path: row for row, one in enumerate(pictures) for path in one.names}
     leads_to = list(range(len(pictures)))
 
     def original(row: int) -> int:

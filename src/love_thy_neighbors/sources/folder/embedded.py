@@ -11,7 +11,7 @@ from pathlib import Path
 
 from PIL import Image
 
-from love_thy_neighbors.features.images import FORMATS, ImageError
+from love_thy_neighbors.features.images import with_picture
 from love_thy_neighbors.sources.folder.containers import checked_size, iptc_blocks, xmp_packets
 from love_thy_neighbors.sources.folder.dates import local_time
 from love_thy_neighbors.sources.folder.exif import exif_fields
@@ -68,11 +68,7 @@ def read_embedded(path: Path, charset: str | None = None) -> Embedded:
     """
     with warnings.catch_warnings(record=True) as warned:
         warnings.simplefilter("always")
-        try:
-            with Image.open(path, formats=FORMATS) as image:
-                found = embedded_metadata(image, charset)
-        except Exception as error:  # Pillow's errors on damaged files have no common class
-            raise ImageError(f"cannot be opened ({error or type(error).__name__})") from None
+        found = with_picture(path, lambda image: embedded_metadata(image, charset))
     in_exif = any(Path(warning.filename).stem == "TiffImagePlugin" for warning in warned)
     return replace(found, unread=("exif", *found.unread)) if in_exif and "exif" not in found.unread else found
 

@@ -5,6 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from love_thy_neighbors.features.images import ImageError
+from love_thy_neighbors.features.raw_previews import is_raw
 from love_thy_neighbors.sources.folder.embedded import Embedded, from_fields, read_embedded
 from love_thy_neighbors.sources.folder.exiftool import ExifTool
 from love_thy_neighbors.sources.folder.sidecars import together
@@ -26,7 +27,7 @@ def read_metadata(file: Path, charset: str | None, tool: ExifTool, counts: Count
         own = Embedded()
     else:
         counts[_BY_PILLOW] += own.says_anything
-        blocks = tool.read(file) if own.unread else {}
+        blocks = tool.read(file) if own.unread or is_raw(file) else {}  # of a RAW file, ours reads the preview alone
     if not blocks:
         return own
     counts[_BY_EXIFTOOL] += 1
