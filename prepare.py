@@ -18,14 +18,17 @@ from love_thy_neighbors.programs.start import CONTINUES, as_text, job, run
 
 def work(config: DictConfig) -> None:
     """Make the collection that ``config`` describes, or add features to one."""
-    if not isinstance(config.overwrite, bool):
-        raise UserError(f"overwrite: must be true or false, not {config.overwrite}.")
+    for key in ("overwrite", "update"):
+        if not isinstance(config[key], bool):
+            raise UserError(f"{key}: must be true or false, not {config[key]}.")
     from love_thy_neighbors.features.settings import Extraction  # late, like the sources, so that --help is quick
 
     source = HydraConfig.get().runtime.choices["source"]
     if source == "collection":
         from love_thy_neighbors.sources.collection import Options, add_features
 
+        if config["update"]:  # config.update is a method of dictionaries
+            raise UserError("update: source=collection adds a table of features; give the source of the photos.")
         add_features(_chosen(Options, config), _chosen(Extraction, config))
         return
     if config.out is None and not HydraConfig.get().overrides.task:
@@ -42,7 +45,7 @@ def work(config: DictConfig) -> None:
     module = import_module(f"love_thy_neighbors.sources.{source}")
     from love_thy_neighbors.sources.prepare import make
 
-    make(module.read, _chosen(module.Options, config), out, config.overwrite, how)
+    make(module.read, _chosen(module.Options, config), out, config.overwrite, how, config["update"])
 
 
 def _chosen(options: Any, config: DictConfig) -> Any:
