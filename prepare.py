@@ -14,6 +14,7 @@ from omegaconf import DictConfig, OmegaConf
 from love_thy_neighbors.cluster.engine import Engine
 from love_thy_neighbors.errors import UserError
 from love_thy_neighbors.programs.start import CONTINUES, as_text, job, run
+from love_thy_neighbors.terminal import terminal
 
 
 def work(config: DictConfig) -> None:
@@ -30,6 +31,7 @@ def work(config: DictConfig) -> None:
         if config["update"]:  # config.update is a method of dictionaries
             raise UserError("update: source=collection adds a table of features; give the source of the photos.")
         add_features(_chosen(Options, config), _chosen(Extraction, config))
+        _print_summary(Path(str(config.root)))
         return
     if config.out is None and not HydraConfig.get().overrides.task:
         raise UserError(
@@ -46,6 +48,15 @@ def work(config: DictConfig) -> None:
     from love_thy_neighbors.sources.prepare import make
 
     make(module.read, _chosen(module.Options, config), out, config.overwrite, how, config["update"])
+    _print_summary(out)
+
+
+def _print_summary(folder: Path) -> None:
+    """Print what the collection holds, and the next command."""
+    from love_thy_neighbors.sources.summary import summary
+
+    for line in summary(folder):
+        terminal(highlight=False, soft_wrap=True).print(line)
 
 
 def _chosen(options: Any, config: DictConfig) -> Any:

@@ -211,8 +211,5 @@ def _show_remarks(release: Release, out: Path, dropped: int, features: _Features
     lines += [
         f"features {name} are stored {about['stored']}" for name, about in features.about.items() if "stored" in about
     ]
-    if not features.tables:
-        command = f"python prepare.py source=collection root={out} features=efficientnet_lite0 images=DIR"
-        lines.append(f"no features yet: {command}")
     for line in lines:
         terminal().print(line, soft_wrap=True, highlight=False)
