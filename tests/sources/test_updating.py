@@ -12,13 +12,16 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from hydra import compose, initialize_config_dir
 from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from conftest import train_on
+from conftest import ROOT, checked, settings, short_run
 from fixtures.folder import picture, saved, xmp
 from fixtures.tree import tree
+from love_thy_neighbors import Annotator
+from love_thy_neighbors.annotation.files import read_annotation
 from love_thy_neighbors.collection.card import collection_fingerprint
 from love_thy_neighbors.collection.loading import Collection, load_collection
 from love_thy_neighbors.errors import UserError
@@ -26,6 +29,8 @@ from love_thy_neighbors.features import again, decoding
 from love_thy_neighbors.features import extraction as features
 from love_thy_neighbors.features.backbones import Backbone, table_name
 from love_thy_neighbors.features.settings import Extraction
+from love_thy_neighbors.programs.annotate import annotate, choices_of
+from love_thy_neighbors.runs.identity import run_name
 from love_thy_neighbors.sources import collection, contents, folder, jsonl
 from love_thy_neighbors.sources.contents import SCHEMA
 from love_thy_neighbors.sources.prepare import make
@@ -391,26 +396,81 @@ def test_a_table_that_cannot_be_completed_is_not_lost(photos: Photos) -> None:
     photos.refused("'mine'", "overwrite=true")
 
 
-def test_trained_runs_belong_to_the_rows_they_were_trained_on(tmp_path: Path) -> None:
-    """After an update, the same command trains again, in another folder; of the same photos it is found again."""
+def test_a_run_belongs_to_the_rows_that_it_was_trained_on(photos: Photos) -> None:
+    """A run is found again by its name: after an update of nothing, and never after another update."""
+
+    def name() -> str:
+        return run_name(checked(settings(f"data={photos.out}", "metadata=tags")))
+
+    before = name()
+    photos.update()
+    assert name() == before
+    (photos.root / "0/0.jpg.xmp").write_bytes(xmp(("another tag",)))
+    photos.update()
+    assert name() != before
+
+
+@pytest.fixture
+def trained(tmp_path: Path) -> tuple[Photos, Path]:
+    """Photos with a collection, and a run on it; then three photos came and one went, and the collection is updated."""
     photos, labels = Photos(tmp_path, 40), tmp_path / "labels.csv"
-
-    def label(count: int) -> None:
-        lines = [f"{number % 3}/{number}.jpg,label{number % 2}" for number in range(count)]
-        labels.write_text("\n".join(["file,label", *lines]) + "\n")
-
-    label(40)
+    lines = [f"{number % 3}/{number}.jpg,label{number % 2}" for number in range(1, 40)]
+    labels.write_text("\n".join(["file,label", *lines]) + "\n")
     photos.prepare(update=False, labels=labels)
-    train_on(photos.out, tmp_path)
-    photos.update(labels=labels)
-    train_on(photos.out, tmp_path)
-    assert len(list((tmp_path / "logs").iterdir())) == 1
-    photos.add("0/40.jpg", 40)
+    run = short_run(photos.out, tmp_path, "epochs=2")
+    for number in range(3):
+        photos.add(f"new/{number}.jpg", 100 + number, "tag0")
     (photos.root / "0/0.jpg").unlink()
-    label(40)
-    photos.update(labels=labels, on_error="skip")
-    train_on(photos.out, tmp_path)
-    assert len(list((tmp_path / "logs").iterdir())) == 2
+    photos.update(labels=labels)
+    return photos, run
+
+
+def test_a_model_annotates_the_updated_collection(
+    trained: tuple[Photos, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    photos, run = trained
+    Annotator.load(run).suggest(collection=photos.out, out=tmp_path / "out")
+    found = read_annotation(tmp_path / "out")
+    assert found.photos["file"].to_pylist() == [f"new/{number}.jpg" for number in range(3)]
+    assert found.about.counts["doubtful_labels"] == 0
+    assert any("updated" in note for note in found.about.notes)
+    neighbours = {one["id"] for photo in found.photos["neighbours"].to_pylist() for one in photo}
+    assert {photo.partition("/")[0] for photo in neighbours} == {"0", "1"}  # of those with tag0, the first rows
+    alone = Annotator.load(run).suggest(collection=photos.out, neighbours="new", out=tmp_path / "new")
+    assert alone.num_rows
+    for photo in read_annotation(tmp_path / "new").photos["neighbours"].to_pylist():
+        assert {one["id"].partition("/")[0] for one in photo} == {"new"}
+
+
+def test_annotate_knows_what_became_of_the_collection_of_a_run(
+    trained: tuple[Photos, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    photos, run = trained
+
+    def annotated(*overrides: str) -> None:
+        with initialize_config_dir(str(ROOT / "configs"), version_base="1.3"):
+            config = compose("annotate", overrides=[f"run={run}", *overrides])
+        annotate(choices_of(config))
+
+    annotated()
+    assert len(read_annotation(run / "unlabelled").photos) == 3
+    assert "updated" in capsys.readouterr().out
+    with pytest.raises(UserError, match=r"^images: .*mine"):
+        annotated("images=test", f"out={tmp_path / 'test'}")
+    photos.add("0/another.jpg", 200)
+    shutil.rmtree(photos.out)
+    photos.prepare(update=False)
+    with pytest.raises(UserError, match=r"^run: .*mine"):
+        annotated(f"out={tmp_path / 'again'}")
+
+
+def test_without_unlabelled_photos_there_is_nothing_to_suggest(trained: tuple[Photos, Path]) -> None:
+    photos, run = trained
+    for number in range(3):
+        (photos.root / f"new/{number}.jpg").unlink()
+    photos.update(labels=photos.place / "labels.csv")
+    with pytest.raises(UserError, match=r"^collection: .*mine"):
+        Annotator.load(run).suggest(collection=photos.out)
 
 
 names = st.lists(st.sampled_from("abcdef"), unique=True, max_size=6)

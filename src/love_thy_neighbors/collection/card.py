@@ -18,6 +18,7 @@ FORMAT = 1
 SPLITS = "splits.npy"
 PICTURES = "pictures.parquet"  # hashes of the pictures' content, for an update of the collection
 UPDATE = "update"  # key for what the last update has done; it changes no result
+UPDATE_COUNTS = ("added", "changed", "removed", "kept", "renamed")
 _KEYS: dict[str, type] = {"format": int, "images": int, "labels": dict, "metadata": dict, "features": dict}
 
 
@@ -51,7 +52,18 @@ def read_card(folder: Path) -> dict[str, Any]:
     if card.get("splits") is not None:
         _check(path, "splits", card["splits"], dict)
         _check(path, "splits.count", card["splits"].get("count"), int)
+    if card.get(UPDATE) is not None:
+        _check_update(path, card[UPDATE])
     return card
+
+
+def _check_update(path: Path, update: Any) -> None:
+    _check(path, UPDATE, update, dict)
+    for key, value in update.items():
+        _check(path, f"{UPDATE}.{key}", value, {"earlier": list, "nothing_kept": str}.get(key, int))
+    if "kept" in update:
+        for key in UPDATE_COUNTS:
+            _check(path, f"{UPDATE}.{key}", update.get(key), int)
 
 
 def _check(path: Path, key: str, value: object, kind: type) -> None:

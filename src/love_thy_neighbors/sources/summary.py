@@ -75,8 +75,8 @@ def next_steps(
     if labelled.sum() < FEWEST_LABELLED:
         count = f"Only {labelled.sum()} photos have" if labelled.any() else "No photo has"
         return [
-            f"{count} labels, so nothing can be trained on them. Give labels (labels=TABLE, or 'labels' in the lines of "
-            "records=) to the same command, with update=true, which keeps the features.",
+            f"{count} labels, so nothing can be trained on them. Give labels (labels=TABLE, or 'labels' in the lines "
+            "of records=) to the same command, with update=true, which keeps the features.",
             "With a model of other photos: python annotate.py run=RUN "
             f"{as_typed('collection', folder)} out=annotations/new",
         ]
@@ -130,7 +130,9 @@ def _neighbour_lines(table: pa.Table, found: Mapping[str, np.ndarray]) -> list[s
 
 def _update_lines(update: dict[str, Any] | None) -> list[str]:
     """What an update has done, from its entry in the card."""
-    if update is None or "kept" not in update:
-        return []
-    parts = [f"{update[key]:,} {key}" for key in ("added", "changed", "removed", "kept")]
-    return [f"photos since the last time: {', '.join(parts)} ({update['renamed']:,} of them under another name)"]
+    if update is not None and "kept" in update:
+        parts = [f"{update[key]:,} {key}" for key in ("added", "changed", "removed", "kept")]
+        return [f"photos since the last time: {', '.join(parts)} ({update['renamed']:,} of them under another name)"]
+    if update is not None and "nothing_kept" in update:
+        return [f"the update kept nothing: {one_line(update['nothing_kept'])}"]
+    return []

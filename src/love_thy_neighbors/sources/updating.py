@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from love_thy_neighbors.collection.card import PICTURES, UPDATE, read_card, sha256
+from love_thy_neighbors.collection.card import PICTURES, UPDATE, UPDATE_COUNTS, read_card, sha256
 from love_thy_neighbors.collection.loading import Features, load_collection, read_images_table
 from love_thy_neighbors.errors import UserError
 from love_thy_neighbors.sources.contents import read_hashes
@@ -82,7 +82,7 @@ class Comparison:
 
     def as_dict(self) -> dict[str, int]:
         """The counts."""
-        return {key: getattr(self, key) for key in ("added", "changed", "removed", "kept", "renamed")}
+        return {key: getattr(self, key) for key in UPDATE_COUNTS}
 
 
 def compare(earlier: pa.Table, now: pa.Table) -> Comparison:
@@ -111,8 +111,7 @@ def check_same_pictures(found: Comparison, earlier: Earlier, where: str) -> None
 def update_entry(earlier: Earlier, counts: dict[str, int], computed: int) -> dict[str, Any]:
     """What the card says about the update: counts, how many features were computed, and the images_sha256 of the
     states before it, the newest last, by which `annotation` knows for which collection a model was trained."""
-    before = [one for one in earlier.card.get(UPDATE, {}).get("earlier", []) if isinstance(one, str)]
-    last = earlier.card.get("images_sha256")
-    states = list(dict.fromkeys([*before, *([last] if isinstance(last, str) else [])]))[-_MOST_EARLIER:]
+    states = [*(earlier.card.get(UPDATE) or {}).get("earlier", []), earlier.card.get("images_sha256")]
+    states = list(dict.fromkeys(one for one in states if isinstance(one, str)))[-_MOST_EARLIER:]
     why = {} if earlier.why is None else {"nothing_kept": earlier.why}
     return {**counts, "features_computed": computed, **why, "earlier": states}
