@@ -9,10 +9,11 @@ import numpy as np
 import pyarrow as pa
 import pytest
 from hydra.core.override_parser.overrides_parser import OverridesParser
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from conftest import checked, made_up_table, settings, write_made_up
+from conftest import checked, made_up_table, write_made_up
+from conftest import settings as train_settings
 from love_thy_neighbors.collection.writing import write_collection
 from love_thy_neighbors.sources.summary import as_typed, most_frequent, next_steps, summary, with_neighbours
 
@@ -23,6 +24,7 @@ def column(rows: list[list[str]]) -> pa.Array:
     return pa.array(rows, pa.list_(pa.string()))
 
 
+@settings(deadline=None)
 @given(lists, st.integers(0, 9))
 def test_most_frequent_counts_images(rows: list[list[str]], count: int) -> None:
     images = Counter(chain.from_iterable(map(set, rows)))
@@ -30,6 +32,7 @@ def test_most_frequent_counts_images(rows: list[list[str]], count: int) -> None:
     assert most_frequent(column(rows), count) == expected
 
 
+@settings(deadline=None)
 @given(lists)
 def test_a_neighbour_is_another_image_with_the_value(rows: list[list[str]]) -> None:
     expected = [
@@ -38,6 +41,7 @@ def test_a_neighbour_is_another_image_with_the_value(rows: list[list[str]]) -> N
     assert with_neighbours(column(rows)).tolist() == expected
 
 
+@settings(deadline=None)
 @given(st.text(st.characters(exclude_characters="\0\n\r\\", exclude_categories=("Cs", "Cc")), min_size=1))
 def test_a_path_is_typed_so_that_it_arrives(name: str) -> None:
     path = Path("data") / name
@@ -73,7 +77,7 @@ def test_what_a_collection_holds(tmp_path: Path) -> None:
     assert lines["5 photos"] == "4 with labels, 1 without"
     assert lines["by tags"] == "3 photos have some, 2 have none (1 without tags)"
     assert lines["by cameras"] == "0 photos have some, 5 have none (4 without cameras)"
-    assert lines["most frequent tags"] == r"sea 2, sun 2, sea\nside 1"
+    assert lines["most frequent tags"] == r"sea (2), sun (2), sea\nside (1)"
     assert lines["Next"] == f"python train.py data={tmp_path / 'mine'} metadata=tags model=neighborhood"
 
 
@@ -116,4 +120,4 @@ def test_the_next_command_is_one_that_train_takes(tmp_path: Path) -> None:
         write_collection(folder, part, {"name": "made-up", "labels": {"names": names}}, {"net": features})
         command = shlex.split(lines_of(folder)["Next"])
         assert command[:2] == ["python", "train.py"]
-        assert checked(settings(*command[2:])).collection.folder == folder
+        assert checked(train_settings(*command[2:])).collection.folder == folder

@@ -13,11 +13,12 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from hydra import compose, initialize_config_dir
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from conftest import ROOT, checked, settings, short_run
+from conftest import ROOT, checked, short_run
+from conftest import settings as train_settings
 from fixtures.folder import picture, saved, xmp
 from fixtures.tree import tree
 from love_thy_neighbors import Annotator
@@ -400,7 +401,7 @@ def test_a_run_belongs_to_the_rows_that_it_was_trained_on(photos: Photos) -> Non
     """A run is found again by its name: after an update of nothing, and never after another update."""
 
     def name() -> str:
-        return run_name(checked(settings(f"data={photos.out}", "metadata=tags")))
+        return run_name(checked(train_settings(f"data={photos.out}", "metadata=tags")))
 
     before = name()
     photos.update()
@@ -484,6 +485,7 @@ def hash_tables(draw: st.DrawFn) -> pa.Table:
     return pa.table([pa.array(one, kind) for one, kind in zip(columns, SCHEMA.types, strict=True)], schema=SCHEMA)
 
 
+@settings(deadline=None)
 @given(hash_tables(), hash_tables())
 def test_every_picture_is_counted_once_and_kept_by_content(before: pa.Table, now: pa.Table) -> None:
     found = compare(before, now)
@@ -498,6 +500,7 @@ def test_every_picture_is_counted_once_and_kept_by_content(before: pa.Table, now
         assert found.added == found.removed == found.renamed == 0
 
 
+@settings(deadline=None)
 @given(hash_tables())
 def test_what_is_compared_with_itself_is_kept(table: pa.Table) -> None:
     known = table["sha256"].to_pylist()

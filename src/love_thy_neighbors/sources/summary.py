@@ -31,7 +31,7 @@ def summary(folder: Path) -> list[str]:
     frequent = most_frequent(table["tags"], TOP) if "tags" in kinds else []
     lines = [*_update_lines(card.get(UPDATE)), _labelled_line(table), *_neighbour_lines(table, found)]
     if frequent:
-        lines.append(f"most frequent tags: {', '.join(f'{one_line(tag)} {images:,}' for tag, images in frequent)}")
+        lines.append(f"most frequent tags: {', '.join(f'{one_line(tag)} ({images:,})' for tag, images in frequent)}")
     return [*lines, *next_steps(folder, bool(card["features"]), _labelled(table), found)]
 
 
