@@ -327,12 +327,13 @@ def test_without_hashes_all_is_computed_and_the_next_update_keeps_it(
     photos.same_as_made_anew()
 
 
-def test_a_damaged_table_of_features_is_told(photos: Photos) -> None:
-    path = photos.out / "features" / "efficientnet_lite0.npy"
+@pytest.mark.parametrize("name", ["features/efficientnet_lite0.npy", "images.parquet"])
+def test_a_damaged_collection_is_told(photos: Photos, name: str) -> None:
+    path = photos.out / name
     content = bytearray(path.read_bytes())
     content[-1] ^= 1
     path.write_bytes(content)
-    photos.refused("efficientnet_lite0.npy", "overwrite=true")
+    photos.refused(name, "overwrite=true")
 
 
 def test_an_update_with_nothing_in_common_is_a_mistake(photos: Photos) -> None:

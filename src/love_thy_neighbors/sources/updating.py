@@ -4,6 +4,8 @@ Pictures are compared by their content, so a picture with another name keeps its
 not. Everything else of the new collection, such as its tags, is read anew.
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -34,15 +36,23 @@ class Earlier:
 
     def features(self, name: str) -> Features:
         """Its feature table of this name; raises `UserError` if it is damaged."""
-        try:
+        with _telling_of_overwrite():
             return load_collection(self.folder, name).features
-        except UserError as error:
-            raise UserError(f"update: {error} With overwrite=true instead of update=true, it is made anew.") from None
 
     @property
     def thumbnails(self) -> Path | None:
         """Its folder of thumbnails."""
         return self.folder / "thumbnails" if (self.folder / "thumbnails").is_dir() else None
+
+
+@contextmanager
+def _telling_of_overwrite() -> Iterator[None]:
+    """The same command would find the same damage again."""
+    try:
+        yield
+    except UserError as error:
+        text = str(error).removesuffix(".")
+        raise UserError(f"update: {text}, with overwrite=true instead of update=true.") from None
 
 
 def earlier_collection(folder: Path) -> Earlier | None:
@@ -52,7 +62,9 @@ def earlier_collection(folder: Path) -> Earlier | None:
         say(f"update: there is no collection in {folder} yet; it is made.")
         return None
     card, path = read_card(folder), folder / "images.parquet"
-    images, pictures = read_images_table(path), read_hashes(folder / PICTURES)
+    with _telling_of_overwrite():
+        images = read_images_table(path)
+    pictures = read_hashes(folder / PICTURES)
     if not card["features"]:
         return Earlier(folder, card, None, f"{folder} has no features yet")
     if pictures is None:
