@@ -37,11 +37,11 @@ OLD = 1_600_000_000  # seconds since 1970: the photos are not of today
 
 
 def write_photos(folder: Path, numbers: range) -> None:
-    """Smooth random pictures of 640 x 480 pixels with some noise, about 60 kB each, 100 a folder."""
+    """Smooth random pictures of 320 x 240 pixels with some noise, about 20 kB each, 100 a folder."""
     for number in numbers:
         rng = np.random.default_rng(number)
         small = Image.fromarray(rng.integers(0, 255, (12, 16, 3), dtype=np.uint8))
-        pixels = np.asarray(small.resize((640, 480), Image.Resampling.BICUBIC)).astype(np.int16)
+        pixels = np.asarray(small.resize((320, 240), Image.Resampling.BICUBIC)).astype(np.int16)
         noisy = np.clip(pixels + rng.integers(-10, 11, pixels.shape), 0, 255).astype(np.uint8)
         path = folder / f"{number // 100:03}" / f"{number:05}.jpg"
         path.parent.mkdir(parents=True, exist_ok=True)
