@@ -14,19 +14,24 @@ from omegaconf import DictConfig, OmegaConf
 from love_thy_neighbors.cluster.engine import Engine
 from love_thy_neighbors.errors import UserError
 from love_thy_neighbors.programs.start import CONTINUES, as_text, job, run
+from love_thy_neighbors.terminal import terminal
 
 
 def work(config: DictConfig) -> None:
     """Make the collection that ``config`` describes, or add features to one."""
-    if not isinstance(config.overwrite, bool):
-        raise UserError(f"overwrite: must be true or false, not {config.overwrite}.")
+    for key in ("overwrite", "update"):
+        if not isinstance(config[key], bool):
+            raise UserError(f"{key}: must be true or false, not {config[key]}.")
     from love_thy_neighbors.features.settings import Extraction  # late, like the sources, so that --help is quick
 
     source = HydraConfig.get().runtime.choices["source"]
     if source == "collection":
         from love_thy_neighbors.sources.collection import Options, add_features
 
+        if config["update"]:  # config.update is a method of dictionaries
+            raise UserError("update: source=collection adds a table of features; give the source of the photos.")
         add_features(_chosen(Options, config), _chosen(Extraction, config))
+        _print_summary(Path(str(config.root)))
         return
     if config.out is None and not HydraConfig.get().overrides.task:
         raise UserError(
@@ -42,7 +47,16 @@ def work(config: DictConfig) -> None:
     module = import_module(f"love_thy_neighbors.sources.{source}")
     from love_thy_neighbors.sources.prepare import make
 
-    make(module.read, _chosen(module.Options, config), out, config.overwrite, how)
+    make(module.read, _chosen(module.Options, config), out, config.overwrite, how, config["update"])
+    _print_summary(out)
+
+
+def _print_summary(folder: Path) -> None:
+    """Print what the collection holds, and the next command."""
+    from love_thy_neighbors.sources.summary import summary
+
+    for line in summary(folder):
+        terminal(highlight=False, soft_wrap=True).print(line)
 
 
 def _chosen(options: Any, config: DictConfig) -> Any:

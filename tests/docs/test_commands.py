@@ -123,6 +123,9 @@ def to_prepare(words: list[str], folder: Path) -> list[str]:
         key, _, value = word.partition("=")
         if key == "out":
             shutil.rmtree(folder / value, ignore_errors=True)
+    if "update=true" in words:
+        done = run_program("prepare.py", *(word for word in words[2:] if word != "update=true"), cwd=folder)
+        assert done.returncode == 0, done.stderr
     if "source=collection" in words:
         shutil.rmtree(folder / "data/mine", ignore_errors=True)
         have("data/mine", folder)

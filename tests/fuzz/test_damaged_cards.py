@@ -15,6 +15,8 @@ from love_thy_neighbors.collection.card import collection_fingerprint, collectio
 from love_thy_neighbors.collection.loading import load_collection
 from love_thy_neighbors.errors import UserError
 from love_thy_neighbors.runs.identity import run_name
+from love_thy_neighbors.sources.summary import summary
+from love_thy_neighbors.sources.updating import earlier_collection, update_entry
 from love_thy_neighbors.visible import one_line
 
 CASES = 150
@@ -27,6 +29,7 @@ def collection(tmp_path_factory: pytest.TempPathFactory) -> Path:
     np.save(folder / "splits.npy", np.repeat(np.int8([[0, 1, 2], [1, 2, 0]]), 20, axis=1))
     card = json.loads((folder / "card.json").read_text())
     card["splits"] = {"count": 2, "sha256": sha256(folder / "splits.npy")}
+    card["update"] = {"added": 1, "changed": 2, "removed": 3, "kept": 4, "renamed": 0, "earlier": ["0" * 64]}
     (folder / "card.json").write_text(json.dumps(card))
     load_collection(folder)
     return folder
@@ -42,7 +45,18 @@ def readers(folder: Path) -> list[Callable[[], object]]:
         lambda: collection_fingerprint(folder, None),
         lambda: collection_fingerprint(folder, "made_up"),
         lambda: run_name(checked(config)),  # before anything is loaded
+        lambda: updated(folder),
+        lambda: summary(folder),
     ]
+
+
+def updated(folder: Path) -> None:
+    """What an update reads of the collection that it replaces."""
+    earlier = earlier_collection(folder)
+    assert earlier is not None
+    for name in earlier.card["features"]:
+        earlier.features(name)
+    json.dumps(update_entry(earlier, {}, 0))
 
 
 def try_all(folder: Path, read_by: list[Callable[[], object]]) -> int:

@@ -208,7 +208,7 @@ def test_the_keys_of_a_source_are_those_of_its_options(source: str) -> None:
     with initialize_config_dir(str(ROOT / "configs"), version_base="1.3"):
         config = compose("prepare", overrides=[f"source={source}"])
     options = import_module(f"love_thy_neighbors.sources.{source}").Options
-    common = {"out", "overwrite", "ray", *(key.name for key in fields(Extraction))}
+    common = {"out", "overwrite", "update", "ray", *(key.name for key in fields(Extraction))}
     assert {str(key) for key in config} - common == {key.name for key in fields(options)} - common
     for key in fields(options):
         if key.default is not MISSING and key.name not in common:

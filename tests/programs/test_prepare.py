@@ -39,6 +39,7 @@ def test_photos_become_a_collection_and_nothing_else_is_left(photos: Path) -> No
     assert done.returncode == 0, done.stderr
     assert "3 images in data/mine" in done.stdout
     assert "images per value" in done.stdout
+    assert "3 photos: 3 with labels, 0 without" in done.stdout
     assert load_collection(photos / "data" / "mine").features.dim == 1280
     assert sorted(path.name for path in photos.iterdir()) == ["data", "feats.npy", "photos", "photos.jsonl"]
     assert sorted(path.name for path in (photos / "data").iterdir()) == ["mine"]
@@ -73,6 +74,9 @@ JSONL = ("source=jsonl", "records=photos.jsonl", "out=mine")
             "device: 'toaster'",
         ),
         ((*JSONL, "images=photos", "overwrite=perhaps"), "overwrite: "),
+        ((*JSONL, "images=photos", "update=perhaps"), "update: "),
+        ((*JSONL, "images=photos", "update=true", "overwrite=true"), "update, overwrite: "),
+        (("source=collection", "root=mine", "update=true"), "update: "),
         (
             (*JSONL, "features=feats.npy", "out=photos"),
             "out: photos exists",

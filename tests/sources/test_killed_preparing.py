@@ -17,7 +17,7 @@ from love_thy_neighbors.features.settings import Extraction
 from love_thy_neighbors.sources.jsonl import Options, read
 from love_thy_neighbors.sources.prepare import make
 
-here, overwrite = Path(sys.argv[1]), sys.argv[2] == "overwrite"
+here, case = Path(sys.argv[1]), sys.argv[2]
 EVENTS = {"open", "os.rename", "os.remove", "os.mkdir", "os.rmdir", "os.chmod", "os.scandir", "os.listdir", "os.link"}
 
 def prepare(records, replaced, last):
@@ -31,7 +31,7 @@ def prepare(records, replaced, last):
     sys.addaudithook(hook)
     options = Options(records=here / records, features=here / "feats.npy")
     os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
-    make(read, options, here / "f", replaced, Extraction())
+    make(read, options, here / "f", replaced and case != "update", Extraction(), replaced and case == "update")
 
 def child(work, *arguments):
     pid = os.fork()
@@ -51,17 +51,17 @@ def whole(*names):
 kills = 0
 while True:
     shutil.rmtree(here / "f", ignore_errors=True)
-    if overwrite:
+    if case != "new":
         assert child(prepare, "old.jsonl", False, 0) == 0
     before = {*os.listdir(here)} - {"f"}
-    status = child(prepare, "new.jsonl", overwrite, kills + 1)
+    status = child(prepare, "new.jsonl", case != "new", kills + 1)
     if (here / "f").exists():
         assert child(whole, ("old",), ("new",)) == 0, kills
     if status == 0:
         break
     assert status == 9, (kills, status)
     kills += 1
-    again = overwrite or (here / "f").exists()  # the last calls come after the collection is there
+    again = case != "new" or (here / "f").exists()  # the last calls come after the collection is there
     assert child(prepare, "new.jsonl", again, 0) == 0, kills
     assert child(whole, ("new",)) == 0, kills
     assert {*os.listdir(here)} - {"f"} == before, (kills, os.listdir(here))
@@ -70,7 +70,7 @@ print(kills)
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("case", ["new", "overwrite"])
+@pytest.mark.parametrize("case", ["new", "overwrite", "update"])
 def test_a_kill_at_any_call_leaves_nothing_half_and_nothing_behind(tmp_path: Path, case: str) -> None:
     for name in ("old", "new"):
         records = [{"id": str(number), "labels": [name], "tags": ["x"]} for number in range(3)]

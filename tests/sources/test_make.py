@@ -40,9 +40,8 @@ def made(found: Release, out: Path) -> Path:
     return out
 
 
-def test_a_collection_without_features_says_how_to_add_them(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_collection_without_features_says_how_to_add_them(tmp_path: Path) -> None:
     out = made(release(), tmp_path / "mine")
-    assert f"source=collection root={out}" in capsys.readouterr().out
     with pytest.raises(UserError, match="the collection has no features yet; add them with"):
         load_collection(out)
 

@@ -217,10 +217,12 @@ def _never_suggested(plan: Plan, method: Method, lists: np.ndarray) -> list[str]
 
 
 def notes(plan: Plan, method: Method, lists: np.ndarray) -> list[str]:
-    """Sentences for the user about differences to the validation images, which the probabilities were fitted on."""
+    """The plan's notes, and sentences about differences to the validation images, which the probabilities were fitted
+    on."""
+    found = list(plan.notes)
     if plan.metadata is None:
-        return []
-    found, fitted_with = [], fitted_types(method.description)
+        return found
+    fitted_with = fitted_types(method.description)
     mean, without = float((lists >= 0).sum() / len(lists)), float(without_neighbors(lists).mean())
     known = method.description["validation"].get(plan.condition)
     if known is not None and (mean < 0.75 * known["neighbours"] or without > known["without_neighbours"] + 0.1):

@@ -13,13 +13,13 @@ from love_thy_neighbors.annotation.annotating import Method, annotate, remove_un
 from love_thy_neighbors.annotation.files import ABOUT, read_about, read_annotation
 from love_thy_neighbors.annotation.own_files import NAMES, own_names
 from love_thy_neighbors.annotation.picture_folders import collection_of_pictures, matching_table
-from love_thy_neighbors.annotation.plans import Plan, plan_for_new, plan_for_own
+from love_thy_neighbors.annotation.plans import Plan, plan_for_new, plan_for_own, plan_for_updated
 from love_thy_neighbors.annotation.relational_scoring import RelationalScorer
 from love_thy_neighbors.annotation.request import Request
 from love_thy_neighbors.annotation.scoring import Scorer
 from love_thy_neighbors.atomic import replace_folder
 from love_thy_neighbors.calibration.confidence import Confidence
-from love_thy_neighbors.collection.card import collection_fingerprint, sha256
+from love_thy_neighbors.collection.card import UPDATE, collection_fingerprint, sha256
 from love_thy_neighbors.collection.loading import Collection, load_collection
 from love_thy_neighbors.errors import UserError
 from love_thy_neighbors.ownership import MARK, require_own
@@ -140,7 +140,12 @@ class Annotator:
                 )
             return plan_for_own(self.about, new, request.images, request.neighbours, request.metadata)
         if request.images is not None:
-            raise UserError("images: only for the collection that the model was trained on; leave this key out.")
+            why = "only for the collection that the model was trained on"
+            if self.was_own(new.card):
+                why = f"{new.folder} was updated since the model was trained, so its split is another one"
+            raise UserError(f"images: {why}; leave this key out, or train again.")
+        if self.was_own(new.card) and request.archive is None:
+            return plan_for_updated(self.about, new, request.neighbours, request.metadata, request.tau)
         archive = None if request.archive is None else self._collection(Path(request.archive), "archive")
         return plan_for_new(self.about, new, archive, request.neighbours, request.metadata, request.tau, pictures)
 
@@ -150,6 +155,19 @@ class Annotator:
         same_photos = photos is not None and photos == trained.get("images_sha256")
         found = collection_fingerprint(collection.folder, collection.features.backbone)
         return same_photos or bool(found == trained["fingerprint"])
+
+    def was_own(self, card: dict[str, Any]) -> bool:
+        """Whether the collection with this card was that of the model before prepare.py has updated it."""
+        return self.about["trained_on"].get("images_sha256") in (card.get(UPDATE) or {}).get("earlier", [])
+
+    def require_known(self, folder: Path) -> None:
+        """Raise `UserError` unless the model was trained on the collection in ``folder``, or on it before an update."""
+        new = self._collection(folder, "collection")
+        if not self.is_own(new) and not self.was_own(new.card):
+            raise UserError(
+                f"run: the collection in {folder} is not the one that the model was trained on, it was made again "
+                f"since then; train again, or give collection={folder} to score all its photos as new ones."
+            )
 
     def _collection(self, folder: Path, key: str) -> Collection:
         return load_collection(folder, matching_table(folder, self.about["backbone"], key))

@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import re
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,8 +10,7 @@ from typing import Any
 from love_thy_neighbors.atomic import write_json
 from love_thy_neighbors.collection.card import read_card
 from love_thy_neighbors.errors import UserError
-from love_thy_neighbors.features.backbones import check_name, load_backbone
-from love_thy_neighbors.features.backbones.preprocessing import Fit
+from love_thy_neighbors.features.again import CannotMakeError, settings_again
 from love_thy_neighbors.features.images import file_stamp
 from love_thy_neighbors.features.settings import Extraction
 from love_thy_neighbors.plain_json import read_json
@@ -21,6 +19,12 @@ from love_thy_neighbors.sources.folder.files import find_pictures
 from love_thy_neighbors.sources.prepare import make
 
 _COLLECTION, _LISTING = "collection", "photos.json"
+# What to do if the model's features cannot be made here, by `CannotMakeError.what`.
+_CURES = {
+    "given": "make a collection with features of the same kind (features=FILE.npy) and give collection=",
+    "weights": "give the file of the weights (weights=FILE)",
+    "preprocessing": "train again",
+}
 
 
 @dataclass(frozen=True)
@@ -74,38 +78,19 @@ def extraction(backbone: dict[str, Any], reading: PictureFolder) -> Extraction:
 
     backbone: from a model's config.json: name of the feature table, hash of the weights, text of the preprocessing.
     """
-    table, hashed, wanted = str(backbone["name"]), backbone.get("sha256_of_weights"), backbone.get("preprocessing")
-    if hashed is None or wanted is None:
-        raise UserError(
-            f"photos: the model's features '{table}' were given as a file, so they cannot be made for new pictures; "
-            "make a collection with features of the same kind (features=FILE.npy) and give collection=."
-        )
-    name = str(backbone.get("backbone", table))
-    check_name(name)
-    loaded = load_backbone(name, _cpu(), reading.weights)
-    if loaded.sha256 != hashed:
-        raise UserError(
-            f"weights: the model was trained with features of another {name} (SHA-256 {hashed[:12]}...); give the file "
-            "of its weights (weights=FILE)."
-        )
-    fits: tuple[Fit, ...] = ("crop", "pad")
-    for size in (None, *map(int, re.findall(r"(\d+) (?:x|pixels)", wanted))):
-        for fit in fits:
-            if loaded.preprocessing.at(size).text(fit) == wanted:
-                return Extraction(
-                    backbone=name,
-                    weights=reading.weights,
-                    fit=fit,
-                    size=size,
-                    thumbnail=reading.thumbnail,
-                    batch_size=reading.batch_size,
-                    workers=reading.workers,
-                    device=reading.device,
-                )
-    raise UserError(
-        f"photos: the model's features were made with the preprocessing '{wanted}', which this version cannot do; "
-        "train again."
+    table = str(backbone["name"])
+    given = Extraction(
+        weights=reading.weights,
+        thumbnail=reading.thumbnail,
+        batch_size=reading.batch_size,
+        workers=reading.workers,
+        device=reading.device,
     )
+    try:
+        return settings_again(table, backbone, given)[0]
+    except CannotMakeError as error:
+        key = "weights" if error.what == "weights" else "photos"
+        raise UserError(f"{key}: the model's features '{table}' {error}; {_CURES[error.what]}.") from None
 
 
 def matching_table(folder: Path, backbone: dict[str, Any], key: str) -> str:
@@ -125,12 +110,6 @@ def matching_table(folder: Path, backbone: dict[str, Any], key: str) -> str:
         f"those of {network} with the same weights and preprocessing ({wanted}); add "
         f"them with python prepare.py source=collection root={folder} features={network} images=DIR."
     )
-
-
-def _cpu() -> Any:
-    import torch
-
-    return torch.device("cpu")
 
 
 def _listing(root: Path, reading: PictureFolder, backbone: dict[str, Any]) -> str:

@@ -1,6 +1,6 @@
 """What is to be annotated: new photos, or the photos of the collection that the model was trained on."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -37,7 +37,7 @@ class Plan:
     """Which photos are scored, with which neighbours.
 
     neighbours: 'new', 'archive', 'both' or 'none'. types: the metadata types that choose them, as
-    `photos.Photos.relations`. photos_folder: where the pictures are, or None.
+    `photos.Photos.relations`. photos_folder: where the pictures are, or None. notes: sentences for the user.
     """
 
     photos: Photos
@@ -45,6 +45,7 @@ class Plan:
     neighbours: str
     types: tuple[ValuesSettings | None, ...]
     photos_folder: Path | None = None
+    notes: tuple[str, ...] = ()
 
     @property
     def metadata(self) -> str | None:
@@ -79,6 +80,52 @@ def plan_for_new(
     """
     has_archive = archive is not None
     neighbours, types = _neighbours(about, neighbours, metadata, has_archive, archive, most_frequent)
+    photos, types = _new_photos(about, new, archive, neighbours, types, metadata)
+    labels = _labels(about["labels"], new, np.zeros(0, dtype=np.int64))
+    return Plan(photos, labels, neighbours, types, photos_folder)
+
+
+def plan_for_updated(
+    about: dict[str, Any],
+    collection: Collection,
+    neighbours: str | None,
+    metadata: str | None,
+    most_frequent: int | None = None,
+) -> Plan:
+    """The photos without labels of the model's own collection, which was updated since the model was trained.
+
+    The others count as the archive. Which of them the model was trained on is not known any more, so their labels are
+    not judged, and the probabilities are those of neighbours from all parts. Other arguments: `plan_for_new`.
+    """
+    labelled = np.diff(collection.labels.indptr) > 0
+    if labelled.all():
+        raise UserError(
+            f"collection: every photo in {collection.folder} has a label, and it was updated since the model was "
+            "trained, so it is not known which of them the model has seen; train again."
+        )
+    neighbours, types = _neighbours(about, neighbours, metadata, has_archive=True, tau=most_frequent)
+    photos, types = _new_photos(about, collection, None, NEW, types, metadata)
+    pool = photos.pool
+    if neighbours in (NEW, ARCHIVE):
+        pool = pool[labelled[pool] == (neighbours == ARCHIVE)]
+    photos = replace(photos, archived=labelled, targets=np.flatnonzero(~labelled), pool=pool)
+    labels = _labels(about["labels"], collection, np.zeros(0, dtype=np.int64))
+    note = (
+        "The collection was updated since the model was trained, so its labels are not judged; train again for a model "
+        "that knows all its photos."
+    )
+    return Plan(photos, labels, neighbours, types, notes=(note,))
+
+
+def _new_photos(
+    about: dict[str, Any],
+    new: Collection,
+    archive: Collection | None,
+    neighbours: str,
+    types: tuple[ValuesSettings | None, ...],
+    metadata: str | None,
+) -> tuple[Photos, tuple[ValuesSettings | None, ...]]:
+    """`photos.new_photos`, and the types that are there; raises `UserError` if one that was asked for is not."""
     towers = tuple(relations_of(about))
     given = [new] if archive is None else [new, archive]
     if towers and metadata is None:  # a tower whose type no photo has gets no neighbours
@@ -87,9 +134,7 @@ def plan_for_new(
         for one in {one for one in types if one is not None}:
             for some in given if new.metadata else given[1:]:  # photos without any metadata are scored alone
                 check_type(some, one.type)
-    photos = new_photos(new, archive, neighbours, types, towers if types else ())
-    labels = _labels(about["labels"], new, np.zeros(0, dtype=np.int64))
-    return Plan(photos, labels, neighbours, types, photos_folder)
+    return new_photos(new, archive, neighbours, types, towers if types else ()), types
 
 
 def plan_for_own(

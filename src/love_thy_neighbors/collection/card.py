@@ -16,6 +16,9 @@ _TYPE_NAME = re.compile(r"[A-Za-z][\w-]*", re.ASCII)  # a name that the command 
 _TAKEN = (*TEXT_COLUMNS, "labels", "images", "union", "visual")  # names that already mean something else
 FORMAT = 1
 SPLITS = "splits.npy"
+PICTURES = "pictures.parquet"  # hashes of the pictures' content, for an update of the collection
+UPDATE = "update"  # key for what the last update has done; it changes no result
+UPDATE_COUNTS = ("added", "changed", "removed", "kept", "renamed")
 _KEYS: dict[str, type] = {"format": int, "images": int, "labels": dict, "metadata": dict, "features": dict}
 
 
@@ -49,7 +52,18 @@ def read_card(folder: Path) -> dict[str, Any]:
     if card.get("splits") is not None:
         _check(path, "splits", card["splits"], dict)
         _check(path, "splits.count", card["splits"].get("count"), int)
+    if card.get(UPDATE) is not None:
+        _check_update(path, card[UPDATE])
     return card
+
+
+def _check_update(path: Path, update: Any) -> None:
+    _check(path, UPDATE, update, dict)
+    for key, value in update.items():
+        _check(path, f"{UPDATE}.{key}", value, {"earlier": list, "nothing_kept": str}.get(key, int))
+    if "kept" in update:
+        for key in UPDATE_COUNTS:
+            _check(path, f"{UPDATE}.{key}", update.get(key), int)
 
 
 def _check(path: Path, key: str, value: object, kind: type) -> None:
@@ -80,8 +94,8 @@ def metadata_columns(columns: Iterable[str]) -> tuple[str, ...]:
 def collection_fingerprint(folder: Path, table: str | None) -> str:
     """16 hexadecimal digits for the content of a collection with one of its feature tables; 'missing' without a card.
 
-    It is the SHA-256 of the card, which holds the hashes of the other files, without the entries of the other tables:
-    a table that is added changes no result. None is the first table.
+    It is the SHA-256 of the card, which holds the hashes of the other files, without the entries of the other tables
+    and what an update has done: neither changes a result. None is the first table.
     """
     path = folder / "card.json"
     if not path.is_file():
@@ -91,7 +105,8 @@ def collection_fingerprint(folder: Path, table: str | None) -> str:
         card = parse_json(content)
         tables = card["features"]
         chosen = next(iter(tables)) if table is None else table
-        if len(tables) > 1 and chosen in tables:
+        if chosen in tables and (len(tables) > 1 or UPDATE in card):
+            card.pop(UPDATE, None)
             content = as_json({**card, "features": {chosen: tables[chosen]}}).encode("utf-8")
     except (ValueError, KeyError, TypeError, StopIteration):
         pass  # `read_card` says what is wrong with the card

@@ -7,6 +7,7 @@ On disk a collection is a folder:
     features/<backbone>.npy   [N, d] float16 or float32, or int8 to be multiplied by the scale in the card
     thumbnails/<row>.webp     optional small pictures for figures
     splits.npy                optional int8 [S, N], the part of each image in S splits that the release itself defines
+    pictures.parquet          optional hashes of the pictures' content, for an update; nothing else reads it
     card.json                 origin, licence, counts, label names, feature scale, how labels were made
 
 Every list column but ``labels`` is a metadata type: tags, sets and groups as in the paper, and any other. In memory a

@@ -11,7 +11,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from love_thy_neighbors.atomic import folder_written_whole, write_json, write_npy
-from love_thy_neighbors.collection.card import FORMAT, SPLITS, metadata_columns, read_card, sha256
+from love_thy_neighbors.collection.card import FORMAT, PICTURES, SPLITS, metadata_columns, read_card, sha256
 from love_thy_neighbors.collection.loading import open_npy
 from love_thy_neighbors.errors import UserError
 from love_thy_neighbors.ownership import known_names
@@ -22,7 +22,15 @@ THUMBNAILS = known_names(r"\d+\.webp")  # in their folder
 # Lists that sources write beside the card.
 _LISTS = ("rejected", "labels_rejected", "rejected_labels", "same_pictures", "missing_pictures")
 _FILES = (
-    *(r"card\.json", r"images\.parquet", re.escape(SPLITS), "features/", "thumbnails/", r"thumbnails/\d+\.webp"),
+    *(
+        r"card\.json",
+        r"images\.parquet",
+        re.escape(SPLITS),
+        re.escape(PICTURES),
+        "features/",
+        "thumbnails/",
+        r"thumbnails/\d+\.webp",
+    ),
     *(rf"{name}\.(jsonl|csv)" for name in _LISTS),
 )
 NAMES = known_names(*_FILES, r"features/[^/]+\.npy", r"README\.md")  # all names that a collection can have
@@ -52,6 +60,7 @@ def write_collection(
     thumbnails: Path | None = None,
     texts: Mapping[str, str] | None = None,
     splits: np.ndarray | None = None,
+    pictures: pa.Table | None = None,
 ) -> None:
     """Write a collection completely or not at all; at the end it replaces a collection in ``folder``.
 
@@ -61,6 +70,7 @@ def write_collection(
     int8, or the path of a finished ``.npy`` file, which is moved into the folder. ``card`` needs ``labels.names``, and
     ``features.<backbone>.scale`` for int8; counts, shapes and hashes are added here. ``thumbnails`` is a folder, which
     is moved too; ``texts`` are further files beside the card; ``splits`` int8 [S, N], see `splits.given_split`.
+    ``pictures``, N rows, is written beside the card, with the hash of the images.parquet that it belongs to.
     """
     card = {"format": FORMAT, **card, "images": table.num_rows}
     card["labels"] = {**card["labels"], "count": len(card["labels"]["names"])}
@@ -75,6 +85,9 @@ def write_collection(
         parquet = temporary / "images.parquet"
         pq.write_table(table, parquet, compression="zstd", row_group_size=_ROW_GROUP)
         card["images_sha256"] = sha256(parquet)
+        if pictures is not None:  # not in the card: the times of files do not make it another collection
+            belongs_to = {**(pictures.schema.metadata or {}), b"images_sha256": card["images_sha256"].encode()}
+            pq.write_table(pictures.replace_schema_metadata(belongs_to), temporary / PICTURES, compression="zstd")
         (temporary / "features").mkdir()
         for name, rows in features.items():
             card["features"][name] = _write_features(temporary / "features" / f"{name}.npy", rows, about.get(name, {}))

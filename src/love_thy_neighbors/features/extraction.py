@@ -18,7 +18,7 @@ from PIL import Image
 
 from love_thy_neighbors.atomic import write_json
 from love_thy_neighbors.disk import new_table
-from love_thy_neighbors.features.backbones import Backbone, load_backbone
+from love_thy_neighbors.features.backbones import Backbone, load_backbone, table_name
 from love_thy_neighbors.features.decoding import Decoding, decoded_batches
 from love_thy_neighbors.features.images import file_stamp
 from love_thy_neighbors.features.network import choose_device, choose_precision, compute_features, exact_cudnn
@@ -27,6 +27,7 @@ from love_thy_neighbors.ownership import known_names, remove_own
 from love_thy_neighbors.plain_json import read_json
 from love_thy_neighbors.progress import progress_bar
 
+SAME = ("sha256_of_weights", "preprocessing", "precision")  # keys of the card that decide what features are
 _NAMES = known_names(r"features\.npy", r"progress\.json", "thumbnails/", r"thumbnails/\d+\.webp")
 
 
@@ -51,6 +52,34 @@ def chosen_backbone(how: Extraction) -> Backbone:
     return load_backbone(how.backbone, choose_device("cpu" if how.engine.name == "ray" else how.device), how.weights)
 
 
+def with_device(how: Extraction) -> Extraction:
+    """``how`` with the device and the precision that 'auto' means on this machine, or on the workers of a cluster."""
+    if how.engine.name == "ray":  # late: Ray is slow to import, and optional
+        from love_thy_neighbors.features.on_ray import resolved
+
+        return resolved(how)
+    device = choose_device(how.device)
+    return replace(how, device=str(device), precision=choose_precision(how.precision, device))
+
+
+def described(backbone: Backbone, how: Extraction) -> dict[str, Any]:
+    """The entry in the card of features that ``backbone`` makes; ``how`` is what `with_device` returns.
+
+    Two tables with the same values of `SAME` may be put together.
+    """
+    # The name of a table has no '/', so a network whose name has one could not be found again.
+    full = {"backbone": how.backbone} if backbone.name == table_name(how.backbone) != how.backbone else {}
+    return (
+        backbone.about
+        | full
+        | {
+            "sha256_of_weights": backbone.sha256,
+            "preprocessing": backbone.preprocessing.at(how.size).text(how.fit),
+            "precision": how.precision,
+        }
+    )
+
+
 def extract_features(
     files: Sequence[Path],
     how: Extraction,
@@ -67,26 +96,17 @@ def extract_features(
     Raises `UserError` if the device or backbone is not available, the GPU has too little memory for a batch, or a
     worker process dies.
     """
-    on_ray = how.engine.name == "ray"
-    if on_ray:  # late: Ray is slow to import, and optional
-        from love_thy_neighbors.features.on_ray import BATCHES, extract_on_cluster, resolved
-
-        how = resolved(how)
-    else:
-        device = choose_device(how.device)
-        how = replace(how, device=str(device), precision=choose_precision(how.precision, device))
+    how, on_ray = with_device(how), how.engine.name == "ray"
     backbone = backbone or chosen_backbone(how)
-    card = backbone.about | {
-        "sha256_of_weights": backbone.sha256,
-        "preprocessing": backbone.preprocessing.at(how.size).text(how.fit),
-        "precision": how.precision,
-    }
+    card = described(backbone, how)
     state = _Partial.open(partial, _key(files, how, backbone, card), len(files), backbone.dim)
     for row, reason in sorted(state.rejected.items()):
         if refuse:
             refuse(row, reason)
     thumbnails = state.thumbnails if how.thumbnail else None
-    if on_ray:
+    if on_ray:  # late: Ray is slow to import, and optional
+        from love_thy_neighbors.features.on_ray import BATCHES, extract_on_cluster
+
         missing = state.missing(BATCHES * how.batch_size)
         found = extract_on_cluster(files, missing, how, backbone, state.thumbnails)
     else:

@@ -168,6 +168,9 @@ def _checkpoint(settings: Settings, folder: Path, resume: bool, task: Annotation
     return training.checkpoint
 
 
+_OF_THE_COLLECTION = "data (another collection, or this one before an update)"
+
+
 def _warn_of_start(sentence: str) -> None:
     log.warning("%s Starting from the first epoch.", sentence)
 
@@ -186,9 +189,8 @@ def _check(path: Path, settings: Settings, epochs: int, task: AnnotationTask) ->
         raise UserError(f"{path}: damaged, its {wrong}; give the last.ckpt of a run as it was written.")
     other = differences(identity(settings), callbacks["Snapshots"]["identity"])
     if other:
-        raise UserError(
-            f"{path}: that run's settings differ in {', '.join(other)}; give a checkpoint of the same ones."
-        )
+        listed = ", ".join(_OF_THE_COLLECTION if key == "data" else key for key in other)
+        raise UserError(f"{path}: that run's settings differ in {listed}; give a checkpoint of the same ones.")
     if saved["epoch"] + 1 > epochs:
         done = saved["epoch"] + 1
         raise UserError(f"{path}: has {done} epochs already; give epochs={done} or more.")

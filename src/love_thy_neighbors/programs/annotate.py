@@ -107,6 +107,8 @@ def suggest(choices: Choices) -> None:
         raise UserError("out: give the folder to write (out=annotations/spring).")
     check_free(values["out"], values["overwrite"])
     annotator = Annotator.load(values["run"])
+    if choices["photos"] is None and choices["collection"] is None:
+        annotator.require_known(values["collection"])
 
     def finish(folder: Path) -> None:
         from love_thy_neighbors.annotation.exports import write_export
@@ -126,15 +128,15 @@ def _of_the_run(choices: Choices) -> dict[str, Any]:
     from love_thy_neighbors.collection.loading import has_unlabelled
     from love_thy_neighbors.runs.results import RESULTS, read_results
 
-    run, images = choices["run"], choices["images"]
+    run = choices["run"]
     if not (run / RESULTS).is_file():
         raise UserError(
             f"run: {run} has no {RESULTS}, so it is not known which collection the model was trained on; give "
             "photos=DIR or collection=DIR."
         )
     collection = Path(read_results(run)["collection_dir"])
-    images = images or (UNLABELLED if has_unlabelled(collection) else TEST)
-    return {"collection": collection, "images": images, "out": choices["out"] or run / str(images)}
+    part = choices["images"] or (UNLABELLED if has_unlabelled(collection) else TEST)
+    return {"collection": collection, "out": choices["out"] or run / str(part)}
 
 
 def print_annotation(folder: Path) -> None:

@@ -42,7 +42,10 @@ def check_out(out: Path, overwrite: bool, *inputs: Path) -> None:
     if not out.is_dir() or out.is_symlink():
         raise UserError(f"out: {out} is {'a link' if out.is_symlink() else 'a file'}; give a new folder.")
     if not overwrite:
-        raise UserError(f"out: {out} exists; give a new folder, or overwrite=true to replace it.")
+        raise UserError(
+            f"out: {out} exists; give a new folder, update=true to bring a collection up to date, or overwrite=true to "
+            "replace it."
+        )
     require_own(out, own_names(out, ["README.md"]), "out: ")  # whether it is ours, `make` knows after reading
 
 
@@ -90,11 +93,16 @@ def kept_thumbnails(thumbnails: Path, rows: list[int], partial: Path) -> Path:
     shutil.rmtree(kept, ignore_errors=True)
     kept.mkdir()
     for new, old in enumerate(rows):
-        try:
-            os.link(thumbnails / f"{old}.webp", kept / f"{new}.webp")
-        except OSError:  # a file system without hard links
-            shutil.copyfile(thumbnails / f"{old}.webp", kept / f"{new}.webp")
+        link_or_copy(thumbnails / f"{old}.webp", kept / f"{new}.webp")
     return kept
+
+
+def link_or_copy(source: Path, target: Path) -> None:
+    """Give the file ``source`` the second name ``target``; a copy on a file system without hard links."""
+    try:
+        os.link(source, target)
+    except OSError:
+        shutil.copyfile(source, target)
 
 
 def show(out: Path, images: int, statistics: dict[str, dict[str, Any]]) -> None:
