@@ -1,5 +1,6 @@
 """Train a model on one split of a collection and compare it with visual-only: python train.py metadata=tags m=3 M=6"""
 
+import sys
 from pathlib import Path
 
 import hydra
@@ -16,6 +17,8 @@ from love_thy_neighbors.programs.start import (
     register_resolvers,
     run,
 )
+from love_thy_neighbors.programs.tasks import leave_task_number
+from love_thy_neighbors.slurm.signals import answer_signals
 
 register_resolvers()
 let_idle_threads_sleep()
@@ -25,8 +28,11 @@ def work(config: DictConfig) -> float | None:
     """Do one job; returns its validation mAP_L, if any, which a hyperparameter search may maximise."""
     from love_thy_neighbors.runs.requirements import check_collection
     from love_thy_neighbors.runs.settings import settings_of
+    from love_thy_neighbors.slurm.commands import times_requeued
 
     values = plain(config)
+    if times_requeued() and not values["overwrite"]:
+        values["resume"] = True  # a job that SLURM has queued again continues from its last epoch
     settings = settings_of(values)
     check_collection(settings)
     # Torch and Lightning take seconds to import: mistakes are reported before.
@@ -56,4 +62,6 @@ def main(config: DictConfig) -> float | None:
 
 
 if __name__ == "__main__":
+    answer_signals()
+    leave_task_number(sys.argv[1:])
     run(main)

@@ -36,8 +36,7 @@ from love_thy_neighbors.visible import one_line, say, show_escapes
 _HYDRAS = known_names("hydra/", r"hydra/(config|hydra|overrides)\.yaml", r"train\.log", r"\.lock")
 ROOT = Path(__file__).resolve().parents[3]
 
-
-# Keys that do not change a result. A logger's name may be ${run_name:}, so they are not resolved for the name.
+# Keys that change no result. A logger's name may be ${run_name:}, so they are not resolved for the name.
 _NOT_IN_THE_NAME: dict[str, Any] = {"logger": {}, "logs": "", "cache": "", "baseline": None} | dict.fromkeys(
     ("resume", "overwrite", "verbose"), False
 )
@@ -47,14 +46,15 @@ def register_resolvers() -> None:
     """Register the resolvers of the configs.
 
     ``${root:}`` is the project's folder, ``${run_name:}`` the name of the job's folder, ``${collection_name:}`` that of
-    its collection, ``${experiment:OTHERWISE}`` the chosen experiment, and ``${chosen:KEY,OTHERWISE}`` a default
-    (`hyperparameters.chosen`).
+    its collection, ``${experiment:OTHERWISE}`` the chosen experiment, ``${chosen:KEY,OTHERWISE}`` a default
+    (`hyperparameters.chosen`), and ``${not:VALUE}`` the opposite of a true or false one.
     """
     OmegaConf.register_new_resolver("root", lambda: str(ROOT), replace=True)
     OmegaConf.register_new_resolver("run_name", _run_name, replace=True)
     OmegaConf.register_new_resolver("collection_name", _collection_name, replace=True)
     OmegaConf.register_new_resolver("experiment", lambda otherwise: _experiment() or otherwise, replace=True)
     OmegaConf.register_new_resolver("chosen", chosen, replace=True)
+    OmegaConf.register_new_resolver("not", lambda value: value is not True, replace=True)
 
 
 def _run_name(*, _root_: DictConfig) -> str:
