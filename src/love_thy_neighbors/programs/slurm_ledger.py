@@ -22,6 +22,12 @@ class Place:
         """The number that scancel takes."""
         return self.job.split("_")[0]
 
+    def outcome(self, folder: Path) -> Path:
+        """The file with what the run has returned. folder: where the files of a job are, with %j for its number."""
+        from submitit.core.utils import JobPaths
+
+        return Path(JobPaths(folder, self.job, self.task).result_pickle)
+
 
 def base(folder: Path) -> Path:
     """The folder of all jobs' logs: ``folder`` without the parts that have the job's number, such as %j."""
@@ -40,6 +46,8 @@ def write(folder: Path, places: Mapping[str, Place]) -> None:
 def still_there(folder: Path) -> dict[str, Place]:
     """The runs that are queued or running, by name; the files of arrays that have ended are removed.
 
+    A run that has an outcome is done, also if its job has other runs to do.
+
     Raises `NoAnswerError` if SLURM does not answer.
     """
     found: dict[str, Place] = {}
@@ -49,7 +57,7 @@ def still_there(folder: Path) -> dict[str, Place]:
         alive = {name: place for name, place in places.items() if states.get(place.job, "COMPLETED") not in ENDED}
         if not alive:
             path.unlink(missing_ok=True)
-        found |= alive
+        found |= {name: place for name, place in alive.items() if not place.outcome(folder).is_file()}
     return found
 
 

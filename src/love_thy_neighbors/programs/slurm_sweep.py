@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from hydra.core.global_hydra import GlobalHydra
-from hydra.core.utils import JobReturn, JobStatus, filter_overrides
+from hydra.core.utils import JobReturn, JobStatus
 from hydra.types import HydraContext
 
 from love_thy_neighbors.errors import UserError, require_whole
@@ -21,7 +21,7 @@ from love_thy_neighbors.programs.slurm_ledger import Place
 from love_thy_neighbors.programs.slurm_run import Pack, Run, Work
 from love_thy_neighbors.programs.slurm_wait import wait_for
 from love_thy_neighbors.programs.start import job_name
-from love_thy_neighbors.programs.sweep_outcomes import Failure
+from love_thy_neighbors.programs.sweep_outcomes import Failure, print_failures
 from love_thy_neighbors.runs.identity import fingerprint
 from love_thy_neighbors.runs.requirements import check_collection
 from love_thy_neighbors.runs.results import CHECKPOINT, RESULTS
@@ -71,16 +71,20 @@ def _configs(context: HydraContext, name: str, job_overrides: Sequence[Sequence[
 
 def _refuse_mistakes(job_overrides: Sequence[Sequence[str]], configs: Sequence[dict[str, Any]]) -> None:
     """Raise `UserError` if the settings of any run are wrong, after each wrong one has been printed."""
-    wrong = 0
-    for overrides, config in zip(job_overrides, configs, strict=True):
-        try:
-            check_collection(settings_of(config))
-        except UserError as error:
-            say(f"  {' '.join(filter_overrides(overrides))}\n    {error}")
-            wrong += 1
+    found = [_mistake(config) for config in configs]
+    wrong = sum(one is not None for one in found)
     if wrong:
+        print_failures(job_overrides, found)
         count = f"{wrong} of {len(configs)} jobs {'has' if wrong == 1 else 'have'} a mistake"
         raise UserError(f"{count} in the settings, listed above; nothing was submitted.")
+
+
+def _mistake(config: dict[str, Any]) -> Failure | None:
+    try:
+        check_collection(settings_of(config))
+    except UserError as error:
+        return Failure(str(error))
+    return None
 
 
 def _run(overrides: Sequence[str], number: int, config: dict[str, Any], name: str) -> Run:

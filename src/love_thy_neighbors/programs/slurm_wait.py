@@ -47,12 +47,8 @@ def _there(folder: Path, places: Sequence[Place]) -> dict[Place, Any]:
     """The outcomes that have been written."""
     from submitit.core import utils
 
-    found = {}
-    for place in places:
-        path = utils.JobPaths(folder, place.job, place.task).result_pickle
-        if path.is_file():
-            found[place] = utils.pickle_load(path)[1]
-    return found
+    written = [place for place in places if place.outcome(folder).is_file()]
+    return {place: utils.pickle_load(place.outcome(folder))[1] for place in written}
 
 
 def _note_ended(jobs: set[str], ended: dict[str, float], seen: dict[str, str]) -> None:

@@ -45,9 +45,9 @@ _NOT_IN_THE_NAME: dict[str, Any] = {"logger": {}, "logs": "", "cache": "", "base
 def register_resolvers() -> None:
     """Register the resolvers of the configs.
 
-    ``${root:}`` is the project's folder, ``${run_name:}`` the name of the job's folder, ``${collection_name:}`` that of
-    its collection, ``${experiment:OTHERWISE}`` the chosen experiment, ``${chosen:KEY,OTHERWISE}`` a default
-    (`hyperparameters.chosen`), and ``${not:VALUE}`` the opposite of a true or false one.
+    ``${root:}``: the project's folder. ``${run_name:}``: the name of the job's folder. ``${collection_name:}``: that of
+    its collection. ``${experiment:OTHERWISE}``: the chosen experiment. ``${chosen:KEY,OTHERWISE}``: a default
+    (`hyperparameters.chosen`). ``${not:VALUE}``: true unless the value is.
     """
     OmegaConf.register_new_resolver("root", lambda: str(ROOT), replace=True)
     OmegaConf.register_new_resolver("run_name", _run_name, replace=True)
@@ -236,13 +236,14 @@ def sentence(error: Exception) -> str:
         return unknown
     text = re.split(r"\s*Config search path:|\s*See https://|\n\s*full_key:", str(error))[0]
     text = re.sub(r"^(In '[^']*'|\w+Exception): ", "", text.strip())
+    if text.startswith("Error merging override") and error.__cause__ is not None:
+        text = f"{text.removeprefix('Error merging override ')}: {error.__cause__}".splitlines()[0]
     removed = re.fullmatch(r"KeyError raised while resolving interpolation: '(.*)'", text)
     if removed:
         return f"key '{removed[1]}' is missing; it is needed, so do not delete it."
     head, _, options = text.partition("Available options in")
-    lines = " ".join(head.split())
+    lines, (group, _, names) = " ".join(head.split()), options.partition(":")
     if options:
-        group, _, names = options.partition(":")
         lines = f"{lines}; available for {group.strip()}: {', '.join(names.split())}"
     if isinstance(error, OverrideParseException):
         lines += "; a value with special characters needs quotes, 'key=\"value\"', and $HOME instead of ~"

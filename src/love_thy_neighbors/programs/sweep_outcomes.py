@@ -136,20 +136,25 @@ def print_summary(jobs: Sequence[Job], found: int, outcomes: Sequence[Any]) -> N
 
     jobs and outcomes: those that were launched, in the same order. Raises `UserError` if one has failed.
     """
-    failed = defaultdict(list)
-    for job, outcome in zip(jobs, outcomes, strict=True):
-        if isinstance(outcome, Failure):
-            failed[outcome.reason].append(job)
-    count = sum(map(len, failed.values()))
+    count = sum(isinstance(outcome, Failure) for outcome in outcomes)
     total = len(jobs) + found
     jobs_in_all = "1 job" if total == 1 else f"{total} jobs"
     say(f"\n{jobs_in_all}: {len(jobs) - count} done, {found} found finished, {count} failed.")
-    if not failed:
+    if not count:
         return
-    same = set.intersection(*(set(job.overrides) for job in jobs)) if len(jobs) > 1 else set()
-    for reason, those in failed.items():
-        for job in those:
-            say(f"  {' '.join(text for text in job.overrides if text not in same)}")
-        say(f"    {reason}")
+    print_failures([job.overrides for job in jobs], outcomes)
     command = shlex.join(["python", *(word for word in sys.argv if word != "overwrite=true")])
     raise UserError(f"{count} of {total} jobs failed; the same command does only what is missing: {command}")
+
+
+def print_failures(job_overrides: Sequence[Sequence[str]], outcomes: Sequence[Any]) -> None:
+    """Print the jobs whose outcome is a `Failure` by its reason, without the overrides that all jobs have."""
+    failed = defaultdict(list)
+    for overrides, outcome in zip(job_overrides, outcomes, strict=True):
+        if isinstance(outcome, Failure):
+            failed[outcome.reason].append(overrides)
+    same = set.intersection(*map(set, job_overrides)) if len(job_overrides) > 1 else set()
+    for reason, those in failed.items():
+        for overrides in those:
+            say(f"  {' '.join(text for text in overrides if text not in same)}")
+        say(f"    {reason}")
