@@ -8,6 +8,7 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 from omegaconf import DictConfig
 
+from love_thy_neighbors.programs.own_run import continued, leave_task_number
 from love_thy_neighbors.programs.start import (
     PRIMARY,
     baseline_settings,
@@ -17,7 +18,6 @@ from love_thy_neighbors.programs.start import (
     register_resolvers,
     run,
 )
-from love_thy_neighbors.programs.tasks import leave_task_number
 from love_thy_neighbors.slurm.signals import answer_signals
 
 register_resolvers()
@@ -28,11 +28,8 @@ def work(config: DictConfig) -> float | None:
     """Do one job; returns its validation mAP_L, if any, which a hyperparameter search may maximise."""
     from love_thy_neighbors.runs.requirements import check_collection
     from love_thy_neighbors.runs.settings import settings_of
-    from love_thy_neighbors.slurm.commands import times_requeued
 
-    values = plain(config)
-    if times_requeued() and not values["overwrite"]:
-        values["resume"] = True  # a job that SLURM has queued again continues from its last epoch
+    values = continued(plain(config))
     settings = settings_of(values)
     check_collection(settings)
     # Torch and Lightning take seconds to import: mistakes are reported before.
