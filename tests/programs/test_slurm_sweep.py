@@ -33,6 +33,7 @@ def sweep(commands: Commands, collection: Path, place: Path, *overrides: str) ->
         stderr=subprocess.PIPE,
         stdin=subprocess.DEVNULL,
         text=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # a shell may have it ignored
     )
 
 

@@ -157,7 +157,7 @@ def test_an_experiment_without_m_is_told_to_be_a_sweep(tmp_path: Path) -> None:
 def test_a_machine_without_slurm_is_told(made_up: Path, tmp_path: Path) -> None:
     done = run_program("train.py", "-m", *quick(made_up, tmp_path, "cluster=slurm"), cwd=tmp_path, PATH="/nowhere")
     assert done.returncode == 1
-    assert done.stderr.startswith("train.py: cluster: the jobs could not be launched (RuntimeError: Could not detect")
+    assert done.stderr.startswith("train.py: cluster: the jobs could not be submitted (RuntimeError: Could not detect")
     assert "Traceback" not in done.stderr
 
 

@@ -11,8 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from conftest import ROOT, run_program, short_run
+from conftest import ROOT, checked, settings, short_run
 from fixtures.slurm_cluster import Cluster, missing, slurm, wait_until
+from love_thy_neighbors.runs.identity import run_name
 
 pytestmark = [pytest.mark.slow, pytest.mark.skipif(missing() is not None, reason=str(missing()))]
 LONG = "epochs=200"  # long enough for something to happen meanwhile
@@ -66,6 +67,7 @@ class Sweep:
             stderr=subprocess.PIPE,
             stdin=subprocess.DEVNULL,
             text=True,
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # a shell may have it ignored
         )
 
     def wait_for_checkpoint(self) -> Path:
@@ -135,8 +137,9 @@ def test_cancelled_jobs_are_listed_with_their_state_and_log(made_up: Path, tmp_p
     cluster.ask("scancel", number)
     told = running.end(status=1)
     assert "3 jobs: 0 done, 0 found finished, 3 failed." in told
-    for element in range(3):
-        assert f"SLURM job {number}_{element} is CANCELLED" in told
+    for element, states in enumerate(["CANCELLED", "CANCELLED", "CANCELLED|no longer known"]):
+        # without accounting, SLURM may forget at once an element that never ran
+        assert re.search(f"SLURM job {number}_{element} is ({states})", told)
     logs = re.findall(r"see (\S+)\.$", told, re.MULTILINE)
     assert len(logs) in (1, 2)
     assert all(Path(log).is_file() for log in logs)
@@ -172,23 +175,16 @@ def test_overwrite_trains_again_once_also_if_the_job_is_queued_again(
     made_up: Path, tmp_path: Path, cluster: Cluster, undisturbed: dict[str, object]
 ) -> None:
     old = short_run(made_up, tmp_path, LONG)
-    name = json.loads((old / "results.json").read_text())
-    run = tmp_path / "logs" / next(iter(_names(made_up, tmp_path, LONG)))
+    results = json.loads((old / "results.json").read_text())
+    (old / "results.json").write_text(json.dumps(results | {"test": {**results["test"], "mAP_L": 0.0}}))
+    run = tmp_path / "logs" / run_name(checked(settings(*job(made_up, tmp_path, LONG))))
     run.parent.mkdir()
     old.rename(run)
-    (run / "results.json").write_text(json.dumps(name | {"test": {**name["test"], "mAP_L": 0.0}}))
     running = Sweep(cluster, tmp_path, sweep(made_up, tmp_path, LONG, "overwrite=true"))
     wait_until(lambda: not (run / "results.json").exists() and (run / "last.ckpt").is_file())
     cluster.ask("scontrol", "requeue", running.job())
     assert "1 job: 1 done" in running.end()
     assert figures(run) == undisturbed
-
-
-def _names(collection: Path, place: Path, *overrides: str) -> list[str]:
-    shown = run_program(
-        "train.py", *job(collection, place, *overrides), "--cfg", "hydra", "--resolve", "-p", "hydra.sweep", cwd=place
-    )
-    return re.findall(r"^subdir: (\S+)$", shown.stdout, re.MULTILINE)
 
 
 def test_a_failed_run_fails_its_job_and_a_failed_setup_stops_it(
@@ -199,7 +195,7 @@ def test_a_failed_run_fails_its_job_and_a_failed_setup_stops_it(
     wait_until(lambda: set(cluster.states(running.job()).values()) == {"FAILED"}, 60)
     place = tmp_path / "setup"
     place.mkdir()
-    lines = "hydra.launcher.setup=[true,'ls /nowhere',true]"
+    lines = "hydra.launcher.setup=[cd .,ls /nowhere,cd .]"
     failing = Sweep(cluster, place, sweep(made_up, place, "epochs=1", lines, "+hydra.launcher.nice=100"))
     told = failing.end(status=1)
     assert f"SLURM job {failing.job()} is FAILED" in told
