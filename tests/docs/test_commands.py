@@ -222,7 +222,7 @@ def test_commands_for_slurm_compose(command: str, folder: Path) -> None:
     assert settings(*overrides)["resume"] is True
     shown = run_program("train.py", *overrides, "--cfg", "hydra", cwd=folder)
     assert shown.returncode == 0, shown.stderr
-    assert "SlurmLauncher" in shown.stdout
+    assert "SlurmSweepLauncher" in shown.stdout
     assert "partition: gpu" in shown.stdout
 
 

@@ -59,6 +59,7 @@ def test_a_sweep_is_submitted_once(made_up: Path, tmp_path: Path, commands: Comm
     given = [f"hydra.launcher.{one}" for one in further] + ["+hydra.launcher.licenses=a", "seed=0,1,2"]
     told = interrupted(sweep(commands, made_up, tmp_path, *given), "SLURM job 42: 2 jobs, 2 runs in each")
     assert "scancel 42" in told.splitlines()[-1]
+    assert "3 jobs" in told.splitlines()[-1]
     script = (tmp_path / "logs" / "slurm" / "42" / "42_submission.sh").read_text()
     options = ("nice=100", "mail-type=FAIL", "dependency=afterok:5", "licenses=a", "ntasks-per-node=2", "requeue")
     for option in options:

@@ -173,9 +173,10 @@ def _waited(folder: Path, places: Sequence[Place]) -> list[Any]:
     try:
         return wait_for(folder, places)
     except KeyboardInterrupt:
-        arrays = " ".join(sorted({place.array for place in places}))
+        left = [place for place in places if not place.outcome(folder).is_file()]
+        arrays = " ".join(sorted({place.array for place in left}))
         raise UserError(
-            f"interrupted; the jobs go on; the same command waits for them again, scancel {arrays} cancels them."
+            f"interrupted; {len(left)} jobs go on; the same command waits for them again, scancel {arrays} cancels them."
         ) from None
 
 

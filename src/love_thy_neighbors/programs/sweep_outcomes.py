@@ -7,6 +7,7 @@ from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from hydra.core.utils import JobReturn, JobStatus
@@ -75,7 +76,7 @@ def _logged(error: Exception) -> str:
 
 @contextmanager
 def failures_of_killed_jobs(launcher: Launcher) -> Iterator[None]:
-    """Inside, a killed job of a submitit launcher gives a `Failure`, and a missing SLURM one sentence.
+    """Inside, a killed job of submitit_local gives a `Failure`, and a job that cannot be launched one sentence.
 
     submitit's launcher raises at the first killed job and leaves the others without anyone who waits for them. Its only
     hook is the method by which it waits.
@@ -92,7 +93,8 @@ def failures_of_killed_jobs(launcher: Launcher) -> Iterator[None]:
         try:
             return wait(job)
         except UncompletedJobError:
-            failure = Failure(f"{KILLED} See {job.paths.stderr}.")
+            log = Path(job.paths.stderr)
+            failure = Failure(f"{KILLED} See {log}." if log.is_file() else KILLED)
             return [JobReturn(status=JobStatus.COMPLETED, _return_value=failure)]
 
     submitit.Job.results = wait_for_job  # type: ignore[method-assign, assignment]
