@@ -16,7 +16,7 @@ from love_thy_neighbors.runs.identity import fingerprint
 def in_a_job(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
     for name, value in {"JOB_ID": "70", "ARRAY_JOB_ID": "67", "ARRAY_TASK_ID": "3"}.items():
         monkeypatch.setenv(f"SLURM_{name}", value)
-    monkeypatch.setattr("love_thy_neighbors.slurm.signals.answer_signals", lambda _: None)
+    monkeypatch.setattr("love_thy_neighbors.programs.slurm_run.answer_signals", lambda *_: None)
     return monkeypatch
 
 
@@ -64,7 +64,6 @@ def test_each_task_has_a_run_of_its_own(
     in_a_job: pytest.MonkeyPatch, tmp_path: Path, task: str, begun: str | None
 ) -> None:
     in_a_job.setenv("SLURM_PROCID", task)
-    in_a_job.setattr("love_thy_neighbors.programs.slurm_run.answer_signals", lambda _: None)
     in_a_job.setattr("love_thy_neighbors.programs.slurm_run.Singleton.set_state", lambda _: None)
     Loader.begun = None
     runs = [Run((f"split={number}",), number, {}) for number in (0, 1)]

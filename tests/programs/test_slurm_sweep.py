@@ -118,3 +118,12 @@ def test_a_failing_setup_line_ends_the_script(lines: list[str], status: int, out
     done = subprocess.run(["bash", "-c", script], capture_output=True, text=True)
     assert (done.returncode, done.stdout) == (status, out)
     assert bool(status) is ("setup: " in done.stderr)
+
+
+def test_a_task_is_not_ended_by_a_signal_while_it_starts(tmp_path: Path, commands: Commands) -> None:
+    """SLURM queues a preempted job again only if it has not ended by itself."""
+    from love_thy_neighbors.programs.slurm_sweep import _DEAF
+
+    code = "import os, signal; [os.kill(os.getpid(), one) for one in (15, 10, 12)]; print('alive')"
+    done = subprocess.run(["bash", "-c", _DEAF, sys.executable, "-c", code], capture_output=True, text=True)
+    assert (done.returncode, done.stdout) == (0, "alive\n")

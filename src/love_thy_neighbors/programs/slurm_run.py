@@ -113,6 +113,7 @@ def main(folder: str) -> int:
 
     os.environ["SUBMITIT_FOLDER"] = folder
     show_escapes()
+    answer_signals()  # already while the work is loaded
     paths = SlurmJobEnvironment().paths
     deadline = time.monotonic() + SECONDS_FOR_FILES
     while not paths.submitted_pickle.exists() and time.monotonic() < deadline:

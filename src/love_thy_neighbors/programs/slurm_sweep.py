@@ -31,6 +31,8 @@ from love_thy_neighbors.visible import say
 
 # Keys of hydra.launcher that sbatch does not get.
 _OURS = ("submitit_folder", "runs_per_job", "max_num_timeout", "additional_parameters", "setup")
+# Until Python answers signals itself, some seconds after its start, they must not end the process.
+_DEAF = 'trap \'\' TERM USR1 USR2; exec "$0" "$@"'
 
 
 def launch(
@@ -142,7 +144,7 @@ def _executor(folder: Path, options: Mapping[str, Any]) -> Any:
         @property
         def _submitit_command_str(self) -> str:
             module = "love_thy_neighbors.programs.slurm_run"
-            return shlex.join([sys.executable, "-u", "-m", module, str(self.folder)])
+            return shlex.join(["bash", "-c", _DEAF, sys.executable, "-u", "-m", module, str(self.folder)])
 
     try:
         made = Executor(folder)
@@ -176,7 +178,7 @@ def _waited(folder: Path, places: Sequence[Place]) -> list[Any]:
         left = [place for place in places if not place.outcome(folder).is_file()]
         arrays = " ".join(sorted({place.array for place in left}))
         raise UserError(
-            f"interrupted; {len(left)} jobs go on; the same command waits for them again, scancel {arrays} cancels them."
+            f"interrupted; {len(left)} jobs go on; the same command waits for them again, scancel {arrays} ends them."
         ) from None
 
 
