@@ -96,3 +96,16 @@ def test_a_failed_run_has_an_outcome_and_a_status_of_one(
     assert main(str(tmp_path / "%j")) == status
     assert paths.result_pickle.is_file()
     assert ("failed: " in capsys.readouterr().err) is bool(status)
+
+
+def test_a_job_that_slurm_ends_has_no_outcome(tmp_path: Path, in_a_job: pytest.MonkeyPatch) -> None:
+    def end(folder: Path) -> None:
+        raise KeyboardInterrupt
+
+    in_a_job.setenv("SUBMITIT_EXECUTOR", "slurm")
+    in_a_job.setenv("SUBMITIT_FOLDER", "")  # put back at the end
+    paths = utils.JobPaths(tmp_path / "%j", "67_3", 0)
+    paths.folder.mkdir()
+    utils.DelayedSubmission(end).dump(paths.submitted_pickle)
+    assert main(str(tmp_path / "%j")) == 1
+    assert not paths.result_pickle.exists()

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from conftest import ROOT
+from conftest import ROOT, checked, settings
 from fixtures.fake_slurm import Commands
 from love_thy_neighbors.errors import UserError
 from love_thy_neighbors.programs.slurm_sweep import _checked_lines, _executor
@@ -83,6 +83,13 @@ def test_mistakes_are_found_before_anything_is_submitted(made_up: Path, tmp_path
 def test_overwrite_needs_no_resume_false(made_up: Path, tmp_path: Path, commands: Commands) -> None:
     told = interrupted(sweep(commands, made_up, tmp_path, "overwrite=true", "seed=0,1"), "SLURM job 42: 2 jobs;")
     assert "scancel 42" in told
+
+
+@pytest.mark.parametrize("cluster", ["slurm", "submitit_local"])
+def test_on_a_cluster_a_run_goes_on_unless_it_is_to_begin_again(made_up: Path, cluster: str) -> None:
+    given = (f"data={made_up}", f"cluster={cluster}")
+    assert checked(settings(*given)).resume
+    assert not checked(settings(*given, "overwrite=true")).resume
 
 
 def options(folder: Path, **changed: object) -> dict[str, object]:

@@ -107,7 +107,10 @@ def may_queue_again(folder: Path, most: int) -> bool:
 
 
 def main(folder: str) -> int:
-    """Do the work of this task and write its outcome; returns the exit status."""
+    """Do the work of this task and write its outcome; returns the exit status.
+
+    Without an outcome: if SLURM ends the job. It may queue it again.
+    """
     from submitit.core import utils
     from submitit.slurm.slurm import SlurmJobEnvironment
 
@@ -119,7 +122,11 @@ def main(folder: str) -> int:
     while not paths.submitted_pickle.exists() and time.monotonic() < deadline:
         time.sleep(1)
     work = utils.DelayedSubmission.load(paths.submitted_pickle)
-    returned = work.function(paths.folder)
+    try:
+        returned = work.function(paths.folder)
+    except KeyboardInterrupt:
+        say(f"SLURM ends job {own_job()}.", stderr=True)
+        return 1
     with utils.temporary_save_path(paths.result_pickle) as temporary:
         utils.cloudpickle_dump(("success", returned), temporary)
     failed = returned is not None and isinstance(value_of(returned), Failure)
