@@ -8,6 +8,7 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 from omegaconf import DictConfig
 
+from love_thy_neighbors.programs.default_model import with_default_model
 from love_thy_neighbors.programs.own_run import continued, leave_task_number
 from love_thy_neighbors.programs.start import (
     PRIMARY,
@@ -61,4 +62,4 @@ def main(config: DictConfig) -> float | None:
 if __name__ == "__main__":
     answer_signals()
     leave_task_number(sys.argv[1:])
-    run(main)
+    run(main, further=with_default_model)

@@ -13,9 +13,9 @@ from love_thy_neighbors.training.losses import logistic
 RELATIONS = ["tags", "sets"]
 
 
-def made(seed: int = 0) -> RelationalModel:
+def made(seed: int = 0, members: int = 1) -> RelationalModel:
     torch.manual_seed(seed)
-    model = RelationalModel(dim=7, labels=4, relations=RELATIONS, hidden=5).eval()
+    model = RelationalModel(dim=7, labels=4, relations=RELATIONS, hidden=5, members=members).eval()
     for parameter in model.parameters():
         torch.nn.init.normal_(parameter)
     return model
@@ -115,3 +115,56 @@ def test_the_loss_is_that_of_all_relations_of_some_and_of_none() -> None:
     torch.manual_seed(5)
     torch.testing.assert_close(model.loss(x, z, mask, y, logistic), whole + 0.3 * (some + none))
     assert whole != some != none
+
+
+def member(model: RelationalModel, place: int) -> RelationalModel:
+    """One of the members as a model of its own."""
+    single, units = made(), slice(5 * place, 5 * (place + 1))
+    with torch.no_grad():
+        for own, common in zip((single.W_x, *single.W_r), (model.W_x, *model.W_r), strict=True):
+            own.weight.copy_(common.weight[units])
+            own.bias.copy_(common.bias[units])
+        for own, common in ((single.W_y, model.W_y), (single.W_p, model.W_p)):
+            own.weight.copy_(common.weight.unflatten(1, (3, -1))[:, :, units].flatten(1))
+        single.b_y.copy_(model.b_y)
+    single.complete = model.complete
+    return single
+
+
+@pytest.mark.parametrize("complete", [True, False])
+def test_members_are_models_of_their_own_whose_scores_are_averaged(complete: bool) -> None:
+    model, (x, z, mask) = made(members=3), inputs()
+    model.complete = complete
+    singles = [member(model, place) for place in range(3)]
+    mean = torch.stack([single(x, z, mask) for single in singles]).mean(dim=0)
+    torch.testing.assert_close(model(x, z, mask), mean, rtol=1e-5, atol=1e-5)
+    parts = torch.stack([single.parts(single.towers(x, z, mask), mask) for single in singles]).mean(dim=0)
+    torch.testing.assert_close(model.parts(model.towers(x, z, mask), mask), parts, rtol=1e-5, atol=1e-5)
+
+
+def test_each_member_learns_from_its_own_loss() -> None:
+    """Gradients of the common model are those of each by itself."""
+    model, (x, z, mask) = made(members=3), inputs()
+    model.views = 0  # no chance in the loss
+    y = (torch.arange(12).reshape(3, 4) % 3 == 0).float()
+    loss = model.loss(x, z, mask, y, logistic)
+    loss.backward()
+    singles = [member(model, place) for place in range(3)]
+    losses = []
+    for place, single in enumerate(singles):
+        single.views = 0
+        losses.append(single.loss(x, z, mask, y, logistic))
+        losses[-1].backward()
+        units = slice(5 * place, 5 * (place + 1))
+        torch.testing.assert_close(model.W_r[1].weight.grad[units], single.W_r[1].weight.grad)
+        own = model.W_y.weight.grad.unflatten(1, (3, -1))[:, :, units].flatten(1)
+        torch.testing.assert_close(own, single.W_y.weight.grad)
+    torch.testing.assert_close(loss, torch.stack(losses).sum())
+
+
+def test_weights_of_members_start_as_those_of_one_model() -> None:
+    torch.manual_seed(0)
+    model = RelationalModel(dim=400, labels=50, relations=RELATIONS, hidden=100, members=3)
+    for layer in (model.W_y, model.W_p):
+        assert abs(layer.weight.std().item() / (2 / 300) ** 0.5 - 1) < 0.03
+    assert abs(model.W_x.weight.std().item() / (2 / 400) ** 0.5 - 1) < 0.03

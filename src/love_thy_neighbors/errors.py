@@ -9,6 +9,10 @@ class UserError(Exception):
     """
 
 
+class CollectionLacksError(UserError):
+    """The collection has no such metadata, or no such split; another collection may have it."""
+
+
 def require_whole(key: str, value: object, least: int) -> None:
     """Raise `UserError` unless ``value`` is a whole number of ``least`` or more."""
     if type(value) is not int or value < least:

@@ -30,6 +30,9 @@ class RelationalModel(nn.Module):
     missing or others than in training (``complete`` is False), and for an image without any neighbour. With one matrix
     for both, either loses: with W_y alone, scores without neighbours were far below those of an image tower alone.
 
+    With K ``members`` each v has K times h hidden units, and f is the mean of K such models, which differ by their
+    first weights and their dropout. In training each has a loss of its own; b_y is common to all.
+
     Dropout acts on every v; weights start as in He et al. and biases at zero, as in `model.NeighborhoodModel`.
     `torch.jit.script` and `torch.onnx.export` work on it.
 
@@ -37,10 +40,11 @@ class RelationalModel(nn.Module):
         dim: d, the length of a feature vector.
         labels: |Y|, the number of labels.
         relations: the metadata types, in the order of the rows of z and mask; R of them.
-        hidden: h, the length of a hidden state.
+        hidden: h, the length of a member's hidden state.
         dropout: the probability that a hidden unit is dropped in training.
         views: weight of the losses of images that lack relations, in training (`loss`); with 0 W_p learns from images
             without neighbours alone.
+        members: K, models whose scores are averaged. Time and memory grow as K.
     """
 
     def __init__(
@@ -51,22 +55,26 @@ class RelationalModel(nn.Module):
         hidden: int = 500,
         dropout: float = 0.5,
         views: float = 0.3,
+        members: int = 1,
     ) -> None:
         super().__init__()
-        self.relations, self.views, self.complete = list(relations), views, True
-        towers = (1 + len(self.relations)) * hidden
-        self.W_x = nn.Linear(dim, hidden)
-        self.W_r = nn.ModuleList(nn.Linear(dim, hidden) for _ in self.relations)
+        self.relations, self.views, self.members, self.complete = list(relations), views, members, True
+        towers = (1 + len(self.relations)) * members * hidden
+        self.W_x = nn.Linear(dim, members * hidden)
+        self.W_r = nn.ModuleList(nn.Linear(dim, members * hidden) for _ in self.relations)
         self.W_y = nn.Linear(towers, labels, bias=False)
         self.W_p = nn.Linear(towers, labels, bias=False)
         self.b_y = nn.Parameter(torch.zeros(labels))
         self.dropout = nn.Dropout(dropout)
         he_initialization(self)
+        with torch.no_grad():  # a member's scores come from its own hidden units, 1 / K of all
+            for layer in (self.W_y, self.W_p):
+                layer.weight.mul_(members**0.5)
 
     def forward(self, x: Tensor, z: Tensor, mask: Tensor) -> Tensor:
         """Shapes: x [B, d]; z [B, R, d]; mask [B, R] boolean, True where there is a neighbour -> scores [B, |Y|]."""
         v = self.dropout(self.towers(x, z, mask)).flatten(1)
-        return torch.where(self.sees_all(mask), self.W_y(v), self.W_p(v)) + self.b_y
+        return torch.where(self.sees_all(mask), self.W_y(v), self.W_p(v)) / self.members + self.b_y
 
     def sees_all(self, mask: Tensor) -> Tensor:
         """Where W is W_y. Shapes: mask [B, R] -> boolean [B, 1]."""
@@ -74,25 +82,28 @@ class RelationalModel(nn.Module):
         return any_neighbour if self.complete else torch.zeros_like(any_neighbour)
 
     def towers(self, x: Tensor, z: Tensor, mask: Tensor) -> Tensor:
-        """[v_x ; v_1 ; ... ; v_R], without dropout. Shapes: as `forward` -> [B, 1 + R, h]."""
+        """[v_x ; v_1 ; ... ; v_R], without dropout. Shapes: as `forward` -> [B, 1 + R, K h]."""
         return masked(self.hidden(x, z), mask)
 
     def hidden(self, x: Tensor, z: Tensor) -> Tensor:
-        """`towers` as if every image had neighbours by every relation. Shapes: as `forward` -> [B, 1 + R, h]."""
+        """`towers` as if every image had neighbours by every relation. Shapes: as `forward` -> [B, 1 + R, K h]."""
         v = [torch.relu(self.W_x(x))]
         for r, W_r in enumerate(self.W_r):
             v.append(torch.relu(W_r(z[:, r])))
         return torch.stack(v, dim=1)
 
+    def matrices(self) -> tuple[Tensor, Tensor]:
+        """W_y and W_p of the mean of the members, by tower: [|Y|, 1 + R, K h] each."""
+        towers = (1 + len(self.relations), -1)
+        return self.W_y.weight.unflatten(1, towers) / self.members, self.W_p.weight.unflatten(1, towers) / self.members
+
     def parts(self, v: Tensor, mask: Tensor) -> Tensor:
-        """Each tower's term of f. Shapes: v [B, 1 + R, h], mask [B, R] -> [B, 1 + R, |Y|]; with b_y their sum is f."""
-        whole, partial = (
-            torch.einsum("bth,lth->btl", v, W.weight.unflatten(1, v.shape[1:])) for W in (self.W_y, self.W_p)
-        )
+        """Each tower's term of f; f - b_y is their sum. Shapes: v [B, 1 + R, K h], mask [B, R] -> [B, 1 + R, |Y|]."""
+        whole, partial = (torch.einsum("bth,lth->btl", v, W) for W in self.matrices())
         return torch.where(self.sees_all(mask).unsqueeze(2), whole, partial)
 
     def loss(self, x: Tensor, z: Tensor, mask: Tensor, y: Tensor, criterion: Criterion) -> Tensor:
-        """The loss of a batch in training.
+        """The loss of a batch in training, a sum over the members of
 
             loss(f) + views * (loss(f_some) + loss(f_none))
 
@@ -101,13 +112,22 @@ class RelationalModel(nn.Module):
 
         Shapes: as `forward`, and y [B, |Y|].
         """
-        v = self.dropout(self.hidden(x, z))
-        kept = mask & (torch.rand(mask.shape, device=mask.device) < 0.5)
-        seen = [masked(v, one).flatten(1) for one in (mask, kept, torch.zeros_like(mask))]
-        partial = self.W_p(torch.cat(seen)).chunk(3)
-        whole = torch.where(self.sees_all(mask), self.W_y(seen[0]), partial[0])
-        of_views = sum(criterion(scores + self.b_y, y) for scores in partial[1:])
-        return criterion(whole + self.b_y, y) + self.views * of_views
+        K = self.members
+        v = self.dropout(self.hidden(x, z)).unflatten(2, (K, -1)).permute(2, 0, 1, 3).flatten(0, 1)  # [K B, 1 + R, h]
+        mask, y = mask.repeat(K, 1), y.repeat(K, 1)
+        views = [mask]
+        if self.views:
+            views += [mask & (torch.rand(mask.shape, device=mask.device) < 0.5), torch.zeros_like(mask)]
+        seen = torch.stack([masked(v, one) for one in views])
+        partial = self._of_members(self.W_p, seen) + self.b_y
+        whole = torch.where(self.sees_all(mask), self._of_members(self.W_y, seen[:1])[0] + self.b_y, partial[0])
+        of_views = sum(criterion(scores, y) for scores in partial[1:])
+        return K * (criterion(whole, y) + self.views * of_views)
+
+    def _of_members(self, layer: nn.Linear, v: Tensor) -> Tensor:
+        """Each member's products with its own columns. Shapes: v [V, K B, 1 + R, h] -> [V, K B, |Y|]."""
+        W = layer.weight.unflatten(1, (v.shape[2], self.members, v.shape[3]))
+        return torch.einsum("vkbth,ltkh->vkbl", v.unflatten(1, (self.members, -1)), W).flatten(1, 2)
 
 
 def masked(v: Tensor, mask: Tensor) -> Tensor:

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from conftest import run_program
 from love_thy_neighbors.errors import UserError
 from love_thy_neighbors.programs.command_line import arranged
+from love_thy_neighbors.programs.default_model import with_default_model
 
 SETTINGS = st.sampled_from(["m=3", "~lr", "split=0,1", "data.dir=/a b", "x=[1, 2]", "++a=", 'q="--m=1"'])
 OPTIONS = st.sampled_from([["-m"], ["--cfg", "job"], ["--config-name=mine"], ["-cd", "folder"], ["--info"], ["--help"]])
@@ -26,6 +27,26 @@ def test_options_come_first_and_nothing_is_lost(words: list[list[str]]) -> None:
 def test_a_model_within_a_model_is_a_file_of_its_group() -> None:
     assert arranged(["model=smoothed", "model.of=a,b"]) == ["model=smoothed", "model@model.of=a,b"]
     assert arranged(["model.of.name=a"]) == ["model.of.name=a"]
+
+
+@pytest.mark.parametrize(
+    ("words", "relational"),
+    [
+        (["data=data/mine"], True),
+        (["-m", "data=data/mine", "metadata=tags,sets", "split=0,1"], True),
+        (["data=collection", "data.dir=mine"], True),
+        (["data=nuswide"], False),
+        (["metadata=tags", "m=3", "M=6"], False),
+        (["data=data/mine", "model=neighborhood"], False),
+        (["data=data/mine", "model@model.of=visual_mlp"], False),
+        (["data=data/mine", "metadata=tags", "m=3", "M=6"], False),
+        (["data=data/mine", "neighborhoods.test=10"], False),
+        (["data=data/mine", "metadata=visual"], False),
+        (["-m", "experiment=table2", "data=data/mine"], False),
+    ],
+)
+def test_a_collection_of_one_s_own_has_the_relational_model(words: list[str], relational: bool) -> None:
+    assert with_default_model(words) == [*words, *(["model=relational"] if relational else [])]
 
 
 @pytest.mark.parametrize(

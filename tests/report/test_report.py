@@ -43,6 +43,13 @@ FIGURES = {
 }
 
 
+# The settings of the relational model's row from which the others differ in one thing.
+USUAL: dict[str, object] = {
+    **{"model": "relational", "pool": "split", "overlap": None, "rename_test": False, "relations": None, "views": 0.3},
+    **{"thin": "auto", "lambda": 0.3, "members": 1, "loss": "logistic", "metadata": "all", "test": "all"},
+}
+
+
 @pytest.fixture(scope="module")
 def collection(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write_pictured(tmp_path_factory.mktemp("report") / "collection")
@@ -135,8 +142,48 @@ def test_tables_hold_the_figures_of_the_runs_and_the_papers(beside: Path, full: 
     assert points == [*(f"m = {m}" for m in (1, 2, 3, 4, 6)), *(f"M = {M}" for M in (3, 4, 6, 10, 20)), *(f"tau = {t}" for t in (50, 200, 1000, 5000))]  # fmt: skip
     assert len(table(full, "vocabulary_overlap")) == 5
     assert len(table(full, "new_vocabulary")) == 4
+    assert [len(table(full, name)) for name in ("missing_metadata", "relational_generalization")] == [9, 3]
     assert [row["trained with"] for row in table(full, "metadata_generalization")] == ["tags", "sets", "groups"]
     assert len(table(full, "per_label")) == 5
+
+
+def test_a_row_of_the_relational_model_is_the_mean_of_its_runs(full: Path, logs: Path) -> None:
+    """Each setting of the ablation and of the missing metadata, picked from the run folders by its config."""
+    runs = [json.loads(path.read_text()) for path in logs.rglob("results.json")]
+    runs = [one for one in runs if one["config"]["measure"] == "annotation"]
+
+    def mean(**wanted: object) -> float:
+        found = []
+        for one in runs:
+            config = one["config"]
+            flat = {"rename_test": False, "loss": "logistic", "thin": 1, **config}  # defaults are not written
+            flat |= {**config.get("neighborhoods", {}), **config["model"].get("arguments", {})}
+            flat |= {"model": one["model"]}
+            for key, name in {"metadata": "metadata", "test": "test_metadata"}.items():
+                flat[key] = config.get(name, {}).get("type")
+            if all(flat.get(key) == value for key, value in wanted.items()):
+                found.append(one["test"]["mAP_L"])
+        assert len(found) == 5
+        return float(np.mean(found))
+
+    rows = {row["model"]: row for row in table(full, "relational")}
+    for name, wanted in {
+        "Relational model": {},
+        "Relational model, not thinned": {"thin": 1.0},
+        "Relational model, lambda = 0": {"lambda": 0},
+        "Relational model, the mean of 3 models (members = 3)": {"members": 3},
+        "Relational model, one tower: tags": {"metadata": "tags", "test": "tags"},
+        "Relational model, neighbours of all parts (pool=all)": {"pool": "all"},
+        "The image tower alone": {"model": "visual_mlp"},
+    }.items():
+        of_runs = wanted if "model" in wanted else {**USUAL, "test_relations": None, **wanted}
+        assert float(rows[name]["mAP_L"]) == pytest.approx(mean(**of_runs), abs=1e-4), name
+    missing = {row["test images have"]: row for row in table(full, "missing_metadata")}
+    three = {**USUAL, "relations": ["tags", "sets", "groups"]}
+    for name, tested in {"all types": None, "only sets": [None, "sets", None]}.items():
+        for column, views in (("mAP_L", 0.3), ("views = 0, mAP_L", 0)):
+            value = float(missing[name][column])
+            assert value == pytest.approx(mean(**{**three, "test_relations": tested, "views": views}), abs=1e-4)
 
 
 def test_claims_have_the_verdict_that_the_runs_give(full: Path) -> None:

@@ -8,9 +8,8 @@ import pytest
 
 from conftest import checked, made_up_table, settings, write_made_up
 from love_thy_neighbors.collection.loading import Collection, load_collection
-from love_thy_neighbors.errors import UserError
+from love_thy_neighbors.errors import CollectionLacksError, UserError
 from love_thy_neighbors.runs.chosen_split import split_collection
-from love_thy_neighbors.runs.requirements import CollectionLacksError
 from love_thy_neighbors.splits import PARTS, Split
 
 

@@ -44,7 +44,7 @@ def figures(run: Path) -> dict[str, object]:
 
 
 def job(collection: Path, place: Path, *overrides: str) -> list[str]:
-    small = ("h=8", "baseline=null", "trainer.enable_progress_bar=false")
+    small = ("model=neighborhood", "h=8", "baseline=null", "trainer.enable_progress_bar=false")
     return [f"data={collection}", *small, f"logs={place}/logs", f"cache={place}/cache", *overrides]
 
 

@@ -394,3 +394,34 @@ def test_lines_are_numbered_and_long_ones_are_not_read(
     path.write_bytes(b"".join(line + b"\n" for line in lines))
     expected = [(number, line if len(line) <= 10 else None) for number, line in enumerate(lines, 1)]
     assert list(raw_lines(path, 10)) == expected
+
+
+def test_tags_are_one_in_their_most_frequent_spelling_as_in_folders(photos: Photos) -> None:
+    nfd = "Ku\u0308ste"
+    said = [["Sea", nfd, "Smith, John"], ["sea", "Küste", "a|b"], ["sea", "KÜSTE", "New  York"]]
+    for line, tags in zip(photos.lines, said, strict=True):
+        line |= {"tags": tags, "groups": [nfd, "Küste", "A", "a"], "cameras": [nfd], "labels": [nfd], "owner": nfd}
+    photos.prepare()
+    rows = pq.read_table(photos.out / "images.parquet").to_pylist()
+    assert [row["tags"] for row in rows] == [
+        ["sea", "Küste", "Smith, John"],
+        ["sea", "Küste", "a|b"],
+        ["sea", "Küste", "New York"],
+    ]
+    for row in rows:  # capitals count in groups, which may be codes
+        assert row["groups"] == ["Küste", "A", "a"]
+        assert row["cameras"] == row["labels"] == ["Küste"]
+        assert row["owner"] == "Küste"
+
+
+def test_tags_that_programs_write_are_left_out_and_listed(photos: Photos) -> None:
+    ignored = photos.folder / "ignored.txt"
+    ignored.write_text("!nikon\nx\n")
+    photos.lines[1] |= {"tags": ["darktable|format|nef", "Nikon", "X", "y"]}
+    photos.prepare(ignore_tags=ignored)
+    rows = pq.read_table(photos.out / "images.parquet").to_pylist()
+    assert [row["tags"] for row in rows] == [["y"], ["Nikon", "y"], ["y"]]
+    assert [(line["not_taken"], line["count"], line["first"]) for line in photos.rejected()] == [
+        ("x", 3, "0"),
+        ("darktable|format|nef", 1, "1"),
+    ]

@@ -34,12 +34,16 @@ class CollectionFolders(ConfigSource):
         return config_path.rstrip("/") == GROUP
 
     def is_config(self, config_path: str) -> bool:
-        folder = _folder(config_path)
-        # A path that is no folder is a config too: the program then says what is wrong with it.
-        return "/" in folder or (bool(folder) and (Path(folder) / "card.json").is_file())
+        return names_a_folder(_folder(config_path))
 
     def list(self, config_path: str, results_filter: ObjectType | None) -> list[str]:
         return []
+
+
+def names_a_folder(value: str) -> bool:
+    """Whether ``value`` of data=VALUE is a folder, and not the name of a file in configs/data."""
+    # A path that is no folder counts too: the program then says what is wrong with it.
+    return "/" in value or (bool(value) and (Path(value) / "card.json").is_file())
 
 
 def _folder(config_path: str) -> str:

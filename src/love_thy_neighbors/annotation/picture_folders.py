@@ -31,6 +31,9 @@ class PictureFolder:
     """
 
     words: str = "title"
+    ignore_tags: Path | None = None
+    iptc_charset: str | None = None
+    exiftool: bool = True
     on_error: str = "skip"
     weights: Path | None = None
     thumbnail: int = 256
@@ -45,7 +48,14 @@ def collection_of_pictures(root: Path, backbone: dict[str, Any], partial: Path, 
     An interrupted extraction continues. A finished collection is used again if no picture has changed since.
     Raises `UserError` for a folder without pictures, and for features that cannot be made again.
     """
-    options = source.Options(root=root, words=reading.words, on_error=reading.on_error)
+    options = source.Options(
+        root=root,
+        words=reading.words,
+        ignore_tags=reading.ignore_tags,
+        iptc_charset=reading.iptc_charset,
+        exiftool=reading.exiftool,
+        on_error=reading.on_error,
+    )
     how = extraction(backbone, reading)
     if partial.resolve().is_relative_to(root.resolve()):
         raise UserError(f"out: lies inside photos={root}, among the photos; give a folder elsewhere.")
@@ -126,8 +136,11 @@ def _listing(root: Path, reading: PictureFolder, backbone: dict[str, Any]) -> st
     """A hash of the names, sizes and times of change of pictures and sidecars, and of the settings that count."""
     paths, _ = find_pictures(root, skip_unreadable=True)
     network = json.dumps(backbone, sort_keys=True)
-    settings = f"{root.resolve()} {reading.words} {reading.on_error} {reading.thumbnail} {network}"
+    of_tags = f"{reading.words} {reading.iptc_charset} {reading.exiftool}"
+    settings = f"{root.resolve()} {of_tags} {reading.on_error} {reading.thumbnail} {network}"
     digest = hashlib.sha256(settings.encode("utf-8", "surrogateescape"))
+    if reading.ignore_tags is not None:
+        digest.update(file_stamp(reading.ignore_tags))
     for path in paths:
         for file in (path, f"{path}.xmp", f"{path.rpartition('.')[0]}.xmp"):
             digest.update(file_stamp(root / file))

@@ -57,8 +57,8 @@ class _States:
     ) -> None:
         self.v, self.weights, self.neighbours = v, weights, neighbours
         self.factors, self.matrix = present_factors(mask), model.sees_all(mask)[:, 0].long()  # of each photo
-        heads = (layer.weight.unflatten(1, (-1, v.shape[2]))[:, 1:] for layer in (model.W_p, model.W_y))
-        self.W = torch.stack(list(heads))  # [2, L, R, h]
+        whole, partial = model.matrices()
+        self.W = torch.stack([partial, whole])[:, :, 1:]  # [2, L, R, h]
         layers = [layer for layer in model.W_r if isinstance(layer, nn.Linear)]
         self.b = torch.stack([layer.bias for layer in layers])  # [R, h]
         self.hidden = [features @ layer.weight.T for layer in layers]  # W_r phi(z) [U, h], once for each neighbour

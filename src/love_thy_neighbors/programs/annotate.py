@@ -13,8 +13,14 @@ from love_thy_neighbors.errors import UserError
 from love_thy_neighbors.programs.start import as_text
 from love_thy_neighbors.terminal import terminal
 
-_PATHS = ("run", "photos", "collection", "archive", "out", "weights", "write", "decisions", "vocabulary", "undo")
-_READING = ("words", "on_error", "weights", "thumbnail", "batch_size", "workers", "device")
+_PATHS = (
+    *("run", "photos", "collection", "archive", "out", "weights", "ignore_tags"),
+    *("write", "decisions", "vocabulary", "undo"),
+)
+_READING = (
+    *("words", "ignore_tags", "iptc_charset", "exiftool", "on_error"),
+    *("weights", "thumbnail", "batch_size", "workers", "device"),
+)
 _SUGGESTING = ("photos", "collection", "archive", "neighbours", "metadata", "images", "tau", "precision", "top")
 NAMED = 20  # labels that are never suggested and are printed by name
 # Keys that do nothing in another kind of work.

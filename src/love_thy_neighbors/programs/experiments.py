@@ -28,9 +28,9 @@ from hydra.core.override_parser.types import Override, OverrideType
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from love_thy_neighbors.errors import UserError
+from love_thy_neighbors.errors import CollectionLacksError, UserError
 from love_thy_neighbors.programs.start import PRIMARY, ROOT, job_name, plain
-from love_thy_neighbors.runs.requirements import CollectionLacksError, check_collection
+from love_thy_neighbors.runs.requirements import check_collection
 from love_thy_neighbors.runs.settings import settings_of
 from love_thy_neighbors.visible import say
 

@@ -45,9 +45,9 @@ _NOT_IN_THE_NAME: dict[str, Any] = {"logger": {}, "logs": "", "cache": "", "base
 def register_resolvers() -> None:
     """Register the resolvers of the configs.
 
-    ``${root:}``: the project's folder. ``${run_name:}``: the name of the job's folder. ``${collection_name:}``: that of
-    its collection. ``${experiment:OTHERWISE}``: the chosen experiment. ``${chosen:KEY,OTHERWISE}``: a default
-    (`hyperparameters.chosen`). ``${not:VALUE}``: true unless the value is.
+    ``${root:}`` is the project's folder, ``${run_name:}`` the name of the job's folder, ``${collection_name:}`` that of
+    its collection, ``${experiment:OTHERWISE}`` the chosen experiment, ``${chosen:KEY,OTHERWISE}`` a default
+    (`hyperparameters.chosen`), and ``${not:VALUE}`` true unless VALUE is.
     """
     OmegaConf.register_new_resolver("root", lambda: str(ROOT), replace=True)
     OmegaConf.register_new_resolver("run_name", _run_name, replace=True)
@@ -99,11 +99,13 @@ CONTINUES = "the same command continues where it stopped"
 
 
 def run(
-    main: Callable[[], Any], interrupted: str = "start the same command again with resume=true to continue"
+    main: Callable[[], Any],
+    interrupted: str = "start the same command again with resume=true to continue",
+    further: Callable[[list[str]], list[str]] = list,
 ) -> None:
     """Run a ``hydra.main`` program. A user's mistake ends it with one sentence and exit status 1.
 
-    interrupted: the advice after Ctrl-C. Any other exception is a bug and keeps its traceback.
+    interrupted: the advice after Ctrl-C. further: adds settings to the command line. Other exceptions keep a traceback.
     """
     show_escapes()
     _check_installation(Path(sys.argv[0]).resolve().parent)
@@ -113,7 +115,7 @@ def run(
     logging.raiseExceptions = False  # a log that cannot be written, as on a full disk, does not print tracebacks
     logging.getLogger("matplotlib").setLevel(logging.ERROR)  # it tells of its fonts if the user has no home
     try:
-        sys.argv[1:] = arranged(sys.argv[1:])
+        sys.argv[1:] = further(arranged(sys.argv[1:]))
         try:
             main()
         except (OSError, ValueError) as error:
@@ -164,8 +166,7 @@ def let_idle_threads_sleep() -> None:
     """Set OpenMP, before torch loads it, to let threads without work sleep soon; a user's own setting stays.
 
     By default they wait in a loop after each matrix product and take cores from RMSProp's threads and from other jobs
-    of a sweep. A wait of some microseconds is kept: operations of a step follow each other closely, and waking a thread
-    takes longer than most of them.
+    of a sweep. A wait of some microseconds is kept, since waking a thread takes longer than most operations of a step.
     """
     if "OMP_WAIT_POLICY" in os.environ:
         return

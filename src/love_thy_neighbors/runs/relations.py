@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from love_thy_neighbors.errors import UserError
+from love_thy_neighbors.errors import CollectionLacksError
 from love_thy_neighbors.runs.rules import ALL
 from love_thy_neighbors.runs.settings import NeighborSettings, ValuesSettings
 
@@ -23,13 +23,13 @@ def tested_relations(neighbors: NeighborSettings, trained: Sequence[ValuesSettin
     Without ``test_relations`` a ``test_metadata`` that has a tower is looked at by this tower alone; a type that was
     not there in training is looked at by every tower.
 
-    Raises `UserError` if ``test_relations`` has not one entry for each tower.
+    Raises `CollectionLacksError` if ``test_relations`` has not one entry for each tower.
     """
     given, test = neighbors.test_relations, neighbors.test_metadata
     names = [one.type for one in trained]
     if given is not None:
         if len(given) != len(trained):
-            raise UserError(
+            raise CollectionLacksError(
                 f"test_relations: has {len(given)} entries, but the model has {len(trained)} towers, for "
                 f"{', '.join(names)}; give one entry for each, null for none."
             )

@@ -2,17 +2,13 @@
 
 from love_thy_neighbors.collection.card import metadata_types, read_card
 from love_thy_neighbors.collection.columns import has_column
-from love_thy_neighbors.errors import UserError
+from love_thy_neighbors.errors import CollectionLacksError, UserError
 from love_thy_neighbors.runs.relations import tested_relations, trained_relations
 from love_thy_neighbors.runs.rules import ALL
 from love_thy_neighbors.runs.settings import CollectionSettings, NeighborSettings, Settings, SplitSettings
 
 COLUMNS = {"owner": "owner", "time": "taken", "column": "split"}  # of images.parquet, by split_by
 WITHOUT_METADATA = ("visual", "labels")  # neighbours by features; the true labels as an input
-
-
-class CollectionLacksError(UserError):
-    """The collection has no such metadata, or no such split; another collection may have it."""
 
 
 def check_collection(settings: Settings) -> None:

@@ -57,6 +57,15 @@ def _thinning(v: Any) -> bool:
 
 
 _FLAG: Rule = ("must be true or false", lambda v: type(v) is bool)
+
+
+def _arguments(value: object) -> bool:
+    """Of a model; only those that Python would take silently have a rule."""
+    if not isinstance(value, dict):
+        return False
+    return _integer(1)[1](value.get("members", 1)) and _number(0, _INFINITY)[1](value.get("views", 0))
+
+
 _SAMPLES: Rule = ("must be exact or a whole number, 1 or more", _samples)
 _INFINITY = float("inf")
 
@@ -108,7 +117,10 @@ RULES: dict[str, Rule] = {
         lambda v: isinstance(v, list),
     ),
     "data.discard_without_metadata": _FLAG,
-    "model.arguments": ("must be keys and values, as in configs/model", lambda v: isinstance(v, dict)),
+    "model.arguments": (
+        "must be keys and values, as in configs/model, with members a whole number, 1 or more, and views 0 or more",
+        _arguments,
+    ),
     **{f"trainer.limit_{part}_batches": _number(0, _INFINITY, open_low=True) for part in ("train", "val", "test")},
 }
 # Those that neighbors.py has too.
@@ -120,7 +132,7 @@ NEIGHBOR_KEYS = (
 
 HYPERPARAMETERS = ("lr", "l2", "dropout", "epochs")
 # Those that have a default in configs/train.yaml, too.
-_FURTHER = ("drop", "thin", "lambda", "M", "schedule", "loss", "batch_size")
+_FURTHER = ("drop", "thin", "lambda", "M", "schedule", "loss", "batch_size", "members")
 # What only a model that is trained needs.
 _OF_TRAINING = (*HYPERPARAMETERS, "rmsprop_decay", "batch_size", "schedule", "loss", "trainer")
 # Root keys without a rule of their own; all others are refused, since nothing reads them.

@@ -6,21 +6,27 @@ First every line and every image's header is checked, which is quick. Then the f
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import pyarrow as pa
 from rich.progress import track
 
 from love_thy_neighbors.collection.card import metadata_columns
 from love_thy_neighbors.errors import UserError, require_whole
 from love_thy_neighbors.features.settings import Extraction
+from love_thy_neighbors.sources.ignored_tags import read_ignored
 from love_thy_neighbors.sources.jsonl_lines import parse_line, raw_lines
+from love_thy_neighbors.sources.not_taken import NotTaken
 from love_thy_neighbors.sources.pictures import checked_picture
 from love_thy_neighbors.sources.records import Record
 from love_thy_neighbors.sources.rejects import Rejects, RowError
 from love_thy_neighbors.sources.release import GivenTable, Release, SourceOptions
+from love_thy_neighbors.sources.spelling import with_one_spelling
 from love_thy_neighbors.sources.tables import records_table
 
 _HOW = "as the records file gives them"
+_TAGS = f"{_HOW}, in their most frequent spelling, without tags that programs write by themselves"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,6 +34,7 @@ class Options(SourceOptions):
     """The keys of configs/source/jsonl.yaml; raises `UserError` for wrong values."""
 
     records: Path | None
+    ignore_tags: Path | None = None
     max_line_bytes: int = 1_000_000
 
     def __post_init__(self) -> None:
@@ -38,6 +45,7 @@ class Options(SourceOptions):
         if self.images is None and self.features is None:
             raise UserError("images, features: give one of the two, not neither.")
         super().__post_init__()
+        read_ignored(self.ignore_tags)  # a mistake in it is reported first
         require_whole("max_line_bytes", self.max_line_bytes, 1)
 
 
@@ -64,20 +72,28 @@ def read(options: Options, how: Extraction, partial: Path) -> Release:
             continue
         line_of[record.id] = number
         records[number] = record
-    table = records_table(list(records.values()))
+    not_taken = NotTaken()
+    table = records_table(with_one_spelling(list(records.values()), read_ignored(options.ignore_tags), not_taken))
     given = None if options.features is None else GivenTable(options.features, total, str(options.records))
     return Release(
         name=options.records.stem,
         table=table,
         rejects=rejects,
-        about={
-            "source": {"records": options.records.name, "lines": total},
-            "licence": "not stated by the records file",
-            "labels": {"how": _HOW},
-            "metadata": {kind: {"how": _HOW} for kind in metadata_columns(table.column_names)},
-        },
+        about=_about(options, total, table),
         numbers=np.array(list(records), dtype=np.int64),
         files=files if options.images is not None else None,
         features=given,
+        not_taken=not_taken,
         min_positives=options.min_positives,
     )
+
+
+def _about(options: Options, lines: int, table: pa.Table) -> dict[str, Any]:
+    assert options.records is not None
+    kinds = metadata_columns(table.column_names)
+    return {
+        "source": {"records": options.records.name, "lines": lines},
+        "licence": "not stated by the records file",
+        "labels": {"how": _HOW},
+        "metadata": {kind: {"how": _TAGS if kind == "tags" else _HOW} for kind in kinds},
+    }

@@ -49,7 +49,8 @@ def make(read: Read[Options], options: Options, out: Path, overwrite: bool, how:
         features, about, thumbnails = _features(release, release.how or how, partial, backbone)
         table, names, dropped = drop_rare_labels(release.table, release.min_positives)
         card = _card(release, names, dropped) | {"features": about, "statistics": statistics(table)}
-        texts = release.texts | ({"rejected.jsonl": release.rejects.as_lines()} if release.rejects.reasons else {})
+        rejected = release.rejects.as_lines() + release.not_taken.as_lines()
+        texts = release.texts | ({"rejected.jsonl": rejected} if rejected else {})
         write_collection(out, table, card, features, thumbnails, texts, release.splits)
     show(out, table.num_rows, card["statistics"])
     if release.published:
@@ -130,7 +131,9 @@ def _stored(
 
 def _card(release: Release, names: list[str], dropped: dict[str, int]) -> dict[str, Any]:
     rejects, labels = release.rejects, {"names": names, "min_positives": release.min_positives, "dropped": dropped}
-    rejected = {f"{rejects.word}s_rejected": len(rejects.reasons), "reasons": rejects.counted()}
+    rejected: dict[str, Any] = {f"{rejects.word}s_rejected": len(rejects.reasons), "reasons": rejects.counted()}
+    if not_taken := release.not_taken.listed():
+        rejected["metadata_not_taken"] = not_taken
     card = {"name": release.name, **release.about, "clean_up": release.counts | rejected}
     return card | {"labels": labels | release.about.get("labels", {})}
 
@@ -141,6 +144,7 @@ def _show_remarks(release: Release, out: Path, dropped: int, features: dict[str,
         for name, count in release.counts.items()
         if isinstance(count, int) and count
     ]
+    lines += release.not_taken.shown()
     if LISTED in release.texts:
         lines.append(f"pictures that are the same under several ids: see {out / LISTED}")
     if dropped:

@@ -14,6 +14,7 @@ import pyarrow as pa
 
 from love_thy_neighbors.errors import UserError, require_share, require_whole
 from love_thy_neighbors.features.settings import Extraction
+from love_thy_neighbors.sources.not_taken import NotTaken
 from love_thy_neighbors.sources.rejects import Rejects, check_on_error
 
 # Number of values; mean and median of images per value; mean and median of values per image. None: not published.
@@ -74,6 +75,7 @@ class Release:
     files:      the N pictures, or None
     splits:     int8 [S, N], the part of each image in S splits of the release (see `splits.given_split`), or None
     texts:      further files beside the card, by name
+    not_taken:  metadata that was seen and not taken
     published:  numbers to print beside Table 1 under the title ``published_as``; they count ``comparable``, or the
                 collection's own table if that is None
     """
@@ -91,6 +93,7 @@ class Release:
     min_positives: int = 1
     splits: np.ndarray | None = None
     texts: dict[str, str] = field(default_factory=dict)
+    not_taken: NotTaken = field(default_factory=NotTaken)
     published: Mapping[str, PublishedCounts] = field(default_factory=dict)
     published_as: str = "paper"
     comparable: pa.Table | None = None

@@ -9,7 +9,8 @@ from PIL import PngImagePlugin, TiffImagePlugin
 
 from fixtures.folder import BOMB, RDF, UTF_8, exif, iptc, picture, saved, with_iptc, xmp
 from love_thy_neighbors.features.images import ImageError
-from love_thy_neighbors.sources.folder.embedded import MAX_BLOCK_BYTES, Embedded, read_embedded
+from love_thy_neighbors.sources.folder.containers import MAX_BLOCK_BYTES
+from love_thy_neighbors.sources.folder.embedded import Embedded, read_embedded
 
 
 def said(content: bytes, folder: Path) -> Embedded:
@@ -78,7 +79,10 @@ CASES: dict[str, tuple[bytes, Embedded]] = {
         Embedded(("sea", "old", "x", "y"), "t", "a tiff"),
     ),
     "xmp, in attributes and without wrapper": (jpeg(xmp=ATTRIBUTES), Embedded(("one",), "short form", artist="Ann")),
-    "xmp, languages and hierarchies": (jpeg(xmp=xmp(more=LANGUAGES)), Embedded(("Places", "Italy", "Rome"), "Sea")),
+    "xmp, languages and hierarchies": (
+        jpeg(xmp=xmp(more=LANGUAGES)),
+        Embedded(("Places", "Italy", "Rome"), "Sea", paths=("Places|Italy|Rome",)),
+    ),
     "xmp, empty": (jpeg(xmp=b"<xmpmeta/>"), Embedded()),
     "xmp, empty inside": (jpeg(xmp=b"<x><RDF/><RDF>text</RDF><RDF><Description/></RDF></x>"), Embedded()),
     "xmp, empty without wrapper": (jpeg(xmp=f'<r:RDF xmlns:r="{RDF}"/>'.encode()), Embedded()),
@@ -150,8 +154,8 @@ DAMAGED: dict[str, tuple[bytes, Embedded]] = {
     ),
     "xmp, deep": (saved(picture(), "WEBP", xmp=b"<a>" * 50_000 + b"</a>" * 50_000), Embedded()),
     "iptc, garbage": (
-        with_iptc(saved(picture(), xmp=xmp(("kept",))), iptc((2, 25, b"lost")) + b"garbage"),
-        Embedded(("kept",), unread=("iptc",)),
+        with_iptc(saved(picture(), xmp=xmp(("kept",))), iptc((2, 25, b"too")) + b"garbage"),
+        Embedded(("kept", "too"), unread=("iptc",)),
     ),
     "iptc, a length beyond the block": (with_iptc(saved(picture()), b"\x1c\x02\x19\x7f\xffsea"), Embedded(("sea",))),
     "exif, no IFD": (jpeg(exif=b"Exif\0\0nonsense", xmp=xmp(("kept",))), Embedded(("kept",), unread=("exif",))),

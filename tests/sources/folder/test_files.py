@@ -8,7 +8,8 @@ import pytest
 
 from love_thy_neighbors.errors import UserError
 from love_thy_neighbors.sources.folder.files import find_pictures
-from love_thy_neighbors.sources.folder.words import is_automatic, one_spelling, words
+from love_thy_neighbors.sources.folder.words import is_automatic, words
+from love_thy_neighbors.sources.spelling import one_spelling
 
 
 def add(folder: Path, path: str) -> None:

@@ -59,7 +59,7 @@ def photos(tmp_path: Path) -> Photos:
 
 def test_from_an_archive_to_results(photos: Photos, capsys: pytest.CaptureFixture[str]) -> None:
     table = write(photos.root)
-    rows = photos.prepare(labels=table, on_error="skip")
+    rows = photos.prepare(labels=table, on_error="skip", exiftool=False)
     assert len(rows) == COUNT + OTHERS
     assert rows["2018/Coast/sea8.jpg"]["labels"] == ["sea"]
     assert rows["2018/Coast/sea8.jpg"]["owner"] == "Ann Lee"
@@ -70,7 +70,7 @@ def test_from_an_archive_to_results(photos: Photos, capsys: pytest.CaptureFixtur
     assert rows["top.jpg"] == {"file": "top.jpg", "labels": ["city", "sea"]}
     assert sum("sea" in row.get("labels", ()) and row.get("sets") == ["odd"] for row in rows.values()) == 1  # Küste
     keywords = {keyword for topic in TOPICS for keyword in topic[3]}
-    assert {tag for row in rows.values() for tag in row.get("tags", ())} == keywords | {"kept", "view", "olympus"}
+    assert {tag for row in rows.values() for tag in row.get("tags", ())} == keywords | {"kept", "view"}
     assert photos.clean_up == {
         "pictures": COUNT + OTHERS + 3,
         "broken_links_left_out": 2,
@@ -82,14 +82,13 @@ def test_from_an_archive_to_results(photos: Photos, capsys: pytest.CaptureFixtur
         "links_within_root_left_out": 2,
         "other_files_left_out": 1,
         "txt_files_left_out": 1,
-        "exif_blocks_not_readable": 1,
-        "iptc_blocks_not_readable": 1,
-        "xmp_blocks_not_readable": 2,
+        "metadata_read_by_pillow": photos.clean_up["metadata_read_by_pillow"],
+        "metadata_not_taken": photos.clean_up["metadata_not_taken"],
         "descriptions_that_say_nothing_left_out": 0,
         "pictures_with_artist": 36,
         "pictures_with_date": 0,
         "pictures_with_description": 12,
-        "pictures_with_keywords": COUNT + 1,
+        "pictures_with_keywords": COUNT + 2,
         "pictures_with_title": 24,
         "titles_that_say_nothing_left_out": 12,
         "same_picture_twice_merged": 1,
@@ -99,6 +98,14 @@ def test_from_an_archive_to_results(photos: Photos, capsys: pytest.CaptureFixtur
         "labels_that_differ_from_another_in_capitals_only": 0,
         "pictures_rejected": 2,
         "reasons": photos.clean_up["reasons"],
+    }
+    assert {
+        entry["not_taken"]: (entry["count"], entry["first"]) for entry in photos.clean_up["metadata_not_taken"]
+    } == {
+        "olympus": (12, "2018/Alps/mountain11.jpg"),
+        "xmp block": (2, "odd/bomb.jpg"),
+        "exif block": (1, "odd/broken_exif.jpg"),
+        "iptc block": (1, "odd/broken_iptc.jpg"),
     }
     assert "cr2 files left out: 2" in capsys.readouterr().out
     assert not (photos.out / "labels_rejected.jsonl").exists()

@@ -9,7 +9,7 @@ from fixtures.folder import BOMB, picture, saved, xmp
 from fixtures.sidecars import ENCODINGS, PROGRAMS
 from love_thy_neighbors.features.settings import Extraction
 from love_thy_neighbors.sources.folder import Options, read
-from love_thy_neighbors.sources.folder.embedded import MAX_BLOCK_BYTES
+from love_thy_neighbors.sources.folder.containers import MAX_BLOCK_BYTES
 
 
 @pytest.fixture
@@ -23,12 +23,14 @@ def root(tmp_path: Path) -> Path:
 
 
 def rows(root: Path) -> tuple[dict[str, dict[str, Any]], dict[str, int]]:
+    """The rows by id, and the counts with those of what was not taken."""
     release = read(Options(root=root, words="none"), Extraction(), root.parent / "partial")
-    return {row["id"]: row for row in release.table.to_pylist()}, dict(release.counts)
+    not_taken = {entry["not_taken"]: entry["count"] for entry in release.not_taken.listed()}
+    return {row["id"]: row for row in release.table.to_pylist()}, dict(release.counts) | not_taken
 
 
 @pytest.mark.parametrize("name", ["a.jpg.xmp", "a.xmp", "a.XMP"])
-@pytest.mark.parametrize("encoding", sorted(ENCODINGS.keys() - {"UTF-16 without a byte order mark"}))
+@pytest.mark.parametrize("encoding", sorted(ENCODINGS))
 def test_keywords_of_both_names_and_all_encodings(root: Path, name: str, encoding: str) -> None:
     content = PROGRAMS["lightroom"](["Küste"], ["places|beach"])
     (root / "2019" / name).write_bytes(ENCODINGS[encoding](content))
@@ -36,7 +38,22 @@ def test_keywords_of_both_names_and_all_encodings(root: Path, name: str, encodin
     assert found["2019/a.jpg"]["tags"] == ["Küste", "beach", "inside", "places"]
     assert found["2019/a.jpg"]["owner"] == "Ann"
     assert found["b.jpg"]["tags"] == []
-    assert counts["xmp_sidecars"] == 1
+    assert counts["xmp_sidecars"] == counts["xmp_sidecars_read"] == 1
+
+
+def test_a_sidecar_without_its_picture_is_not_among_those_that_are_read(root: Path) -> None:
+    (root / "2019" / "a.xmp").write_bytes(xmp(("sea",)))
+    (root / "2019" / "gone.xmp").write_bytes(xmp(("sand",)))
+    found, counts = rows(root)
+    assert found["2019/a.jpg"]["tags"] == ["inside", "sea"]
+    assert (counts["xmp_sidecars"], counts["xmp_sidecars_read"]) == (2, 1)
+
+
+def test_a_sidecar_that_is_cut_off_is_read_in_part_and_named(root: Path) -> None:
+    (root / "2019" / "a.xmp").write_bytes(xmp(("sea", "lost")).partition(b"lost")[0])
+    found, counts = rows(root)
+    assert found["2019/a.jpg"]["tags"] == ["inside", "sea"]
+    assert counts["sidecar"] == 1
 
 
 def test_the_sidecars_texts_come_first_and_both_sidecars_count(root: Path) -> None:
@@ -68,4 +85,4 @@ def test_what_cannot_be_read_is_counted_and_the_picture_is_used(root: Path, kind
         path.write_bytes({"broken": b"<x", "bomb": BOMB, "large": b" " * (MAX_BLOCK_BYTES + 1)}[kind])
     found, counts = rows(root)
     assert found["2019/a.jpg"]["tags"] == ["inside"]
-    assert counts.get("sidecar_blocks_not_readable", 0) == (kind != "folder")
+    assert counts.get("sidecar", 0) == (kind != "folder")

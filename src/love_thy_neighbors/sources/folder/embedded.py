@@ -1,37 +1,31 @@
 """Embedded metadata of a picture: keywords, title, description, artist and date in its EXIF, IPTC and XMP blocks.
 
-Pillow finds the blocks and reads EXIF and IPTC; defusedxml, which refuses entities, reads XMP. A picture can have the
-same field in up to four places: keywords of all places are taken; of the other fields the first text in the order XMP,
-IPTC, EXIF, Windows' own fields.
-
-JPEG and TIFF have all three blocks, PNG and WebP have EXIF and XMP; Pillow finds none in GIF and BMP. If an XMP block
-has several JPEG segments, only the first is read, which has the keywords.
+A picture can have the same field in up to five places: keywords of all places are taken; of the other fields the first
+text in the order XMP, IPTC, EXIF, Windows' own fields, PNG's texts. `containers` says where the blocks are.
 """
 
-import unicodedata
 import warnings
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
-from xml.etree.ElementTree import Element
 
-from defusedxml.ElementTree import fromstring
 from PIL import Image
-from PIL.ExifTags import IFD, Base
-from PIL.IptcImagePlugin import getiptcinfo
-from PIL.TiffImagePlugin import IPTC_NAA_CHUNK, TiffImageFile
 
 from love_thy_neighbors.features.images import FORMATS, ImageError
+from love_thy_neighbors.sources.folder.containers import checked_size, iptc_blocks, xmp_packets
 from love_thy_neighbors.sources.folder.dates import local_time
-
-MAX_BLOCK_BYTES = 4 << 20  # Photoshop's blocks reach a megabyte; a parsed XMP block takes 20 times its size
-_IMAGE_DESCRIPTION, _ARTIST = 0x010E, 0x013B
-_XP_TITLE, _XP_COMMENT, _XP_AUTHOR, _XP_KEYWORDS, _XP_SUBJECT = 0x9C9B, 0x9C9C, 0x9C9D, 0x9C9E, 0x9C9F
-_DATES = (Base.DateTimeOriginal, Base.DateTimeDigitized)  # DateTime is that of the last change
-_CHARSET, _TITLE, _KEYWORDS, _BY_LINE, _CAPTION = (1, 90), (2, 5), (2, 25), (2, 80), (2, 120)
-_CONTROLS = dict.fromkeys([*range(0x20), *range(0x7F, 0xA0)], " ")
-_UTF_8 = b"\x1b%G"  # the ISO 2022 code for UTF-8, used by IPTC
+from love_thy_neighbors.sources.folder.exif import exif_fields
+from love_thy_neighbors.sources.folder.fields import (
+    Fields,
+    clean,
+    cleaned,
+    first,
+    keywords_and_paths,
+    levels,
+    separated,
+)
+from love_thy_neighbors.sources.folder.iptc import iptc_fields
+from love_thy_neighbors.sources.folder.xmp import xmp_fields
 
 
 @dataclass(frozen=True)
@@ -39,7 +33,10 @@ class Embedded:
     """A picture's metadata as clean text; missing fields are empty.
 
     ``keywords`` can have several spellings of one word. ``taken`` is the local time of the photo, as ISO 8601 has it.
-    ``unread`` names the blocks ("exif", "iptc", "xmp") that are damaged or too large.
+    ``unread`` names the blocks ("exif", "iptc", "xmp", "text") that are too large or damaged, so that not all was read,
+    ``mended`` those with faults of which all was read. ``paths`` are trees of keywords, such as "Places|Italy|Rome",
+    whose levels are among the keywords; ``cut`` those keywords of IPTC that may have lost their end; ``made_with`` the
+    camera, the lens and the program.
     """
 
     keywords: tuple[str, ...] = ()
@@ -48,37 +45,36 @@ class Embedded:
     artist: str = ""
     taken: str = ""
     unread: tuple[str, ...] = ()
+    mended: tuple[str, ...] = ()
+    paths: tuple[str, ...] = ()
+    cut: tuple[str, ...] = ()
+    made_with: tuple[str, ...] = ()
+
+    @property
+    def says_anything(self) -> bool:
+        """Whether there is any keyword, text or date."""
+        return bool(self.keywords or self.title or self.description or self.artist or self.taken)
 
 
-@dataclass
-class _Fields:
-    """The fields of one block, best first."""
-
-    keywords: list[str] = field(default_factory=list)
-    titles: list[str] = field(default_factory=list)
-    descriptions: list[str] = field(default_factory=list)
-    artists: list[str] = field(default_factory=list)
-    dates: list[str] = field(default_factory=list)
-
-
-def read_embedded(path: Path) -> Embedded:
+def read_embedded(path: Path, charset: str | None = None) -> Embedded:
     """The metadata of the picture in ``path``; raises `ImageError` if it cannot be opened.
 
-    Pillow warns of an EXIF block that is damaged in part: the rest of it is used, and "exif" is added to ``unread``.
-    Not thread-safe, because Python's warnings belong to the whole process.
+    ``charset`` is that of IPTC texts that declare none. Pillow warns of an EXIF block that is damaged in part: the rest
+    of it is used, and "exif" is added to ``unread``. Not thread-safe, because Python's warnings belong to the whole
+    process.
     """
     with warnings.catch_warnings(record=True) as warned:
         warnings.simplefilter("always")
         try:
             with Image.open(path, formats=FORMATS) as image:
-                found = embedded_metadata(image)
+                found = embedded_metadata(image, charset)
         except Exception as error:  # Pillow's errors on damaged files have no common class
             raise ImageError(f"cannot be opened ({error or type(error).__name__})") from None
     in_exif = any(Path(warning.filename).stem == "TiffImagePlugin" for warning in warned)
     return replace(found, unread=("exif", *found.unread)) if in_exif and "exif" not in found.unread else found
 
 
-def embedded_metadata(image: Image.Image) -> Embedded:
+def embedded_metadata(image: Image.Image, charset: str | None = None) -> Embedded:
     """The metadata of an opened picture; a damaged block is named in ``unread`` and is not an error.
 
     A PNG can have its blocks after the pixels, and is then decoded: check its size before. With damaged pixels the
@@ -89,145 +85,80 @@ def embedded_metadata(image: Image.Image) -> Embedded:
             image.load()
         except Exception:  # the extraction of features reports it
             return Embedded()
-    blocks, unread = [], []
-    for name, read in _READERS.items():
+    blocks: dict[str, Fields] = {}
+
+    def known() -> frozenset[str]:
+        return frozenset(keywords_and_paths(blocks.values())[0])
+
+    readers = {
+        "xmp": lambda: _xmp(image),
+        "iptc": lambda: iptc_fields(iptc_blocks(image), charset, known()),
+        "exif": lambda: _exif(image),
+        "text": lambda: _png_texts(image),
+    }
+    unread = []
+    for name, read in readers.items():
         try:
-            blocks.append(read(image))
+            blocks[name] = read()
         except Exception:  # damaged bytes: Pillow's and the XML parser's errors have no common class
             unread.append(name)
-    return _clean_fields(blocks, unread)
+    return from_fields(blocks, unread)
 
 
 def xmp_metadata(packet: bytes) -> Embedded:
     """The metadata of an XMP packet in a file of its own; raises `ValueError` if it is damaged or too large."""
     try:
-        _checked_size(packet)
-        return _clean_fields([_xmp_fields(packet)], ())
+        return from_fields({"xmp": xmp_fields(checked_size(packet))})
     except Exception as error:  # the XML parser's errors have no common class
         raise ValueError(str(error)) from None
 
 
-def _clean_fields(blocks: list[_Fields], unread: Iterable[str]) -> Embedded:
+def from_fields(blocks: dict[str, Fields], unread: Iterable[str] = ()) -> Embedded:
+    """The metadata in ``blocks``, by name and best first; ``unread`` names those that are not among them."""
+    all_of = list(blocks.values())
+    keywords, paths = keywords_and_paths(all_of)
     return Embedded(
-        keywords=tuple(dict.fromkeys(keyword for block in blocks for keyword in _separated(block.keywords))),
-        title=_first(text for block in blocks for text in block.titles),
-        description=_first(text for block in blocks for text in block.descriptions),
-        artist=_first(text for block in blocks for text in block.artists),
-        taken=next((time for block in blocks for text in block.dates if (time := local_time(_clean(text)))), ""),
-        unread=tuple(unread),
+        keywords=keywords,
+        title=first(text for block in all_of for text in block.titles),
+        description=first(text for block in all_of for text in block.descriptions),
+        artist=first(text for block in all_of for text in block.artists),
+        taken=next((time for block in all_of for text in block.dates if (time := local_time(clean(text)))), ""),
+        unread=(*unread, *(name for name, block in blocks.items() if block.damaged)),
+        mended=tuple(name for name, block in blocks.items() if block.mended),
+        paths=paths,
+        cut=tuple(
+            last for block in all_of for text in block.cut for one in separated(text) for last in levels(one)[-1:]
+        ),
+        made_with=cleaned(text for block in all_of for text in block.made_with),
     )
 
 
-def _clean(text: str) -> str:
-    """``text`` up to a NUL, in NFC, without control characters and extra white space."""
-    text = unicodedata.normalize("NFC", text.partition("\0")[0])
-    return " ".join(text.translate(_CONTROLS).split())
+def _xmp(image: Image.Image) -> Fields:
+    """The fields of all packets; one that cannot be read takes nothing from the others."""
+    whole = Fields()
+    for packet in xmp_packets(image):
+        try:
+            found = xmp_fields(checked_size(packet))
+        except Exception:  # as in `embedded_metadata`
+            whole.damaged = True
+            continue
+        whole.add(found)
+    return whole
 
 
-def _first(texts: Iterable[str]) -> str:
-    return next((clean for text in texts if (clean := _clean(text))), "")
+def _exif(image: Image.Image) -> Fields:
+    checked_size(image.info.get("exif") or b"")
+    return exif_fields(image)
 
 
-def _separated(keywords: list[str]) -> Iterator[str]:
-    """A block's keywords as clean text; some programs write all keywords into one, with semicolons or commas."""
-    parts = [part for keyword in keywords for part in keyword.split(";")]
-    if len(parts) == 1:
-        parts = parts[0].split(",")
-    return (keyword for part in parts if (keyword := _clean(part)))
+def _png_texts(image: Image.Image) -> Fields:
+    """The text chunks of PNG whose keys the standard names, and "Keywords", which holds all in one text."""
 
+    def texts(*keys: str) -> list[str]:
+        return [value for key in keys if isinstance(value := image.info.get(key), str)]
 
-def _checked_size(block: Any) -> None:
-    if block is not None and len(block) > MAX_BLOCK_BYTES:
-        raise ValueError(f"over {MAX_BLOCK_BYTES} bytes")
-
-
-def _xmp(image: Image.Image) -> _Fields:
-    block = image.info.get("xmp")
-    if not block:
-        return _Fields()
-    _checked_size(block)
-    return _xmp_fields(block.rstrip(b"\0 ") if isinstance(block, bytes) else block)
-
-
-def _xmp_fields(packet: bytes | str) -> _Fields:
-    elements = list(fromstring(packet).iter())
-    paths = _texts(elements, "hierarchicalSubject")  # Lightroom's "Places|Italy|Rome"
-    return _Fields(
-        keywords=_texts(elements, "subject") + [part for path in paths for part in path.split("|")],
-        titles=_texts(elements, "title"),
-        descriptions=_texts(elements, "description"),
-        artists=["; ".join(_texts(elements, "creator"))],
-        dates=_texts(elements, "DateTimeOriginal") + _texts(elements, "DateCreated"),
-    )
-
-
-def _texts(elements: Iterable[Element], name: str) -> list[str]:
-    """The texts of an XMP property, which is an attribute, a text, or a list whose default language comes first."""
-    found = []
-    for element in elements:
-        found += [value for key, value in element.items() if _local(key) == name]
-        if _local(element.tag) == name:
-            items = sorted(element.findall("*/{*}li"), key=lambda item: "x-default" not in item.attrib.values())
-            # A value with qualifiers is wrapped in rdf:value.
-            found += [item.findtext(".//{*}value") or item.text or "" for item in items or [element]]
-    return found
-
-
-def _local(name: str) -> str:
-    return name.rpartition("}")[2]
-
-
-def _iptc(image: Image.Image) -> _Fields:
-    if isinstance(image, TiffImageFile):
-        _checked_size(image.tag_v2._tagdata.get(IPTC_NAA_CHUNK))  # getiptcinfo reads this; blocks in JPEG are small
-    info = getiptcinfo(image)  # type: ignore[arg-type]  # it takes any image, and returns None if there is no block
-    if not info:
-        return _Fields()
-    utf_8 = info.get(_CHARSET) == _UTF_8
-
-    def texts(field: tuple[int, int]) -> list[str]:
-        values = info.get(field)
-        found = values if isinstance(values, list) else [values]
-        return [_decoded(value, utf_8) for value in found if isinstance(value, bytes)]
-
-    return _Fields(texts(_KEYWORDS), texts(_TITLE), texts(_CAPTION), ["; ".join(texts(_BY_LINE))])
-
-
-def _decoded(value: bytes, utf_8: bool) -> str:
-    """The text of an old block: UTF-8 if declared (a character cut at the field's end is dropped) or valid, else
-    Windows' western code page."""
-    if utf_8:
-        return value.decode("utf-8", "ignore")
-    try:
-        return value.decode("utf-8")
-    except UnicodeDecodeError:
-        return value.decode("cp1252", "replace")
-
-
-def _exif(image: Image.Image) -> _Fields:
-    block = image.info.get("exif")
-    _checked_size(block)
-    exif = image.getexif()
-    if block and not exif:  # raises for a damaged block, which Pillow ignores when it opens the picture
-        Image.Exif().load(block)
-
-    def old(tag: int) -> list[str]:
-        """A text that Pillow has decoded as Latin-1."""
-        value = exif.get(tag)
-        return [_decoded(value.encode("latin-1"), utf_8=False)] if isinstance(value, str) else []
-
-    def windows(tag: int) -> list[str]:
-        value = exif.get(tag)
-        value = bytes(value) if isinstance(value, tuple) else value
-        return [value.decode("utf-16-le", "ignore")] if isinstance(value, bytes) else []
-
-    return _Fields(
-        keywords=windows(_XP_KEYWORDS),
-        titles=windows(_XP_TITLE),
-        descriptions=old(_IMAGE_DESCRIPTION) + windows(_XP_SUBJECT) + windows(_XP_COMMENT),
-        artists=old(_ARTIST) + windows(_XP_AUTHOR),
-        dates=[value for tag in _DATES if isinstance(value := exif.get_ifd(IFD.Exif).get(tag), str)],
-    )
-
-
-_READERS: dict[str, Callable[[Image.Image], _Fields]] = {"xmp": _xmp, "iptc": _iptc, "exif": _exif}
+    if image.format != "PNG":
+        return Fields()
+    keywords = [one for text in texts("Keywords", "keywords") for one in text.replace(";", ",").split(",")]
+    made_with = texts("Software", "Source")
+    return Fields(keywords, [], texts("Title"), texts("Description"), texts("Author"), [], [], made_with)

@@ -3,17 +3,20 @@
 Programs that do not change pictures write keywords, titles and artists there.
 """
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path, PurePosixPath
 
-from love_thy_neighbors.sources.folder.embedded import MAX_BLOCK_BYTES, Embedded, xmp_metadata
+from love_thy_neighbors.sources.folder.containers import MAX_BLOCK_BYTES
+from love_thy_neighbors.sources.folder.embedded import Embedded, xmp_metadata
 
 
-def with_sidecars(root: Path, path: str, metadata: Embedded) -> Embedded:
+def with_sidecars(root: Path, path: str, metadata: Embedded, counts: Counter[str] | None = None) -> Embedded:
     """``metadata`` of the picture ``path`` below ``root``, with that of its sidecars, whose texts come first.
 
-    A sidecar that is damaged, too large or a link out of ``root`` adds "sidecar" to ``unread``.
+    A sidecar that is damaged, too large or a link out of ``root`` adds "sidecar" to ``unread``. ``counts`` counts those
+    that are read; others in the folder have no picture.
     """
     found: list[Embedded] = []
     unread: tuple[str, ...] = ()
@@ -21,23 +24,37 @@ def with_sidecars(root: Path, path: str, metadata: Embedded) -> Embedded:
         try:
             if not sidecar.resolve().is_relative_to(root.resolve()) or sidecar.stat().st_size > MAX_BLOCK_BYTES:
                 raise ValueError(f"{sidecar} leads out of the folder or is too large")
-            found.append(xmp_metadata(sidecar.read_bytes()))
+            said = xmp_metadata(sidecar.read_bytes())
+            found.append(replace(said, unread=("sidecar",) if said.unread else (), mended=()))
         except (OSError, RuntimeError, ValueError):
             unread = ("sidecar",)
+    if counts is not None:
+        counts["xmp_sidecars_read"] += len(found)
     if not found:
         return replace(metadata, unread=metadata.unread + unread)
     return together([*found, replace(metadata, unread=metadata.unread + unread)])
 
 
 def together(parts: Sequence[Embedded]) -> Embedded:
-    """All keywords of ``parts``, and the first of each text."""
+    """All keywords of ``parts`` (and all that is said about them), and the first of each text."""
+
+    def all_of(name: str) -> tuple[str, ...]:
+        return tuple(dict.fromkeys(value for part in parts for value in getattr(part, name)))
+
+    def first_of(name: str) -> str:
+        return next((value for part in parts if (value := getattr(part, name))), "")
+
     return Embedded(
-        keywords=tuple(dict.fromkeys(keyword for part in parts for keyword in part.keywords)),
-        title=next((part.title for part in parts if part.title), ""),
-        description=next((part.description for part in parts if part.description), ""),
-        artist=next((part.artist for part in parts if part.artist), ""),
-        taken=next((part.taken for part in parts if part.taken), ""),
-        unread=tuple(dict.fromkeys(name for part in parts for name in part.unread)),
+        keywords=all_of("keywords"),
+        title=first_of("title"),
+        description=first_of("description"),
+        artist=first_of("artist"),
+        taken=first_of("taken"),
+        unread=all_of("unread"),
+        mended=all_of("mended"),
+        paths=all_of("paths"),
+        cut=all_of("cut"),
+        made_with=all_of("made_with"),
     )
 
 

@@ -2,7 +2,7 @@
 
 import re
 import unicodedata
-from collections import Counter, defaultdict
+from bisect import bisect_right
 from collections.abc import Iterable
 
 # Articles, pronouns, prepositions and conjunctions of eight languages, and words that only mean "photo".
@@ -57,13 +57,17 @@ def words(text: str) -> set[str]:
     return {word for word in "".join(letters).split() if len(word) > 2 and word not in STOP_WORDS}
 
 
-def one_spelling(values: Iterable[str]) -> dict[str, str]:
-    """The most frequent spelling of each value, by the value in lower case; ties go to the first by order.
+def whole(keywords: Iterable[str], cut: Iterable[str]) -> tuple[list[str], list[str]]:
+    """The ``keywords`` without those of ``cut`` that another one continues, and these.
 
-    >>> one_spelling(["Sea", "sea", "SEA", "sea"])
-    {'sea': 'sea'}
+    >>> whole(["sea", "sea of o", "sea of okhotsk"], ["sea of o"])
+    (['sea', 'sea of okhotsk'], ['sea of o'])
     """
-    spellings: dict[str, Counter[str]] = defaultdict(Counter)
-    for value, count in Counter(values).items():
-        spellings[value.casefold()][value] = count
-    return {key: max(sorted(found), key=found.__getitem__) for key, found in spellings.items()}
+    known = list(keywords)
+    order = sorted(set(known))  # what continues a text comes right after it
+    parts = set()
+    for one in cut:
+        place = bisect_right(order, one)
+        if place < len(order) and order[place].startswith(one):
+            parts.add(one)
+    return [one for one in known if one not in parts], [one for one in known if one in parts]

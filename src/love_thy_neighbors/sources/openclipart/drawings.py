@@ -21,9 +21,9 @@ from rich.progress import track
 
 from love_thy_neighbors.errors import UserError
 from love_thy_neighbors.features.images import ImageError, image_size
-from love_thy_neighbors.sources.folder.words import one_spelling
 from love_thy_neighbors.sources.openclipart.labels import labels_of, names_a_label
 from love_thy_neighbors.sources.records import Record
+from love_thy_neighbors.sources.spelling import one_spelling
 
 LEFT_OUT_FOLDERS = ("shapes/stars", "special/gradients", "special/patterns", "unsorted/duplicates")
 MAX_PIXELS = 40_000_000
