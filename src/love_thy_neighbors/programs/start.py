@@ -267,7 +267,6 @@ def _unknown_key(error: Exception) -> str | None:
 # a short trial is short for both.
 _TUNED = ("model", "lr", "l2", "schedule", "loss", "rmsprop_decay", "dropout", "h", "ckpt_path", "baseline")
 
-
 PRIMARY = "train"  # configs/train.yaml
 
 
