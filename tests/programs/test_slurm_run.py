@@ -16,7 +16,8 @@ from love_thy_neighbors.runs.identity import fingerprint
 def in_a_job(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
     for name, value in {"JOB_ID": "70", "ARRAY_JOB_ID": "67", "ARRAY_TASK_ID": "3"}.items():
         monkeypatch.setenv(f"SLURM_{name}", value)
-    monkeypatch.setattr("love_thy_neighbors.programs.slurm_run.answer_signals", lambda *_: None)
+    for name in ("answer_signals", "ignore_signals"):  # of this process
+        monkeypatch.setattr(f"love_thy_neighbors.programs.slurm_run.{name}", lambda *_: None)
     return monkeypatch
 
 

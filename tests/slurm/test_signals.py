@@ -13,7 +13,7 @@ import pytest
 from conftest import short_run
 from fixtures.fake_slurm import Commands
 from love_thy_neighbors.slurm.commands import own_job, times_requeued
-from love_thy_neighbors.slurm.signals import answer_signals
+from love_thy_neighbors.slurm.signals import answer_signals, ignore_signals
 
 RUNNING = "JobId=70 JobState=RUNNING Reason=None PreemptTime="
 
@@ -112,11 +112,20 @@ def test_one_process_asks_and_only_if_it_may(
     assert (in_a_job.calls() != []) is asks
 
 
+def test_a_process_whose_work_is_done_is_not_ended(in_a_job: Commands) -> None:
+    answer_signals()
+    ignore_signals()
+    for number in (signal.SIGTERM, signal.SIGUSR1, signal.SIGUSR2):
+        os.kill(os.getpid(), number)
+    assert in_a_job.calls() == []
+
+
 def test_outside_slurm_nothing_changes(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in [name for name in os.environ if name.startswith("SLURM")]:
         monkeypatch.delenv(name)
     before = signal.getsignal(signal.SIGUSR1)
     answer_signals()
+    ignore_signals()
     assert signal.getsignal(signal.SIGUSR1) is before
 
 

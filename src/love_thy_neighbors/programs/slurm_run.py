@@ -20,7 +20,7 @@ from omegaconf import DictConfig, open_dict
 from love_thy_neighbors.programs.sweep_outcomes import Failure
 from love_thy_neighbors.runs.identity import fingerprint
 from love_thy_neighbors.slurm.commands import own_job, times_requeued
-from love_thy_neighbors.slurm.signals import answer_signals
+from love_thy_neighbors.slurm.signals import answer_signals, ignore_signals
 from love_thy_neighbors.slurm.tasks import leave_other_tasks
 from love_thy_neighbors.visible import say, show_escapes
 
@@ -129,6 +129,7 @@ def main(folder: str) -> int:
         return 1
     with utils.temporary_save_path(paths.result_pickle) as temporary:
         utils.cloudpickle_dump(("success", returned), temporary)
+    ignore_signals()
     failed = returned is not None and isinstance(value_of(returned), Failure)
     if failed:
         say(f"failed: {value_of(returned).reason}", stderr=True)

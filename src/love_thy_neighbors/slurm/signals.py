@@ -43,6 +43,13 @@ def answer_signals(may_queue_again: Callable[[], bool] = lambda: True) -> None:
     signal.signal(signal.SIGTERM, asked_to_end)
 
 
+def ignore_signals() -> None:
+    """Let a process whose work is done end by itself; while Python shuts down, a signal would end it as a failure."""
+    if own_job() is not None:
+        for name in (*NEAR_THE_LIMIT, "SIGTERM"):
+            signal.signal(signal.Signals[name], signal.SIG_IGN)
+
+
 def _queue_again(job: str, reason: str) -> None:
     """Ask SLURM to end the job and to queue it again. Each process of a distributed run gets the signal; one asks."""
     if os.environ.get("SLURM_PROCID", "0") != "0":
