@@ -1,6 +1,7 @@
 # make train [ARGS="metadata=sets split=2"]   installs, then trains on the embedded collection
 # make test [ARGS=tests/test_model.py]        installs, then runs linters, type checks and the tests, without the slow ones
 # make test-slow                              runs the tests that take minutes
+# make test-slurm                             runs sweeps on a SLURM that it starts on this machine; says what to install
 # make paper                                  runs all experiments of the paper, then writes the report into docs/results
 # make picture                                draws the README's picture; trains its two models if they are missing
 # make screenshots                            takes the two of docs/annotate.md; needs make train and Chromium
@@ -10,7 +11,7 @@ ARGS ?=
 REPORT_ARGS ?=
 BIN := .venv/bin
 
-.PHONY: train test test-slow paper picture screenshots clean
+.PHONY: train test test-slow test-slurm paper picture screenshots clean
 
 train: .venv/installed
 	$(BIN)/python train.py metadata=tags m=3 M=6 $(ARGS)
@@ -39,6 +40,9 @@ screenshots: train .venv/installed-dev
 
 test-slow: .venv/installed-dev
 	$(BIN)/pytest -m slow $(ARGS)
+
+test-slurm: .venv/installed-dev
+	$(BIN)/pytest -m slow tests/slurm -rs $(ARGS)
 
 # These two files record that the packages are installed. They are made again when pyproject.toml changes.
 .venv/installed: pyproject.toml

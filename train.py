@@ -1,5 +1,6 @@
 """Train a model on one split of a collection and compare it with visual-only: python train.py metadata=tags m=3 M=6"""
 
+import sys
 from pathlib import Path
 
 import hydra
@@ -8,6 +9,7 @@ from hydra.types import RunMode
 from omegaconf import DictConfig
 
 from love_thy_neighbors.programs.default_model import with_default_model
+from love_thy_neighbors.programs.own_run import continued, leave_task_number
 from love_thy_neighbors.programs.start import (
     PRIMARY,
     baseline_settings,
@@ -17,6 +19,7 @@ from love_thy_neighbors.programs.start import (
     register_resolvers,
     run,
 )
+from love_thy_neighbors.slurm.signals import answer_signals
 
 register_resolvers()
 let_idle_threads_sleep()
@@ -27,7 +30,7 @@ def work(config: DictConfig) -> float | None:
     from love_thy_neighbors.runs.requirements import check_collection
     from love_thy_neighbors.runs.settings import settings_of
 
-    values = plain(config)
+    values = continued(plain(config))
     settings = settings_of(values)
     check_collection(settings)
     # Torch and Lightning take seconds to import: mistakes are reported before.
@@ -57,4 +60,6 @@ def main(config: DictConfig) -> float | None:
 
 
 if __name__ == "__main__":
+    answer_signals()
+    leave_task_number(sys.argv[1:])
     run(main, further=with_default_model)

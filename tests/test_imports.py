@@ -29,6 +29,7 @@ MAY_IMPORT = {
     "compiled": set(),
     "ownership": {"errors"},
     "cluster": TOOLS,
+    "slurm": TOOLS,
     "collection": TOOLS,
     "neighbors": TOOLS | {"cluster", "collection", "compiled", "splits"},
     "features": TOOLS | {"cluster", "collection"},
@@ -39,12 +40,12 @@ MAY_IMPORT = {
     "sources": TOOLS | {"cluster", "collection", "features", "analysis", "splits", "paper"},
     "training": TOOLS
     | {"model", "relational", "neighborhoods", "metrics", "splits", "collection", "compiled", "neighbors", "baselines"}
-    | {"runs"},
+    | {"runs", "slurm"},
     "jobs": TOOLS
     | {"relational", "metrics", "splits", "calibration", "analysis", "collection", "neighbors", "baselines", "training"}
-    | {"runs"},
+    | {"runs", "slurm"},
     "programs": TOOLS
-    | {"cluster", "collection", "neighbors", "runs", "training", "annotation", "decisions", "decision_page"},
+    | {"cluster", "collection", "neighbors", "runs", "training", "annotation", "decisions", "decision_page", "slurm"},
     "annotation": TOOLS
     | {"model", "relational", "neighborhoods", "splits", "collection", "cluster", "neighbors", "features", "sources"}
     | {"calibration", "runs"},

@@ -19,6 +19,7 @@ from PIL import Image
 
 from conftest import ROOT, made_up_table, run_program, settings
 from fixtures import nuswide
+from love_thy_neighbors.slurm.signals import NEAR_THE_LIMIT
 
 TEXTS = [checked_text(page) for page in PAGES if page.name != "extending.md"]
 COMMANDS = list(dict.fromkeys(command for text in TEXTS for command in command_lines(text, "bash")))
@@ -225,7 +226,7 @@ def test_commands_for_slurm_compose(command: str, folder: Path) -> None:
     assert settings(*overrides)["resume"] is True
     shown = run_program("train.py", *overrides, "--cfg", "hydra", cwd=folder)
     assert shown.returncode == 0, shown.stderr
-    assert "SlurmLauncher" in shown.stdout
+    assert "SlurmSweepLauncher" in shown.stdout
     assert "partition: gpu" in shown.stdout
 
 
@@ -262,14 +263,20 @@ def test_every_benchmark_has_the_options_of_its_command(command: str) -> None:
     assert [word for word in words[2:] if word.startswith("--") and f'"{word}"' not in source] == []
 
 
-def test_the_script_for_sbatch_asks_for_as_many_processes_as_it_starts() -> None:
-    (script,) = [b for b in blocks(text_of(ROOT / "docs/sweeps-and-clusters.md"), "sh") if b.startswith("#!/bin/bash")]
-    asked = dict(re.findall(r"^#SBATCH --(\S+)=(\S+)$", script, re.MULTILINE))
-    words = shlex.split(script.splitlines()[-1])
-    config = settings(*words[words.index("train.py") + 1 :])
-    trainer = config["trainer"]
-    assert (trainer["num_nodes"], trainer["devices"]) == (int(asked["nodes"]), int(asked["ntasks-per-node"]))
-    assert config["batch_size"] % (trainer["num_nodes"] * trainer["devices"]) == 0
+def test_the_scripts_for_sbatch_ask_for_as_many_processes_as_they_start() -> None:
+    scripts = [b for b in blocks(text_of(ROOT / "docs/sweeps-and-clusters.md"), "sh") if b.startswith("#!/bin/bash")]
+    assert len(scripts) == 2
+    for script in scripts:
+        asked = {"nodes": "1", "ntasks-per-node": "1"} | dict(
+            re.findall(r"^#SBATCH --(\S+)=(\S+)$", script, re.MULTILINE)
+        )
+        words = shlex.split(script.splitlines()[-1])
+        config = settings(*words[words.index("train.py") + 1 :])
+        trainer = {"num_nodes": 1} | config["trainer"]
+        assert (trainer["num_nodes"], trainer["devices"]) == (int(asked["nodes"]), int(asked["ntasks-per-node"]))
+        assert config["batch_size"] % (trainer["num_nodes"] * trainer["devices"]) == 0
+        assert "#SBATCH --requeue" in script
+        assert f"SIG{asked['signal'].split('@')[0]}" in NEAR_THE_LIMIT
 
 
 def test_prepare_accepts_the_json_line_of_the_page() -> None:

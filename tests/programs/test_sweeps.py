@@ -157,7 +157,7 @@ def test_an_experiment_without_m_is_told_to_be_a_sweep(tmp_path: Path) -> None:
 def test_a_machine_without_slurm_is_told(made_up: Path, tmp_path: Path) -> None:
     done = run_program("train.py", "-m", *quick(made_up, tmp_path, "cluster=slurm"), cwd=tmp_path, PATH="/nowhere")
     assert done.returncode == 1
-    assert done.stderr.startswith("train.py: cluster: the jobs could not be launched (RuntimeError: Could not detect")
+    assert done.stderr.startswith("train.py: cluster: the jobs could not be submitted (RuntimeError: Could not detect")
     assert "Traceback" not in done.stderr
 
 
@@ -195,27 +195,31 @@ def test_of_jobs_whose_worker_is_killed_the_others_are_done(count: int, killers:
             assert outcome == f"seed={number}"
 
 
-def test_a_job_killed_on_the_cluster_is_told_while_the_others_are_waited_for() -> None:
+def test_a_job_killed_by_way_of_submitit_is_told_while_the_others_are_waited_for(tmp_path: Path) -> None:
     import submitit
     from submitit.core.utils import UncompletedJobError
 
     def cluster_job(log: str) -> Any:
         def wait() -> None:
-            if log == "bad.err":
+            if log != "good.err":
                 raise UncompletedJobError("no result")
 
-        paths = SimpleNamespace(stderr=log)
+        paths = SimpleNamespace(stderr=tmp_path / log)
         return SimpleNamespace(
             wait=wait, paths=paths, _sub_jobs=[], _get_outcome_and_result=lambda: ("success", "a value")
         )
 
-    launcher = type("SlurmLauncher", (), {"__module__": "hydra_plugins.hydra_submitit_launcher.submitit_launcher"})()
+    (tmp_path / "bad.err").touch()
+    launcher = type("LocalLauncher", (), {"__module__": "hydra_plugins.hydra_submitit_launcher.submitit_launcher"})()
     original = submitit.Job.results
     with failures_of_killed_jobs(launcher):
-        good, bad = (submitit.Job.results(cluster_job(log))[0] for log in ("good.err", "bad.err"))
+        good, bad, silent = (
+            submitit.Job.results(cluster_job(log))[0] for log in ("good.err", "bad.err", "missing.err")
+        )
     assert good == "a value"
     assert "killed" in bad.return_value.reason
-    assert "bad.err" in bad.return_value.reason
+    assert str(tmp_path / "bad.err") in bad.return_value.reason
+    assert "missing.err" not in silent.return_value.reason
     assert submitit.Job.results is original
 
 

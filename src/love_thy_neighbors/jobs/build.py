@@ -15,6 +15,7 @@ from love_thy_neighbors.runs.settings import NeighborSettings, Settings, Trainin
 from love_thy_neighbors.training.bar import NamedBar
 from love_thy_neighbors.training.cuda_graph import CudaGraphTask
 from love_thy_neighbors.training.data import NeighborhoodData
+from love_thy_neighbors.training.lightnings_slurm import KeptSigterm, process_plugins
 from love_thy_neighbors.training.task import AnnotationTask
 
 
@@ -111,6 +112,7 @@ def make_trainer(
     """
     if training.trainer["enable_progress_bar"]:
         callbacks = [*callbacks, NamedBar(title)]
+    callbacks = [*callbacks, KeptSigterm()]
     try:
         return instantiate(
             dict(training.trainer),
@@ -120,6 +122,7 @@ def make_trainer(
             default_root_dir=str(folder),
             enable_checkpointing=False,  # Snapshots does it
             use_distributed_sampler=False,  # IndexBatches divides its rows itself
+            plugins=process_plugins(training.trainer),
         )
     except Exception as error:
         cause = error.__cause__

@@ -36,8 +36,7 @@ from love_thy_neighbors.visible import one_line, say, show_escapes
 _HYDRAS = known_names("hydra/", r"hydra/(config|hydra|overrides)\.yaml", r"train\.log", r"\.lock")
 ROOT = Path(__file__).resolve().parents[3]
 
-
-# Keys that do not change a result. A logger's name may be ${run_name:}, so they are not resolved for the name.
+# Keys that change no result. A logger's name may be ${run_name:}, so they are not resolved for the name.
 _NOT_IN_THE_NAME: dict[str, Any] = {"logger": {}, "logs": "", "cache": "", "baseline": None} | dict.fromkeys(
     ("resume", "overwrite", "verbose"), False
 )
@@ -47,14 +46,15 @@ def register_resolvers() -> None:
     """Register the resolvers of the configs.
 
     ``${root:}`` is the project's folder, ``${run_name:}`` the name of the job's folder, ``${collection_name:}`` that of
-    its collection, ``${experiment:OTHERWISE}`` the chosen experiment, and ``${chosen:KEY,OTHERWISE}`` a default
-    (`hyperparameters.chosen`).
+    its collection, ``${experiment:OTHERWISE}`` the chosen experiment, ``${chosen:KEY,OTHERWISE}`` a default
+    (`hyperparameters.chosen`), and ``${not:VALUE}`` true unless VALUE is.
     """
     OmegaConf.register_new_resolver("root", lambda: str(ROOT), replace=True)
     OmegaConf.register_new_resolver("run_name", _run_name, replace=True)
     OmegaConf.register_new_resolver("collection_name", _collection_name, replace=True)
     OmegaConf.register_new_resolver("experiment", lambda otherwise: _experiment() or otherwise, replace=True)
     OmegaConf.register_new_resolver("chosen", chosen, replace=True)
+    OmegaConf.register_new_resolver("not", lambda value: value is not True, replace=True)
 
 
 def _run_name(*, _root_: DictConfig) -> str:
@@ -105,8 +105,7 @@ def run(
 ) -> None:
     """Run a ``hydra.main`` program. A user's mistake ends it with one sentence and exit status 1.
 
-    interrupted: the advice after Ctrl-C. further: adds settings to those of the command line. Any other exception is a
-    bug and keeps its traceback.
+    interrupted: the advice after Ctrl-C. further: adds settings to the command line. Other exceptions keep a traceback.
     """
     show_escapes()
     _check_installation(Path(sys.argv[0]).resolve().parent)
@@ -167,8 +166,7 @@ def let_idle_threads_sleep() -> None:
     """Set OpenMP, before torch loads it, to let threads without work sleep soon; a user's own setting stays.
 
     By default they wait in a loop after each matrix product and take cores from RMSProp's threads and from other jobs
-    of a sweep. A wait of some microseconds is kept: operations of a step follow each other closely, and waking a thread
-    takes longer than most of them.
+    of a sweep. A wait of some microseconds is kept, since waking a thread takes longer than most operations of a step.
     """
     if "OMP_WAIT_POLICY" in os.environ:
         return
@@ -239,13 +237,14 @@ def sentence(error: Exception) -> str:
         return unknown
     text = re.split(r"\s*Config search path:|\s*See https://|\n\s*full_key:", str(error))[0]
     text = re.sub(r"^(In '[^']*'|\w+Exception): ", "", text.strip())
+    if text.startswith("Error merging override") and error.__cause__ is not None:
+        text = f"{text.removeprefix('Error merging override ')}: {error.__cause__}".splitlines()[0]
     removed = re.fullmatch(r"KeyError raised while resolving interpolation: '(.*)'", text)
     if removed:
         return f"key '{removed[1]}' is missing; it is needed, so do not delete it."
     head, _, options = text.partition("Available options in")
-    lines = " ".join(head.split())
+    lines, (group, _, names) = " ".join(head.split()), options.partition(":")
     if options:
-        group, _, names = options.partition(":")
         lines = f"{lines}; available for {group.strip()}: {', '.join(names.split())}"
     if isinstance(error, OverrideParseException):
         lines += "; a value with special characters needs quotes, 'key=\"value\"', and $HOME instead of ~"
@@ -267,7 +266,6 @@ def _unknown_key(error: Exception) -> str | None:
 # Settings that a command chooses for its own model; the baseline keeps those chosen for it. `epochs` is not among them:
 # a short trial is short for both.
 _TUNED = ("model", "lr", "l2", "schedule", "loss", "rmsprop_decay", "dropout", "h", "ckpt_path", "baseline")
-
 
 PRIMARY = "train"  # configs/train.yaml
 

@@ -7,6 +7,7 @@ from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from hydra.core.utils import JobReturn, JobStatus
@@ -75,7 +76,7 @@ def _logged(error: Exception) -> str:
 
 @contextmanager
 def failures_of_killed_jobs(launcher: Launcher) -> Iterator[None]:
-    """Inside, a killed job of a submitit launcher gives a `Failure`, and a missing SLURM one sentence.
+    """Inside, a killed job of submitit_local gives a `Failure`, and a job that cannot be launched one sentence.
 
     submitit's launcher raises at the first killed job and leaves the others without anyone who waits for them. Its only
     hook is the method by which it waits.
@@ -92,7 +93,8 @@ def failures_of_killed_jobs(launcher: Launcher) -> Iterator[None]:
         try:
             return wait(job)
         except UncompletedJobError:
-            failure = Failure(f"{KILLED} See {job.paths.stderr}.")
+            log = Path(job.paths.stderr)
+            failure = Failure(f"{KILLED} See {log}." if log.is_file() else KILLED)
             return [JobReturn(status=JobStatus.COMPLETED, _return_value=failure)]
 
     submitit.Job.results = wait_for_job  # type: ignore[method-assign, assignment]
@@ -136,20 +138,25 @@ def print_summary(jobs: Sequence[Job], found: int, outcomes: Sequence[Any]) -> N
 
     jobs and outcomes: those that were launched, in the same order. Raises `UserError` if one has failed.
     """
-    failed = defaultdict(list)
-    for job, outcome in zip(jobs, outcomes, strict=True):
-        if isinstance(outcome, Failure):
-            failed[outcome.reason].append(job)
-    count = sum(map(len, failed.values()))
+    count = sum(isinstance(outcome, Failure) for outcome in outcomes)
     total = len(jobs) + found
     jobs_in_all = "1 job" if total == 1 else f"{total} jobs"
     say(f"\n{jobs_in_all}: {len(jobs) - count} done, {found} found finished, {count} failed.")
-    if not failed:
+    if not count:
         return
-    same = set.intersection(*(set(job.overrides) for job in jobs)) if len(jobs) > 1 else set()
-    for reason, those in failed.items():
-        for job in those:
-            say(f"  {' '.join(text for text in job.overrides if text not in same)}")
-        say(f"    {reason}")
+    print_failures([job.overrides for job in jobs], outcomes)
     command = shlex.join(["python", *(word for word in sys.argv if word != "overwrite=true")])
     raise UserError(f"{count} of {total} jobs failed; the same command does only what is missing: {command}")
+
+
+def print_failures(job_overrides: Sequence[Sequence[str]], outcomes: Sequence[Any]) -> None:
+    """Print the jobs whose outcome is a `Failure` by its reason, without the overrides that all jobs have."""
+    failed = defaultdict(list)
+    for overrides, outcome in zip(job_overrides, outcomes, strict=True):
+        if isinstance(outcome, Failure):
+            failed[outcome.reason].append(overrides)
+    same = set.intersection(*map(set, job_overrides)) if len(job_overrides) > 1 else set()
+    for reason, those in failed.items():
+        for overrides in those:
+            say(f"  {' '.join(text for text in overrides if text not in same)}")
+        say(f"    {reason}")

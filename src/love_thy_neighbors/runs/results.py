@@ -51,7 +51,9 @@ def begin(folder: Path, settings: Settings, keep_checkpoint: bool = False) -> No
     from love_thy_neighbors.runs.model_folder import NAMES  # torch takes seconds to import
 
     training = (CHECKPOINT, CURVES)
-    results = (RESULTS, "model.ckpt", *(f"{array}.npy" for array in ARRAYS))  # results first
+    # Lightning writes it by itself in a job of SLURM, and prefers it to the model that it is given.
+    foreign = [path.name for path in sorted(folder.glob("hpc_ckpt_*.ckpt"))]
+    results = (RESULTS, "model.ckpt", *(f"{array}.npy" for array in ARRAYS), *foreign)  # results first
     _require_run(folder, (*results, MODEL, CONFIG) if keep_checkpoint else (*results, MODEL, CONFIG, *training))
     require_own(folder / MODEL, NAMES)
     for name in (*results, MODEL, CONFIG, *training):
