@@ -113,8 +113,26 @@ def test_the_loss_is_that_of_all_relations_of_some_and_of_none() -> None:
     model.complete = True
     whole = logistic(model(x, z, mask), y)
     torch.manual_seed(5)
-    torch.testing.assert_close(model.loss(x, z, mask, y, logistic), whole + 0.3 * (some + none))
+    loss = model.loss(x, z, mask, y, logistic)
+    torch.testing.assert_close(loss, whole + some + none)
     assert whole != some != none
+
+    def gradients(of: Tensor) -> list[Tensor]:
+        return list(torch.autograd.grad(of, [model.W_x.weight, model.W_p.weight], retain_graph=True))
+
+    towers, partial = gradients(loss)
+    torch.testing.assert_close(towers, gradients(whole)[0] + 0.3 * gradients(some + none)[0])
+    torch.testing.assert_close(partial, gradients(whole + some + none)[1])
+
+
+def test_without_views_there_is_one_matrix_for_all_images() -> None:
+    model, (x, z, mask) = made(), inputs()
+    model.views = 0
+    for model.complete in (True, False):
+        for seen in (mask, torch.zeros_like(mask)):
+            scores = model.towers(x, z, seen).flatten(1) @ model.W_y.weight.T + model.b_y
+            torch.testing.assert_close(model(x, z, seen), scores)
+            torch.testing.assert_close(model.parts(model.towers(x, z, seen), seen).sum(dim=1) + model.b_y, scores)
 
 
 def member(model: RelationalModel, place: int) -> RelationalModel:

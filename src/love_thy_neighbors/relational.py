@@ -29,6 +29,7 @@ class RelationalModel(nn.Module):
     W is W_y where all relations are looked up and x has a neighbour by one of them. It is W_p where relations are
     missing or others than in training (``complete`` is False), and for an image without any neighbour. With one matrix
     for both, either loses: with W_y alone, scores without neighbours were far below those of an image tower alone.
+    With ``views`` = 0 there is W_y alone, for all images.
 
     With K ``members`` each v has K times h hidden units, and f is the mean of K such models, which differ by their
     first weights and their dropout. In training each has a loss of its own; b_y is common to all.
@@ -42,8 +43,8 @@ class RelationalModel(nn.Module):
         relations: the metadata types, in the order of the rows of z and mask; R of them.
         hidden: h, the length of a member's hidden state.
         dropout: the probability that a hidden unit is dropped in training.
-        views: weight of the losses of images that lack relations, in training (`loss`); with 0 W_p learns from images
-            without neighbours alone.
+        views: share of the gradient by which the towers learn from images that lack relations (`loss`); 0 to 1. With 0
+            the model is for test sets that lack none.
         members: K, models whose scores are averaged. Time and memory grow as K.
     """
 
@@ -79,6 +80,8 @@ class RelationalModel(nn.Module):
     def sees_all(self, mask: Tensor) -> Tensor:
         """Where W is W_y. Shapes: mask [B, R] -> boolean [B, 1]."""
         any_neighbour = mask.any(dim=1, keepdim=True)
+        if self.views == 0:
+            return torch.ones_like(any_neighbour)
         return any_neighbour if self.complete else torch.zeros_like(any_neighbour)
 
     def towers(self, x: Tensor, z: Tensor, mask: Tensor) -> Tensor:
@@ -105,29 +108,31 @@ class RelationalModel(nn.Module):
     def loss(self, x: Tensor, z: Tensor, mask: Tensor, y: Tensor, criterion: Criterion) -> Tensor:
         """The loss of a batch in training, a sum over the members of
 
-            loss(f) + views * (loss(f_some) + loss(f_none))
+            loss(f) + loss(f_some) + loss(f_none)
 
         f_some: scores with W_p in which each relation of each image is left out with probability 0.5. f_none: those
-        without any neighbour. So towers and W_p learn what to do if metadata is missing.
+        without any neighbour. W_p learns from these two what to do if metadata is missing. Only ``views`` of their
+        gradients reaches the towers, which else would learn less for images that have all metadata.
 
         Shapes: as `forward`, and y [B, |Y|].
         """
         K = self.members
         v = self.dropout(self.hidden(x, z)).unflatten(2, (K, -1)).permute(2, 0, 1, 3).flatten(0, 1)  # [K B, 1 + R, h]
         mask, y = mask.repeat(K, 1), y.repeat(K, 1)
-        views = [mask]
-        if self.views:
-            views += [mask & (torch.rand(mask.shape, device=mask.device) < 0.5), torch.zeros_like(mask)]
-        seen = torch.stack([masked(v, one) for one in views])
-        partial = self._of_members(self.W_p, seen) + self.b_y
-        whole = torch.where(self.sees_all(mask), self._of_members(self.W_y, seen[:1])[0] + self.b_y, partial[0])
-        of_views = sum(criterion(scores, y) for scores in partial[1:])
-        return K * (criterion(whole, y) + self.views * of_views)
+        whole = self._of_members(self.W_y, masked(v, mask))
+        if not self.views:
+            return K * criterion(whole + self.b_y, y)
+        whole = torch.where(self.sees_all(mask), whole, self._of_members(self.W_p, masked(v, mask)))
+        v_partial = self.views * v + (1 - self.views) * v.detach()
+        some = mask & (torch.rand(mask.shape, device=mask.device) < 0.5)
+        views = [self._of_members(self.W_p, masked(v_partial, one)) for one in (some, torch.zeros_like(mask))]
+        loss: Tensor = sum(criterion(scores + self.b_y, y) for scores in (whole, *views))  # type: ignore[assignment]
+        return K * loss
 
     def _of_members(self, layer: nn.Linear, v: Tensor) -> Tensor:
-        """Each member's products with its own columns. Shapes: v [V, K B, 1 + R, h] -> [V, K B, |Y|]."""
-        W = layer.weight.unflatten(1, (v.shape[2], self.members, v.shape[3]))
-        return torch.einsum("vkbth,ltkh->vkbl", v.unflatten(1, (self.members, -1)), W).flatten(1, 2)
+        """Each member's products with its own columns. Shapes: v [K B, 1 + R, h] -> [K B, |Y|]."""
+        W = layer.weight.unflatten(1, (v.shape[1], self.members, v.shape[2]))
+        return torch.einsum("kbth,ltkh->kbl", v.unflatten(0, (self.members, -1)), W).flatten(0, 1)
 
 
 def masked(v: Tensor, mask: Tensor) -> Tensor:

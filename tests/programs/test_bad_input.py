@@ -215,7 +215,7 @@ BROKEN_SETTINGS = {
     ("ckpt_path=3",): "ckpt_path=3: there is no such file",
     ("neighborhoods=exact",): "neighborhoods=exact: neighborhoods holds several keys, neighborhoods.train among them",
     ("model=relational", "model.arguments.members=0"): "members a whole number, 1 or more",
-    ("model=relational", "model.arguments.views=-1"): "views 0 or more",
+    ("model=relational", "model.arguments.views=-1"): "views from 0 to 1",
     ("model.arguments=null",): "model.arguments=null: model.arguments must be keys and values",
     ("trainer.limit_val_batches=0",): "trainer.limit_val_batches must be a number, more than 0",
     ("neighborhoods.drop=1",): "neighborhoods.drop=1: neighborhoods.drop must be a number, 0 or more and less than 1",

@@ -63,7 +63,7 @@ def _arguments(value: object) -> bool:
     """Of a model; only those that Python would take silently have a rule."""
     if not isinstance(value, dict):
         return False
-    return _integer(1)[1](value.get("members", 1)) and _number(0, _INFINITY)[1](value.get("views", 0))
+    return _integer(1)[1](value.get("members", 1)) and _share(value.get("views", 0) or 0)
 
 
 _SAMPLES: Rule = ("must be exact or a whole number, 1 or more", _samples)
@@ -118,7 +118,7 @@ RULES: dict[str, Rule] = {
     ),
     "data.discard_without_metadata": _FLAG,
     "model.arguments": (
-        "must be keys and values, as in configs/model, with members a whole number, 1 or more, and views 0 or more",
+        "must be keys and values, as in configs/model, with members a whole number, 1 or more, and views from 0 to 1",
         _arguments,
     ),
     **{f"trainer.limit_{part}_batches": _number(0, _INFINITY, open_low=True) for part in ("train", "val", "test")},
