@@ -26,10 +26,10 @@ class RelationalModel(nn.Module):
     lambda > 0 few or distant neighbours give a short z_r. Each relation has weights of its own, as in R-GCN
     (Schlichtkrull et al. 2018). The model takes z_r; the loader computes it.
 
-    W is W_y where all relations are looked up and x has a neighbour by one of them. It is W_p where relations are
-    missing or others than in training (``complete`` is False), and for an image without any neighbour. With one matrix
-    for both, either loses: with W_y alone, scores without neighbours were far below those of an image tower alone.
-    With ``views`` = 0 there is W_y alone, for all images.
+    W is W_y where all relations are looked up and x has a neighbour by one of them. It is W_p for an image without any
+    neighbour, and where relations are missing or are looked up by other metadata or other tags than in training
+    (``complete`` is False). With one matrix for both, either loses: with W_y alone, scores without neighbours were far
+    below those of an image tower alone. With ``views`` = 0 there is W_y alone, for all images.
 
     With K ``members`` each v has K times h hidden units, and f is the mean of K such models, which differ by their
     first weights and their dropout. In training each has a loss of its own; b_y is common to all.

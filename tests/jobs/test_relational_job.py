@@ -35,6 +35,26 @@ def kinds(data: NeighborhoodData, part: str) -> list[str | None]:
 
 
 @pytest.mark.parametrize(
+    ("overrides", "complete"),
+    [
+        ([], True),
+        (["test_relations=[tags,null,groups]"], False),
+        (["test_relations=[tags,groups,sets]"], False),
+        (["metadata=tags", "rename_test=true"], True),  # other names, the same neighbours
+        (["metadata=tags", "overlap=1.0"], True),
+        (["metadata=tags", "overlap=0.5"], False),
+        (["metadata=tags", "test_metadata=sets"], False),
+    ],
+)
+def test_images_with_other_neighbours_than_in_training_are_not_complete(
+    made_up: Path, tmp_path: Path, overrides: list[str], complete: bool
+) -> None:
+    data = data_of(made_up, tmp_path, *overrides)
+    assert data.has_all_relations("val")
+    assert data.has_all_relations("test") is complete
+
+
+@pytest.mark.parametrize(
     ("overrides", "trained", "tested"),
     [
         ([], ["tags", "sets", "groups"], ["tags", "sets", "groups"]),

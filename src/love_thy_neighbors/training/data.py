@@ -126,8 +126,15 @@ class NeighborhoodData(pl.LightningDataModule):
         return [query.kind for query in self.queries["train"] if query is not None] if self.relational else []
 
     def has_all_relations(self, part: str) -> bool:
-        """Whether the neighbours of the images of ``part`` are chosen by the same metadata types as in training."""
-        return [query and query.kind for query in self.queries[part]] == self.relations
+        """Whether images of ``part`` find neighbours as in training: by the same metadata types and the same tags.
+
+        New names for all tags (``rename_test``) make no difference, as they give the same neighbours.
+        """
+        queries = self.queries[part]
+        other_tags = any(
+            query and query.overlap and query.overlap.second and query.overlap.share < 1 for query in queries
+        )
+        return [query and query.kind for query in queries] == self.relations and not other_tags
 
     def lists(self, part: str, pool: str | None = None) -> np.ndarray | None:
         """Neighbour lists [n, M] of ``split.rows[part]``, or None for a model without neighbours.
