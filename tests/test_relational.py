@@ -31,12 +31,13 @@ def scores_in_numpy(
 ) -> np.ndarray:
     """neighbors: for each relation the features [k, d] of the image's neighbours, and their similarities [k]."""
     W = {name: parameter.detach().numpy() for name, parameter in model.named_parameters()}
-    v = [np.maximum(0, W["W_x.weight"] @ x + W["W_x.bias"])]
+    there = sum(len(z) > 0 for z, _ in neighbors)
+    image = "W_x" if there and model.complete else "W_0"
+    v = [np.maximum(0, W[f"{image}.weight"] @ x + W[f"{image}.bias"])]
     for r, (z, s) in enumerate(neighbors):
         z_r = (s[:, None] * z).sum(axis=0) / (0.3 + s.sum())
         v_r = np.maximum(0, W[f"W_r.{r}.weight"] @ z_r + W[f"W_r.{r}.bias"])
         v.append(v_r if len(z) else np.zeros_like(v_r))
-    there = sum(len(z) > 0 for z, _ in neighbors)
     v[1:] = [v_r * np.sqrt(len(neighbors) / max(1, there)) for v_r in v[1:]]
     return W["W_y.weight" if there and model.complete else "W_p.weight"] @ np.concatenate(v) + W["b_y"]
 
@@ -58,7 +59,7 @@ def test_the_model_is_its_equations(complete: bool) -> None:
 def test_without_neighbours_it_is_its_image_tower() -> None:
     model = made()
     mlp = VisualMLP(dim=7, labels=4, hidden=5).eval()
-    mlp.W_x.load_state_dict(model.W_x.state_dict())
+    mlp.W_x.load_state_dict(model.W_0.state_dict())
     with torch.no_grad():
         mlp.W_y.weight.copy_(model.W_p.weight[:, :5])
         mlp.W_y.bias.copy_(model.b_y)
@@ -95,9 +96,9 @@ def test_dropout_acts_on_every_tower_in_training_only() -> None:
 def test_weights_start_as_in_he_et_al_and_biases_at_zero() -> None:
     torch.manual_seed(0)
     model = RelationalModel(dim=400, labels=50, relations=RELATIONS, hidden=300)
-    for layer in (model.W_x, *model.W_r, model.W_y, model.W_p):
+    for layer in (model.W_x, model.W_0, *model.W_r, model.W_y, model.W_p):
         assert abs(layer.weight.std().item() / (2 / layer.in_features) ** 0.5 - 1) < 0.03
-    for bias in (model.W_x.bias, *(layer.bias for layer in model.W_r), model.b_y):
+    for bias in (model.W_x.bias, model.W_0.bias, *(layer.bias for layer in model.W_r), model.b_y):
         assert not bias.any()
 
 
@@ -118,11 +119,12 @@ def test_the_loss_is_that_of_all_relations_of_some_and_of_none() -> None:
     assert whole != some != none
 
     def gradients(of: Tensor) -> list[Tensor]:
-        return list(torch.autograd.grad(of, [model.W_x.weight, model.W_p.weight], retain_graph=True))
+        weights = [model.W_r[0].weight, model.W_0.weight, model.W_p.weight]
+        return list(torch.autograd.grad(of, weights, retain_graph=True))
 
-    towers, partial = gradients(loss)
-    torch.testing.assert_close(towers, gradients(whole)[0] + 0.3 * gradients(some + none)[0])
-    torch.testing.assert_close(partial, gradients(whole + some + none)[1])
+    relation, *partial = gradients(loss)
+    torch.testing.assert_close(relation, gradients(whole)[0] + 0.3 * gradients(some)[0])
+    torch.testing.assert_close(partial, gradients(whole + some + none)[1:])
 
 
 def test_without_views_there_is_one_matrix_for_all_images() -> None:
@@ -139,7 +141,8 @@ def member(model: RelationalModel, place: int) -> RelationalModel:
     """One of the members as a model of its own."""
     single, units = made(), slice(5 * place, 5 * (place + 1))
     with torch.no_grad():
-        for own, common in zip((single.W_x, *single.W_r), (model.W_x, *model.W_r), strict=True):
+        mine, all_of_them = ((one.W_x, one.W_0, *one.W_r) for one in (single, model))
+        for own, common in zip(mine, all_of_them, strict=True):
             own.weight.copy_(common.weight[units])
             own.bias.copy_(common.bias[units])
         for own, common in ((single.W_y, model.W_y), (single.W_p, model.W_p)):

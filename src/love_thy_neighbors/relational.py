@@ -22,14 +22,16 @@ class RelationalModel(nn.Module):
         v_r    = sqrt(R / n(x)) relu(W_r z_r + b_r), 0 for an image without neighbours by r
         f(x)   = W [v_x ; v_1 ; ... ; v_R] + b_y = sum of one matrix times one tower, + b_y
 
+        W is W_y; or W_p, and then v_x = relu(W_0 phi(x) + b_0), if the metadata of x is not as in training
+
     s_r is the Jaccard similarity (1 - Eq. 3), and n(x) the number of relations by which x has neighbours. With
     lambda > 0 few or distant neighbours give a short z_r. Each relation has weights of its own, as in R-GCN
     (Schlichtkrull et al. 2018). The model takes z_r; the loader computes it.
 
     W is W_y where all relations are looked up and x has a neighbour by one of them. It is W_p for an image without any
     neighbour, and where relations are missing or are looked up by other metadata or other tags than in training
-    (``complete`` is False). With one matrix for both, either loses: with W_y alone, scores without neighbours were far
-    below those of an image tower alone. With ``views`` = 0 there is W_y alone, for all images.
+    (``complete`` is False). With one matrix and one image tower for both, either loses: with W_y alone, scores without
+    neighbours were far below those of an image tower alone. With ``views`` = 0 there is W_y alone, for all images.
 
     With K ``members`` each v has K times h hidden units, and f is the mean of K such models, which differ by their
     first weights and their dropout. In training each has a loss of its own; b_y is common to all.
@@ -43,8 +45,8 @@ class RelationalModel(nn.Module):
         relations: the metadata types, in the order of the rows of z and mask; R of them.
         hidden: h, the length of a member's hidden state.
         dropout: the probability that a hidden unit is dropped in training.
-        views: share of the gradient by which the towers learn from images that lack relations (`loss`); 0 to 1. With 0
-            the model is for test sets that lack none.
+        views: share of the gradient by which W_r learns from images that lack relations (`loss`); 0 to 1. With 0 the
+            model is for test sets that lack none.
         members: K, models whose scores are averaged. Time and memory grow as K.
     """
 
@@ -62,6 +64,7 @@ class RelationalModel(nn.Module):
         self.relations, self.views, self.members, self.complete = list(relations), views, members, True
         towers = (1 + len(self.relations)) * members * hidden
         self.W_x = nn.Linear(dim, members * hidden)
+        self.W_0 = nn.Linear(dim, members * hidden)
         self.W_r = nn.ModuleList(nn.Linear(dim, members * hidden) for _ in self.relations)
         self.W_y = nn.Linear(towers, labels, bias=False)
         self.W_p = nn.Linear(towers, labels, bias=False)
@@ -86,11 +89,16 @@ class RelationalModel(nn.Module):
 
     def towers(self, x: Tensor, z: Tensor, mask: Tensor) -> Tensor:
         """[v_x ; v_1 ; ... ; v_R], without dropout. Shapes: as `forward` -> [B, 1 + R, K h]."""
-        return masked(self.hidden(x, z), mask)
+        v = self.hidden(x, z)
+        v_x = torch.where(self.sees_all(mask), v[:, 0], v[:, 1])
+        return masked(torch.cat([v_x.unsqueeze(1), v[:, 2:]], dim=1), mask)
 
     def hidden(self, x: Tensor, z: Tensor) -> Tensor:
-        """`towers` as if every image had neighbours by every relation. Shapes: as `forward` -> [B, 1 + R, K h]."""
-        v = [torch.relu(self.W_x(x))]
+        """Hidden states of W_x, of W_0, and of every relation as if every image had neighbours by it.
+
+        Shapes: as `forward` -> [B, 2 + R, K h].
+        """
+        v = [torch.relu(self.W_x(x)), torch.relu(self.W_0(x))]
         for r, W_r in enumerate(self.W_r):
             v.append(torch.relu(W_r(z[:, r])))
         return torch.stack(v, dim=1)
@@ -111,21 +119,23 @@ class RelationalModel(nn.Module):
             loss(f) + loss(f_some) + loss(f_none)
 
         f_some: scores with W_p in which each relation of each image is left out with probability 0.5. f_none: those
-        without any neighbour. W_p learns from these two what to do if metadata is missing. Only ``views`` of their
-        gradients reaches the towers, which else would learn less for images that have all metadata.
+        without any neighbour. W_0 and W_p learn from these two what to do if metadata is missing. Only ``views`` of
+        their gradients reaches W_r, which would else learn less for images that have all metadata.
 
         Shapes: as `forward`, and y [B, |Y|].
         """
         K = self.members
-        v = self.dropout(self.hidden(x, z)).unflatten(2, (K, -1)).permute(2, 0, 1, 3).flatten(0, 1)  # [K B, 1 + R, h]
+        v = self.dropout(self.hidden(x, z)).unflatten(2, (K, -1)).permute(2, 0, 1, 3).flatten(0, 1)  # [K B, 2 + R, h]
         mask, y = mask.repeat(K, 1), y.repeat(K, 1)
-        whole = self._of_members(self.W_y, masked(v, mask))
+        v_x, v_0, v_r = v[:, :1], v[:, 1:2], v[:, 2:]
+        whole = self._of_members(self.W_y, masked(torch.cat([v_x, v_r], dim=1), mask))
         if not self.views:
             return K * criterion(whole + self.b_y, y)
-        whole = torch.where(self.sees_all(mask), whole, self._of_members(self.W_p, masked(v, mask)))
-        v_partial = self.views * v + (1 - self.views) * v.detach()
+        of_partial = self._of_members(self.W_p, masked(torch.cat([v_0, v_r], dim=1), mask))
+        whole = torch.where(self.sees_all(mask), whole, of_partial)
+        v = torch.cat([v_0, self.views * v_r + (1 - self.views) * v_r.detach()], dim=1)
         some = mask & (torch.rand(mask.shape, device=mask.device) < 0.5)
-        views = [self._of_members(self.W_p, masked(v_partial, one)) for one in (some, torch.zeros_like(mask))]
+        views = [self._of_members(self.W_p, masked(v, one)) for one in (some, torch.zeros_like(mask))]
         loss: Tensor = sum(criterion(scores + self.b_y, y) for scores in (whole, *views))  # type: ignore[assignment]
         return K * loss
 
