@@ -19,7 +19,6 @@ from love_thy_neighbors.visible import one_line
 
 TOP = 10  # tags that are named
 FEWEST_LABELLED = 4  # photos: with the usual sizes of train.py, one for the validation and one for the test
-_ENOUGH = 0.5  # share of the labelled photos that have neighbours by a type worth a tower
 _PLAIN = re.compile(r"[\w./-]+", re.ASCII)  # a value that neither the shell nor Hydra takes apart
 
 
@@ -65,7 +64,7 @@ def with_neighbours(column: pa.ChunkedArray | pa.Array) -> np.ndarray:
 def next_steps(
     folder: Path, has_features: bool, labelled: np.ndarray, neighbours: Mapping[str, np.ndarray]
 ) -> list[str]:
-    """The next command, with the model and the metadata type that suit the collection in ``folder``.
+    """The next command, with a model that suits the collection in ``folder``.
 
     labelled, and ``neighbours`` by each metadata type: boolean [N]. Without features or labels, what to do first.
     """
@@ -80,16 +79,9 @@ def next_steps(
             "With a model of other photos: python annotate.py run=RUN "
             f"{as_typed('collection', folder)} out=annotations/new",
         ]
-    shares = {kind: float(found[labelled].mean()) for kind, found in neighbours.items()}
-    often = [kind for kind, share in shares.items() if share >= _ENOUGH]
-    best = max(shares, key=lambda kind: shares[kind], default=None)
-    if best is None or not shares[best]:
-        choice = "model=visual_mlp"
-    elif len(often) > 1:
-        choice = "model=relational"
-    else:
-        choice = f"metadata={best} model=neighborhood"
-    return [f"Next: python train.py {as_typed('data', folder)} {choice}"]
+    # The model that train.py chooses for a collection of one's own looks at every metadata type.
+    choice = "" if any(found[labelled].any() for found in neighbours.values()) else " model=visual_mlp"
+    return [f"Next: python train.py {as_typed('data', folder)}{choice}"]
 
 
 def as_typed(key: str, path: Path) -> str:
