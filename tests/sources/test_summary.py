@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from conftest import checked, made_up_table, write_made_up
 from conftest import settings as train_settings
 from love_thy_neighbors.collection.writing import write_collection
+from love_thy_neighbors.programs.default_model import with_default_model
 from love_thy_neighbors.sources.summary import as_typed, most_frequent, next_steps, summary, with_neighbours
 
 lists = st.lists(st.lists(st.sampled_from("abcdefgh"), max_size=4), max_size=12)
@@ -49,7 +50,7 @@ def test_a_path_is_typed_so_that_it_arrives(name: str) -> None:
     assert len(words) == 1
     override = OverridesParser.create().parse_override(words[0])
     assert override.key_or_group == "data"
-    assert override.value() == str(path)
+    assert Path(override.value()) == path  # of the name '.' the text differs
 
 
 @pytest.mark.parametrize("name", ["nuswide", "2019", "true", "null"])
@@ -119,4 +120,4 @@ def test_the_next_command_is_one_that_train_takes(tmp_path: Path) -> None:
         write_collection(folder, part, {"name": "made-up", "labels": {"names": names}}, {"net": features})
         command = shlex.split(lines_of(folder)["Next"])
         assert command[:2] == ["python", "train.py"]
-        assert checked(train_settings(*command[2:])).collection.folder == folder
+        assert checked(train_settings(*with_default_model(command[2:]))).collection.folder == folder
