@@ -43,6 +43,8 @@ def test_a_model_within_a_model_is_a_file_of_its_group() -> None:
         (["data=data/mine", "neighborhoods.test=10"], False),
         (["data=data/mine", "metadata=visual"], False),
         (["-m", "experiment=table2", "data=data/mine"], False),
+        (["--config-name", "mine", "data=data/mine"], False),
+        (["--config-name=mine", "data=data/mine"], False),
     ],
 )
 def test_a_collection_of_one_s_own_has_the_relational_model(words: list[str], relational: bool) -> None:

@@ -137,6 +137,7 @@ def test_train_reads_a_finished_run_of_another_user_without_a_home(
     run = next(logs.iterdir())
     run.chmod(0o500)
     words = [f"data.dir={made_up}", f"logs={logs}", f"cache={trained}/cache", "epochs=2", "h=8", "baseline=null"]
+    words.append("model=neighborhood")
     done = in_a_process(tmp_path, "data=collection", *words, "trainer.enable_progress_bar=false")
     again = in_a_process(tmp_path, "data=collection", *words, "trainer.enable_progress_bar=false", "overwrite=true")
     run.chmod(0o700)

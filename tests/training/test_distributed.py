@@ -45,7 +45,13 @@ sys.addaudithook(note)
 
 def job(collection: Path, place: Path, *overrides: str) -> tuple[str, ...]:
     """Seven batches an epoch, all of which two processes divide without a rest; no dropout, which each draws by itself."""
-    data = ("data=collection", f"data.dir={collection}", "data.split_sizes=[140,50,50]", "batch_size=20")
+    data = (
+        "model=neighborhood",
+        "data=collection",
+        f"data.dir={collection}",
+        "data.split_sizes=[140,50,50]",
+        "batch_size=20",
+    )
     how = ("h=8", "epochs=3", "lr=1e-2", "dropout=0", "baseline=null")
     return (*data, *how, f"logs={place}/logs", f"cache={place}/cache", *overrides)
 

@@ -7,6 +7,7 @@ from hydra_plugins.love_thy_neighbors_collections.collection_folders import name
 DEFAULT = "model=relational"
 # Settings of the paper's model, and of commands that choose their models themselves.
 _OF_ANOTHER = ("model", "experiment", "measure", "m", "neighborhoods.train", "neighborhoods.test", "neighborhoods.fill")
+_OWN_CONFIG = ("--config-name", "-cn")  # it chooses its model
 _WITHOUT_METADATA = ("visual", "labels")  # neighbours that only the paper's model can have
 
 
@@ -25,6 +26,8 @@ def with_default_model(words: Sequence[str]) -> list[str]:
     given = dict(word.lstrip("+").partition("=")[::2] for word in words if "=" in word and not word.startswith("-"))
     data = given.get("data", "")
     own = data == "collection" or names_a_folder(data)
-    meant = any(key == one or key.startswith((f"{one}.", f"{one}@")) for key in given for one in _OF_ANOTHER)
+    meant = any(word.partition("=")[0] in _OWN_CONFIG for word in words) or any(
+        key == one or key.startswith((f"{one}.", f"{one}@")) for key in given for one in _OF_ANOTHER
+    )
     visual = any(kind in given.get(key, "") for key in ("metadata", "test_metadata") for kind in _WITHOUT_METADATA)
     return [*words, DEFAULT] if own and not meant and not visual else list(words)
