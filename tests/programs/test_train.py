@@ -185,7 +185,7 @@ def test_a_large_collection_from_a_features_file_is_trained_on(tmp_path: Path) -
         cwd=tmp_path,
     )
     assert done.returncode == 0, done.stderr
-    (results,) = (results_of(folder) for folder in run_folders(tmp_path) if "relational" in folder.name)
+    (results,) = (results_of(folder) for folder in run_folders(tmp_path) if "neighborhood" in folder.name)
     assert results["config"]["metadata"]["type"] == "tags"
     assert results["test"]["mAP_L"] > 20  # chance is 5: the topic is in features and tags
     refused = run_program(
