@@ -4,13 +4,13 @@ configs/data has files for the collections of the paper. Any other value that ho
 gives configs/data/collection.yaml with this folder as ``dir``.
 """
 
-from pathlib import Path
-
 from hydra.core.config_search_path import ConfigSearchPath
 from hydra.core.object_type import ObjectType
 from hydra.plugins.config_source import ConfigResult, ConfigSource
 from hydra.plugins.search_path_plugin import SearchPathPlugin
 from omegaconf import OmegaConf
+
+from love_thy_neighbors.programs.command_line import names_a_folder
 
 GROUP = "data"
 
@@ -38,12 +38,6 @@ class CollectionFolders(ConfigSource):
 
     def list(self, config_path: str, results_filter: ObjectType | None) -> list[str]:
         return []
-
-
-def names_a_folder(value: str) -> bool:
-    """Whether ``value`` of data=VALUE is a folder, and not the name of a file in configs/data."""
-    # A path that is no folder counts too: the program then says what is wrong with it.
-    return "/" in value or (bool(value) and (Path(value) / "card.json").is_file())
 
 
 def _folder(config_path: str) -> str:

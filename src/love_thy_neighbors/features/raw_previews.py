@@ -55,8 +55,16 @@ def _is_new_enough(program: str) -> bool:
         answer = subprocess.run(
             [program, "-config", "", "-ver"], capture_output=True, timeout=TIMEOUT, check=False
         ).stdout
-        return tuple(int(part) for part in answer.decode("ascii").strip().split(".")) >= OLDEST
-    except (OSError, ValueError, subprocess.TimeoutExpired):
+    except (OSError, subprocess.TimeoutExpired):
+        return False
+    return is_safe(answer)
+
+
+def is_safe(answer: bytes) -> bool:
+    """Whether the ``answer`` of ``exiftool -ver`` is `OLDEST` or a later version."""
+    try:
+        return tuple(int(part) for part in answer.decode("ascii").strip().split(".")[:2]) >= OLDEST
+    except ValueError:
         return False
 
 

@@ -6,6 +6,7 @@ Hydra's parser ends with two pages of usage at an option behind a setting, at a 
 """
 
 from collections.abc import Sequence
+from pathlib import Path
 
 from love_thy_neighbors.errors import UserError
 
@@ -61,3 +62,9 @@ def _check_settings(words: Sequence[str]) -> None:
             joined = "".join(pieces).rstrip(",")
             cure = f"give {joined}" if "," in pieces[0] else "leave out the spaces, or put quotes around it"
             raise UserError(f"{' '.join(pieces)}: a setting is KEY=VALUE without spaces around = and commas; {cure}.")
+
+
+def names_a_folder(value: str) -> bool:
+    """Whether ``value`` of data=VALUE is a folder, and not the name of a file in configs/data."""
+    # A path that is no folder counts too: the program then says what is wrong with it.
+    return "/" in value or (bool(value) and (Path(value) / "card.json").is_file())

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from hydra_plugins.love_thy_neighbors_collections.collection_folders import names_a_folder
+from love_thy_neighbors.programs.command_line import names_a_folder
 
 DEFAULT = "model=relational"
 # Settings of the paper's model, and of commands that choose their models themselves.

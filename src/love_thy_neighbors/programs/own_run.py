@@ -13,7 +13,7 @@ from love_thy_neighbors.programs.command_line import arranged
 from love_thy_neighbors.programs.start import PRIMARY, ROOT
 from love_thy_neighbors.slurm.commands import times_requeued
 from love_thy_neighbors.slurm.tasks import leave_other_tasks
-from love_thy_neighbors.training.processes import is_main_process
+from love_thy_neighbors.training.processes import has_one_process, is_main_process
 
 
 def leave_task_number(arguments: Sequence[str]) -> None:
@@ -50,4 +50,4 @@ def _has_one_process(arguments: Sequence[str]) -> bool:
     except Exception:  # the program itself names the mistake
         return False
     assert isinstance(trainer, dict)
-    return str(trainer.get("devices", 1)) in ("1", "[0]") and str(trainer.get("num_nodes", 1)) == "1"
+    return has_one_process({str(key): value for key, value in trainer.items()})

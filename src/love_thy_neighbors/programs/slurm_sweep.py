@@ -58,9 +58,9 @@ def launch(
         say(f"Queued or running already: {len(names) - len(new)} of the jobs, in SLURM job {', '.join(arrays)}.")
     if new:
         runs = [_run(job_overrides[place], first + place, configs[place], names[place]) for place in new]
-        submitted = _submit(executor, work, options, runs)
-        slurm_ledger.write(folder, {names[place]: found for place, found in zip(new, submitted, strict=True)})
-        places |= {names[place]: found for place, found in zip(new, submitted, strict=True)}
+        submitted = dict(zip((names[place] for place in new), _submit(executor, work, options, runs), strict=True))
+        slurm_ledger.write(folder, submitted)
+        places |= submitted
     outcomes = _waited(folder, [places[name] for name in names])
     return [_as_return(one) for one in outcomes]
 

@@ -54,15 +54,14 @@ class Update:
     others: dict[str, Extraction] = field(default_factory=dict)
 
     def other_table(
-        self, name: str, files: Sequence[Path], pictures: pa.Table | None, partial: Path
+        self, name: str, files: Sequence[Path], rows: np.ndarray | None, partial: Path
     ) -> tuple[np.ndarray, dict[str, Any]]:
-        """The table ``name`` with rows for ``files``, whose hashes are ``pictures``, and its entry in the card."""
+        """The table ``name`` with rows for ``files``, and its entry in the card. rows: as in `Kept`; None for none."""
         from love_thy_neighbors.features.extraction import chosen_backbone  # torch takes seconds to import
 
-        how, folder, kept = self.others[name], partial / "other_tables" / name, None
+        how, folder = self.others[name], partial / "other_tables" / name
         folder.mkdir(parents=True, exist_ok=True)
-        if self.earlier.pictures is not None and pictures is not None:
-            kept = Kept(compare(self.earlier.pictures, pictures).rows, self.earlier.features(name), None)
+        kept = None if rows is None else Kept(rows, self.earlier.features(name), None)
 
         def refuse(row: int, reason: str) -> NoReturn:
             raise UserError(

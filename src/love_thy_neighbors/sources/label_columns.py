@@ -10,11 +10,11 @@ one of these, a comma does. Without such a column, each column of 0 and 1 is a l
 """
 
 import re
-import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from love_thy_neighbors.sources.rejects import RowError
+from love_thy_neighbors.sources.spelling import clean
 
 YES = frozenset({"1", "1.0", "1,0", "true", "yes", "y", "x", "✓", "✔"})
 NO = frozenset({"0", "0.0", "0,0", "false", "no", "n", "-", ""})
@@ -74,11 +74,6 @@ def label_columns(header: Sequence[str], rows: Sequence[Sequence[str]], key: str
     lists = (_list_cell(row, folded.index(kind), width) for row in rows) if kind == "labels" else ()
     some = any(_SEPARATORS.search(cell) for cell in lists)
     return LabelColumns(place, kind, columns, width, unread, _SEPARATORS if some else _MANY)
-
-
-def clean(text: str) -> str:
-    """``text`` in NFC, without extra white space."""
-    return " ".join(unicodedata.normalize("NFC", text).split())
 
 
 def shown(cell: str) -> str:

@@ -140,11 +140,13 @@ def _updated(made: _Features, update: Update, release: Release, rows: np.ndarray
     of the pictures that were compared."""
     assert release.files is not None
     tables, about = dict(made.tables), dict(made.about)
-    for name in update.others:
-        tables[name], about[name] = update.other_table(name, release.files, made.pictures, partial)
-    order = [name for name in update.earlier.card["features"] if name in tables] or list(tables)
     before, now = update.earlier.pictures, made.pictures
-    counts = {} if before is None or now is None else compare(before, now).as_dict()
+    found = None if before is None or now is None else compare(before, now)
+    rows_there = None if found is None else found.rows
+    for name in update.others:
+        tables[name], about[name] = update.other_table(name, release.files, rows_there, partial)
+    order = [name for name in update.earlier.card["features"] if name in tables] or list(tables)
+    counts = {} if found is None else found.as_dict()
     computed = len(rows) if update.kept is None else int((update.kept.rows[rows] < 0).sum())
     entry = update_entry(update.earlier, counts, computed)
     return replace(

@@ -28,12 +28,12 @@ def with_one_spelling(records: Sequence[Record], ignored: IgnoredTags, not_taken
     Values are one if they differ only in the form of Unicode; tags also if they differ in capitals or white space. Sets
     and groups keep their capitals, as they can be codes in which capitals count.
     """
-    spelling = one_spelling(_plain(tag) for record in records for tag in record.tags or ())
+    spelling = one_spelling(clean(tag) for record in records for tag in record.tags or ())
     result = []
     for record in records:
         tags = record.tags
         if tags is not None:
-            found = tuple(dict.fromkeys(spelling[_plain(tag).casefold()] for tag in tags))
+            found = tuple(dict.fromkeys(spelling[clean(tag).casefold()] for tag in tags))
             out = ignored.of_one(found)
             for tag, reason in out.items():
                 not_taken.add(tag, reason, record.id)
@@ -52,8 +52,9 @@ def with_one_spelling(records: Sequence[Record], ignored: IgnoredTags, not_taken
     return result
 
 
-def _plain(tag: str) -> str:
-    return " ".join(unicodedata.normalize("NFC", tag).split())
+def clean(text: str) -> str:
+    """``text`` in NFC, without extra white space."""
+    return " ".join(unicodedata.normalize("NFC", text).split())
 
 
 def _normal(values: Sequence[str]) -> tuple[str, ...]:

@@ -21,13 +21,7 @@ from pytorch_lightning.plugins.environments import (
 
 from love_thy_neighbors.errors import UserError
 from love_thy_neighbors.slurm.commands import own_job
-
-
-def has_one_process(trainer: Mapping[str, Any]) -> bool:
-    """Whether a run with these arguments of the Trainer is a single process."""
-    devices = trainer.get("devices", 1)
-    count = len(devices) if isinstance(devices, list) else devices
-    return str(count) == "1" and str(trainer.get("num_nodes", 1)) == "1"
+from love_thy_neighbors.training.processes import has_one_process
 
 
 def process_plugins(trainer: Mapping[str, Any]) -> list[Any] | None:

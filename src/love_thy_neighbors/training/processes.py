@@ -3,7 +3,7 @@
 import ctypes
 import os
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
@@ -16,6 +16,13 @@ NUMBERS = ("RANK", "LOCAL_RANK", "NODE_RANK", "SLURM_PROCID")
 def is_main_process() -> bool:
     """True in process 0 of node 0, the only one that prints and writes; also before a run is distributed."""
     return all(os.environ.get(number, "0") == "0" for number in NUMBERS)
+
+
+def has_one_process(trainer: Mapping[str, Any]) -> bool:
+    """Whether a run with these arguments of the Trainer is a single process."""
+    devices = trainer.get("devices", 1)
+    count = len(devices) if isinstance(devices, list) else devices
+    return str(count) == "1" and str(trainer.get("num_nodes", 1)) == "1"
 
 
 def release_large_blocks() -> None:

@@ -103,16 +103,11 @@ def _missing(context: Context) -> tuple[Table, list[Origin]]:
     mlp = context.model("visual_mlp")
     rows, origins = [], []
     for name, types in CONDITIONS.items():
-        cells: list[Cell] = [name]
-        for with_views in (True, False):
-            runs = context.matched.runs("other_metadata", _tested(types, with_views))
-            if with_views:
-                cells.append(runs.splits)
-            cells += [runs.estimate("mAP_L"), runs.minus(mlp)]
-            origins += origin(f"{name}, {'with' if with_views else 'without'} views", runs)
-            if with_views:
-                cells.append(runs.minus(_papers_with(context, types)))
-        rows.append(Row(tuple(cells)))
+        runs, plain = (context.matched.runs("other_metadata", _tested(types, views)) for views in (True, False))
+        gains = (runs.minus(mlp), runs.minus(_papers_with(context, types)))
+        of_plain = (plain.estimate("mAP_L"), plain.minus(mlp))
+        rows.append(Row((name, runs.splits, runs.estimate("mAP_L"), *gains, *of_plain)))
+        origins += origin(f"{name}, with views", runs) + origin(f"{name}, without views", plain)
     caption = (
         "mAP_L in percent, three towers (tags, sets, groups), by the metadata of the test images. The paper's model "
         "beside it is trained and tested with the one type that is there; with all types, with tags."

@@ -17,6 +17,7 @@ from love_thy_neighbors.sources.folder.dates import local_time
 from love_thy_neighbors.sources.folder.exif import exif_fields
 from love_thy_neighbors.sources.folder.fields import (
     Fields,
+    all_in_one,
     clean,
     cleaned,
     first,
@@ -158,6 +159,6 @@ def _png_texts(image: Image.Image) -> Fields:
 
     if image.format != "PNG":
         return Fields()
-    keywords = [one for text in texts("Keywords", "keywords") for one in text.replace(";", ",").split(",")]
+    keywords = [one for text in texts("Keywords", "keywords") for one in all_in_one(text)]
     made_with = texts("Software", "Source")
     return Fields(keywords, [], texts("Title"), texts("Description"), texts("Author"), [], [], made_with)

@@ -15,13 +15,13 @@ from threading import Timer
 from types import TracebackType
 from typing import Any, Self
 
+from love_thy_neighbors.features.raw_previews import is_safe
 from love_thy_neighbors.plain_json import parse_json
 from love_thy_neighbors.sources.folder.fields import Fields
 from love_thy_neighbors.sources.folder.iptc import decoded
 from love_thy_neighbors.sources.folder.xmp import acdsee_paths
 from love_thy_neighbors.visible import say
 
-OLDEST = (12, 24)
 SECONDS = 30  # for one picture
 MOST_FAILURES = 3  # pictures without an answer
 _MOST_BYTES = 16 << 20  # of an answer
@@ -98,16 +98,14 @@ class ExifTool:
         except OSError:
             self.program = None
             return False
-        version = self._ask(["-ver"]).decode("ascii", "replace").strip()
-        try:
-            is_safe = tuple(int(part) for part in version.split(".")[:2]) >= OLDEST
-        except ValueError:
-            is_safe = False
-        if not is_safe:
-            say(f"ExifTool {version or '(no version)'} is not used: 12.24 or newer is needed.", stderr=True)
-            self._stop()
-            self.program = None
-        return is_safe
+        answer = self._ask(["-ver"])
+        if is_safe(answer):
+            return True
+        version = answer.decode("ascii", "replace").strip()
+        say(f"ExifTool {version or '(no version)'} is not used: 12.24 or newer is needed.", stderr=True)
+        self._stop()
+        self.program = None
+        return False
 
     def _ask(self, arguments: Iterable[str]) -> bytes:
         """The answer to one command; empty if there is none in time, and then the process is stopped."""

@@ -73,6 +73,11 @@ def separated(keyword: str) -> list[str]:
     ]
 
 
+def all_in_one(text: str) -> list[str]:
+    """The keywords in a text that holds all of a picture's, with semicolons or commas between them."""
+    return text.replace(";", ",").split(",")
+
+
 def levels(keyword: str, known: frozenset[str] = frozenset()) -> tuple[str, ...]:
     """The levels of a keyword that is a path; otherwise the keyword alone.
 

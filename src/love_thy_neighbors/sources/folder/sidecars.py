@@ -5,8 +5,9 @@ Programs that do not change pictures write keywords, titles and artists there.
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
+from dataclasses import fields, replace
 from pathlib import Path, PurePosixPath
+from typing import Any
 
 from love_thy_neighbors.sources.folder.containers import MAX_BLOCK_BYTES
 from love_thy_neighbors.sources.folder.embedded import Embedded, xmp_metadata
@@ -38,26 +39,14 @@ def with_sidecars(root: Path, path: str, metadata: Embedded, counts: Counter[str
 def together(parts: Sequence[Embedded]) -> Embedded:
     """All keywords of ``parts`` (and all that is said about them), and the first of each text."""
 
-    def all_of(name: str) -> tuple[str, ...]:
-        return tuple(dict.fromkeys(value for part in parts for value in getattr(part, name)))
+    def of_all(name: str, missing: object) -> object:
+        values = [getattr(part, name) for part in parts]
+        if missing == ():
+            return tuple(dict.fromkeys(one for several in values for one in several))
+        return next(filter(None, values), missing)
 
-    def first_of(name: str) -> str:
-        return next((value for part in parts if (value := getattr(part, name))), "")
-
-    return Embedded(
-        keywords=all_of("keywords"),
-        title=first_of("title"),
-        description=first_of("description"),
-        artist=first_of("artist"),
-        taken=first_of("taken"),
-        unread=all_of("unread"),
-        mended=all_of("mended"),
-        paths=all_of("paths"),
-        cut=all_of("cut"),
-        made_with=all_of("made_with"),
-        sets=all_of("sets"),
-        groups=all_of("groups"),
-    )
+    found: dict[str, Any] = {one.name: of_all(one.name, one.default) for one in fields(Embedded)}
+    return Embedded(**found)
 
 
 def _sidecars(root: Path, path: str) -> Iterator[Path]:

@@ -17,7 +17,7 @@ from xml.etree.ElementTree import Element, ParseError
 
 from defusedxml.ElementTree import fromstring
 
-from love_thy_neighbors.sources.folder.fields import Fields
+from love_thy_neighbors.sources.folder.fields import Fields, all_in_one
 from love_thy_neighbors.sources.folder.xmp_packets import elements
 
 _DEEPEST = 50  # levels of a tree of categories
@@ -43,7 +43,7 @@ def xmp_fields(packet: bytes) -> Fields:
     texts = _texts(found)
     trees, broken = acdsee_paths(texts["categories"])
     slashes = [text for name in ("TagsList", "LastKeywordXMP", "LastKeywordIPTC") for text in texts[name]]
-    of_pdf = [one for text in texts["Keywords"] for one in text.replace(";", ",").split(",")]
+    of_pdf = [one for text in texts["Keywords"] for one in all_in_one(text)]
     return Fields(
         keywords=[*texts["subject"], *texts["keywords"], *of_pdf],
         paths=[
