@@ -1,10 +1,11 @@
 """Eqs. 4-6 against NumPy, and what the optimiser may touch."""
 
 import numpy as np
+import pytest
 import torch
 
 from love_thy_neighbors.baselines.visual import VisualMLP, VisualOnly
-from love_thy_neighbors.model import NeighborhoodModel
+from love_thy_neighbors.model import Dropout, NeighborhoodModel
 from love_thy_neighbors.training.task import AnnotationTask
 
 
@@ -59,6 +60,21 @@ def test_dropout_acts_on_both_hidden_states_in_training_only() -> None:
     assert not torch.equal(model(x, z, mask), model(x, z, mask))
     model.eval()
     assert torch.equal(model(x, z, mask), model(x, z, mask))
+
+
+@pytest.mark.parametrize("p", [0.0, 0.1, 0.3, 0.5, 0.7, 1.0])
+@pytest.mark.parametrize("training", [True, False])
+@pytest.mark.parametrize("kind", [torch.float32, torch.bfloat16])
+def test_dropout_is_pytorch_s_own_to_the_last_bit(p: float, training: bool, kind: torch.dtype) -> None:
+    found = []
+    for make in (Dropout, torch.nn.Dropout):
+        torch.manual_seed(3)
+        x = torch.linspace(-2, 2, 5000, dtype=kind).reshape(50, 100).requires_grad_()
+        y = make(p).train(training)(x)
+        y.sum().backward()
+        found.append((y, x.grad, torch.get_rng_state() if training and p < 1 else y))
+    for ours, theirs in zip(*found, strict=True):
+        torch.testing.assert_close(ours, theirs, rtol=0, atol=0)
 
 
 def test_l2_touches_the_three_matrices_and_no_bias() -> None:

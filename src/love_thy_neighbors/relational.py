@@ -8,8 +8,9 @@ from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor, nn
+from torch.nn.functional import linear
 
-from love_thy_neighbors.model import he_initialization
+from love_thy_neighbors.model import Dropout, he_initialization
 
 Criterion = Callable[[Tensor, Tensor], Tensor]
 
@@ -69,7 +70,7 @@ class RelationalModel(nn.Module):
         self.W_y = nn.Linear(towers, labels, bias=False)
         self.W_p = nn.Linear(towers, labels, bias=False)
         self.b_y = nn.Parameter(torch.zeros(labels))
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = Dropout(dropout)
         he_initialization(self)
         with torch.no_grad():  # a member's scores come from its own hidden units, 1 / K of all
             for layer in (self.W_y, self.W_p):
@@ -89,19 +90,27 @@ class RelationalModel(nn.Module):
 
     def towers(self, x: Tensor, z: Tensor, mask: Tensor) -> Tensor:
         """[v_x ; v_1 ; ... ; v_R], without dropout. Shapes: as `forward` -> [B, 1 + R, K h]."""
-        v = self.hidden(x, z)
-        v_x = torch.where(self.sees_all(mask), v[:, 0], v[:, 1])
-        return masked(torch.cat([v_x.unsqueeze(1), v[:, 2:]], dim=1), mask)
+        v_x = self.image_tower(x, self.sees_all(mask)[:, 0]).unsqueeze(1)
+        return torch.cat([v_x, self.relation_towers(z) * present_factors(mask).unsqueeze(2)], dim=1)
 
-    def hidden(self, x: Tensor, z: Tensor) -> Tensor:
-        """Hidden states of W_x, of W_0, and of every relation as if every image had neighbours by it.
+    def image_tower(self, x: Tensor, sees_all: Tensor) -> Tensor:
+        """v_x, each image by the one of W_x and W_0 that is for it. Shapes: [B, d], boolean [B] -> [B, K h]."""
+        if self.is_recorded():  # what is recorded may not depend on the images
+            return torch.where(sees_all.unsqueeze(1), torch.relu(self.W_x(x)), torch.relu(self.W_0(x)))
+        v_x = x.new_zeros(len(x), self.W_x.out_features)
+        v_x[sees_all] = torch.relu(self.W_x(x[sees_all]))
+        v_x[~sees_all] = torch.relu(self.W_0(x[~sees_all]))
+        return v_x
 
-        Shapes: as `forward` -> [B, 2 + R, K h].
-        """
-        v = [torch.relu(self.W_x(x)), torch.relu(self.W_0(x))]
-        for r, W_r in enumerate(self.W_r):
-            v.append(torch.relu(W_r(z[:, r])))
-        return torch.stack(v, dim=1)
+    def is_recorded(self) -> bool:
+        """Whether PyTorch records a graph of the model: to export or compile it."""
+        if torch.jit.is_scripting():
+            return True
+        return torch.jit.is_tracing() or torch.compiler.is_compiling()
+
+    def relation_towers(self, z: Tensor) -> Tensor:
+        """v_r as if every image had neighbours by all relations. Shapes: [B, R, d] -> [B, R, K h]."""
+        return torch.stack([torch.relu(W_r(z[:, r])) for r, W_r in enumerate(self.W_r)], dim=1)
 
     def matrices(self) -> tuple[Tensor, Tensor]:
         """W_y and W_p of the mean of the members, by tower: [|Y|, 1 + R, K h] each."""
@@ -124,34 +133,32 @@ class RelationalModel(nn.Module):
 
         Shapes: as `forward`, and y [B, |Y|].
         """
-        K = self.members
-        v = self.dropout(self.hidden(x, z)).unflatten(2, (K, -1)).permute(2, 0, 1, 3).flatten(0, 1)  # [K B, 2 + R, h]
+        K, views = self.members, self.views
+        v = [torch.relu(self.W_x(x)), torch.relu(self.W_0(x)), *self.relation_towers(z).unbind(1)]
+        v = self.dropout(torch.stack(v, dim=1)).unflatten(2, (K, -1)).permute(2, 0, 1, 3)  # [K, B, 2 + R, h]
+        v_x, v_0, v_r = v.split([1, 1, len(self.relations)], dim=2)
         mask, y = mask.repeat(K, 1), y.repeat(K, 1)
-        v_x, v_0, v_r = v[:, :1], v[:, 1:2], v[:, 2:]
-        whole = self._of_members(self.W_y, masked(torch.cat([v_x, v_r], dim=1), mask))
-        if not self.views:
+        own, neighbours = self._terms(self.W_y, v_x, v_r, mask)
+        whole = own + neighbours
+        if not views:
             return K * criterion(whole + self.b_y, y)
-        of_partial = self._of_members(self.W_p, masked(torch.cat([v_0, v_r], dim=1), mask))
-        whole = torch.where(self.sees_all(mask), whole, of_partial)
-        v = torch.cat([v_0, self.views * v_r + (1 - self.views) * v_r.detach()], dim=1)
         some = mask & (torch.rand(mask.shape, device=mask.device) < 0.5)
-        views = [self._of_members(self.W_p, masked(v, one)) for one in (some, torch.zeros_like(mask))]
-        loss: Tensor = sum(criterion(scores + self.b_y, y) for scores in (whole, *views))  # type: ignore[assignment]
-        return K * loss
+        none, neighbours = self._terms(self.W_p, v_0, views * v_r + (1 - views) * v_r.detach(), some)
+        whole = torch.where(mask.any(dim=1, keepdim=True), whole, none)
+        return K * torch.stack([criterion(f + self.b_y, y) for f in (whole, none + neighbours, none)]).sum()
 
-    def _of_members(self, layer: nn.Linear, v: Tensor) -> Tensor:
-        """Each member's products with its own columns. Shapes: v [K B, 1 + R, h] -> [K B, |Y|]."""
-        W = layer.weight.unflatten(1, (v.shape[1], self.members, v.shape[2]))
-        return torch.einsum("kbth,ltkh->kbl", v.unflatten(0, (self.members, -1)), W).flatten(0, 1)
+    def _terms(self, layer: nn.Linear, v_x: Tensor, v_r: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
+        """What the image's tower and those of its relations add to the scores of each member: [K B, |Y|] both.
 
-
-def masked(v: Tensor, mask: Tensor) -> Tensor:
-    """Hidden states of the relations that an image has: the others are 0, and these times sqrt(R / number of these).
-
-    Shapes: v [B, 1 + R, h] of image and relations, mask [B, R] boolean -> [B, 1 + R, h].
-    """
-    factors = present_factors(mask)
-    return v * torch.cat([torch.ones_like(factors[:, :1]), factors], dim=1).unsqueeze(2)
+        Shapes: v_x [K, B, 1, h], v_r [K, B, R, h], mask [K B, R].
+        """
+        v_r = v_r * present_factors(mask).unflatten(0, v_r.shape[:2]).unsqueeze(3)
+        W_k = layer.weight.unflatten(1, (1 + v_r.shape[2], self.members, -1)).unbind(2)  # [|Y|, 1 + R, h] each
+        own, neighbours = [], []
+        for v_x_k, v_r_k, W in zip(v_x, v_r, W_k, strict=True):  # one product each: a batched one is far slower here
+            own.append(linear(v_x_k.flatten(1), W[:, 0]))
+            neighbours.append(linear(v_r_k.flatten(1), W[:, 1:].flatten(1)))
+        return torch.cat(own), torch.cat(neighbours)
 
 
 def present_factors(mask: Tensor) -> Tensor:

@@ -158,7 +158,7 @@ def test_a_row_of_the_relational_model_is_the_mean_of_its_runs(full: Path, logs:
             config = one["config"]
             flat = {"rename_test": False, "loss": "logistic", "thin": 1, **config}  # defaults are not written
             flat |= {**config.get("neighborhoods", {}), **config["model"].get("arguments", {})}
-            flat |= {"model": one["model"]}
+            flat |= {"model": one["model"], "of": config["model"].get("of", {}).get("name")}
             for key, name in {"metadata": "metadata", "test": "test_metadata"}.items():
                 flat[key] = config.get(name, {}).get("type")
             if all(flat.get(key) == value for key, value in wanted.items()):
@@ -175,6 +175,10 @@ def test_a_row_of_the_relational_model_is_the_mean_of_its_runs(full: Path, logs:
         "Relational model, one tower: tags": {"metadata": "tags", "test": "tags"},
         "Relational model, neighbours of all parts (pool=all)": {"pool": "all"},
         "The image tower alone": {"model": "visual_mlp"},
+        "The image tower alone, its scores mixed with those of neighbours (smoothed)": {
+            "model": "smoothed",
+            "of": "visual_mlp",
+        },
     }.items():
         of_runs = wanted if "model" in wanted else {**USUAL, "test_relations": None, **wanted}
         assert float(rows[name]["mAP_L"]) == pytest.approx(mean(**of_runs), abs=1e-4), name

@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor, nn
 
-from love_thy_neighbors.model import he_initialization
+from love_thy_neighbors.model import Dropout, he_initialization
 
 
 class VisualOnly(nn.Module):
@@ -33,7 +33,7 @@ class VisualMLP(nn.Module):
         super().__init__()
         self.W_x = nn.Linear(dim, hidden)
         self.W_y = nn.Linear(hidden, labels)
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = Dropout(dropout)
         he_initialization(self)
 
     def forward(self, x: Tensor) -> Tensor:

@@ -58,9 +58,12 @@ def _weights(context: Context, result: Result) -> list[Block]:
     W_y = array_of(result, "W_y")
     of_each = zip(towers, np.split(W_y, len(towers), axis=1), strict=True)
     means = ", ".join(f"{float(np.abs(part).mean()):.4f} for the {name}'s hidden units" for name, part in of_each)
-    paper = "" if _suffix(result) else " The paper reads from its picture that the image is weighted more heavily."
+    if _suffix(result):
+        more = " W_p, the matrix for images whose metadata is missing or other than in training, is not shown."
+    else:
+        more = " The paper reads from its picture that the image is weighted more heavily."
     return [
-        Note(f"Mean absolute weight: {means}.{paper}"),
+        Note(f"Mean absolute weight: {means}.{more}"),
         Figure(
             f"learned_weights{_suffix(result)}",
             f"W_y on split {result.split}: a row for each label, a column for each hidden unit, those of the "

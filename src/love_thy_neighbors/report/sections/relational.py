@@ -26,6 +26,10 @@ ABLATION: dict[str, dict[str, Any]] = {
     "one tower: tags": {"metadata": "tags"},
     "one tower: all metadata together": {"metadata": "union"},
 }
+SMOOTHED = {  # model.of: the row
+    "relational": "Relational model, its scores mixed with those of neighbours (smoothed)",
+    "visual_mlp": "The image tower alone, its scores mixed with those of neighbours (smoothed)",
+}
 TO_PAPERS, TO_MLP = "difference to the paper's model [95 %]", "difference to the image tower alone [95 %]"
 CONDITIONS = {
     "all types": TYPES,
@@ -45,7 +49,7 @@ def relational(context: Context) -> tuple[list[Block], list[Origin]]:
         named = {"The paper's model": papers, "The paper's model, thinned": _papers(of_pool, thinned=True)}
         if pool == "split":
             named["The image tower alone"] = mlp
-        named |= _ablation(of_pool)
+        named |= _ablation(of_pool) | {name: _smoothed(of_pool, scored) for scored, name in SMOOTHED.items()}
         suffix = "" if pool == "split" else ", neighbours of all parts (pool=all)"
         for name, runs in named.items():
             if not runs.planned:
@@ -68,6 +72,10 @@ def _papers(runs: Runs, thinned: bool) -> Runs:
             config["model"]["name"] == "neighborhood" and (config["neighborhoods"]["thin"] == "auto") == thinned
         )
     )
+
+
+def _smoothed(runs: Runs, scored: str) -> Runs:
+    return runs.where(lambda config: config["model"].get("of", {}).get("name") == scored)
 
 
 def _ablation(runs: Runs) -> dict[str, Runs]:
