@@ -6,7 +6,6 @@ On the processor a step that is "recorded" is called again at each replay. What 
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -18,6 +17,7 @@ from torch import Tensor
 from conftest import checked, settings
 from love_thy_neighbors.jobs.build import make_data, make_task, make_trainer, model_arguments
 from love_thy_neighbors.training import cuda_graph as graphed
+from love_thy_neighbors.training import steps as steps_module
 from love_thy_neighbors.training.batches import IndexBatch, hash_seed
 from love_thy_neighbors.training.cuda_graph import WARM_UP, CudaGraphTask, StepGraph, can_be_recorded
 from love_thy_neighbors.training.snapshots import Snapshots
@@ -26,16 +26,22 @@ from love_thy_neighbors.training.task import AnnotationTask
 Step = Callable[[], Tensor]
 
 
-class Losses(pl.Callback):
+class Epochs(pl.Callback):
+    """The loss of every epoch, and of every step if a subclass looks at them."""
+
     def __init__(self) -> None:
         self.losses: list[float] = []
         self.epochs: list[float] = []
 
-    def on_train_batch_end(self, trainer: pl.Trainer, task: pl.LightningModule, outputs: Any, *_: Any) -> None:
-        self.losses.append(float(outputs["loss"]))
-
     def on_train_epoch_end(self, trainer: pl.Trainer, task: pl.LightningModule) -> None:
         self.epochs.append(float(trainer.callback_metrics["train/loss"]))
+
+
+class Losses(Epochs):
+    """Also the loss of every step, so each step is a call of its own."""
+
+    def on_train_batch_end(self, trainer: pl.Trainer, task: pl.LightningModule, outputs: Any, *_: Any) -> None:
+        self.losses.append(float(outputs["loss"]))
 
 
 class Recorder:
@@ -66,6 +72,7 @@ class Run:
         epochs: int = 3,
         checkpoint: Path | None = None,
         device_type: str = "cpu",
+        losses: type[Epochs] = Losses,
     ) -> None:
         how = ("h=8", "batch_size=20", "trainer.enable_progress_bar=false", f"epochs={epochs}")
         config = checked(
@@ -84,14 +91,15 @@ class Run:
             )
             assert isinstance(self.task, CudaGraphTask)
             self.task.capture, self.task.device_type = capture, device_type
-        self.losses = Losses()
+        self.losses = losses()
         snapshots = Snapshots(place / "run", {})
         self.trainer = make_trainer(config.training, [self.losses, snapshots], [], place)
         self.trainer.fit(self.task, datamodule=self.data, ckpt_path=checkpoint, weights_only=True)
         self.checkpoint = place / "run" / "last.ckpt"
 
     def assert_same(self, other: "Run") -> None:
-        assert self.losses.losses == other.losses.losses
+        if isinstance(self.losses, Losses) and isinstance(other.losses, Losses):
+            assert self.losses.losses == other.losses.losses
         assert self.losses.epochs == other.losses.epochs
         for ours, theirs in zip(self.task.model.parameters(), other.task.model.parameters(), strict=True):
             assert torch.equal(ours, theirs)
@@ -101,6 +109,40 @@ class Run:
 @pytest.fixture(scope="module")
 def ordinary(made_up: Path, tmp_path_factory: pytest.TempPathFactory) -> Run:
     return Run(made_up, tmp_path_factory.mktemp("ordinary"), None)
+
+
+@pytest.mark.parametrize("steps", [2, 3, 50])
+@pytest.mark.parametrize("records", [False, True])
+def test_several_steps_a_call_train_as_one_does(
+    ordinary: Run, made_up: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, steps: int, records: bool
+) -> None:
+    monkeypatch.setattr(steps_module, "STEPS", steps)
+    recorder = Recorder()
+    run = Run(made_up, tmp_path, recorder if records else None, losses=Epochs)
+    assert run.trainer.num_training_batches == -(-ordinary.trainer.num_training_batches // steps)
+    run.assert_same(ordinary)
+    if records:
+        assert recorder.recorded == 1
+        assert recorder.replayed == full_batches(run) - WARM_UP - 1 + 1
+    ours, theirs = (torch.load(one.checkpoint, weights_only=True) for one in (run, ordinary))
+    for key in ("global_step", "loops", "epoch"):
+        assert ours[key] == theirs[key]
+
+
+@pytest.mark.parametrize("first", [1, 3])
+def test_a_run_goes_on_with_other_steps_a_call(
+    ordinary: Run, made_up: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, first: int
+) -> None:
+    """A checkpoint does not depend on it."""
+    kinds = [Losses, Epochs] if first == 1 else [Epochs, Losses]
+    monkeypatch.setattr(steps_module, "STEPS", 3)
+    begun = Run(made_up, tmp_path, None, epochs=1, losses=kinds[0])
+    (tmp_path / "first.ckpt").write_bytes(begun.checkpoint.read_bytes())
+    run = Run(made_up, tmp_path, None, checkpoint=tmp_path / "first.ckpt", losses=kinds[1])
+    assert begun.losses.epochs + run.losses.epochs == ordinary.losses.epochs
+    for ours, theirs in zip(run.task.model.parameters(), ordinary.task.model.parameters(), strict=True):
+        assert torch.equal(ours, theirs)
+    assert run.trainer.global_step == ordinary.trainer.global_step
 
 
 def full_batches(run: Run) -> int:
@@ -198,29 +240,37 @@ def test_a_recording_that_fails_or_is_wrong_changes_nothing(
     made_up: Path,
     tmp_path: Path,
     caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
     capture: Callable[[Step], Step],
     message: str,
 ) -> None:
-    run = Run(made_up, tmp_path, capture)
+    monkeypatch.setattr(steps_module, "STEPS", 6)  # the tried step is not the last of a call
+    run = Run(made_up, tmp_path, capture, losses=Epochs)
     run.assert_same(ordinary)
     (logged,) = (record.message for record in caplog.records if record.name == graphed.__name__)
     assert logged.endswith(message)
 
 
-def test_a_batch_is_copied_into_buffers_that_stay() -> None:
-    seen: list[tuple[int, list[int], list[list[int]]]] = []
+def test_the_batches_of_a_call_are_copied_into_buffers_that_stay() -> None:
+    seen: list[tuple[list[int], list[list[int]]]] = []
 
     def step(batch: IndexBatch) -> Tensor:
         assert batch.neighbors is not None
-        seen.append((batch.rows.data_ptr(), batch.rows.tolist(), batch.neighbors.tolist()))
+        seen.append((batch.rows.tolist(), batch.neighbors.tolist()))
         return torch.zeros(())
 
-    first, second = (IndexBatch(torch.tensor([n, n + 1]), torch.tensor([[n], [-1]])) for n in (1, 5))
-    graph = StepGraph(step, first, lambda step: step)
-    graph(first), graph(second)
-    assert [one[1:] for one in seen] == [([1, 2], [[1], [-1]]), ([5, 6], [[5], [-1]])]
-    assert seen[0][0] == seen[1][0] != first.rows.data_ptr()
-    assert first.rows.tolist() == [1, 2]
+    first, second = (IndexBatch(torch.arange(n, n + 4), torch.arange(n, n + 4).view(4, 1)) for n in (10, 20))
+    graph = StepGraph(step, first, 2, lambda step: step)
+    buffers = graph.buffers.rows.data_ptr()
+    graph.load(first, 1)
+    graph.replay()
+    graph.load(second, 0)
+    graph.replay(), graph.replay()
+    assert seen == [([n, n + 1], [[n], [n + 1]]) for n in (12, 20, 22)]
+    assert graph.buffers.rows.data_ptr() == buffers != first.rows.data_ptr()
+    assert first.rows.tolist() == [10, 11, 12, 13]
+    assert graph.takes(IndexBatch(torch.arange(3), None))
+    assert not graph.takes(IndexBatch(torch.arange(5), None))
 
 
 @pytest.mark.parametrize(
@@ -240,12 +290,9 @@ def test_what_a_graph_is_not_made_for_takes_the_ordinary_way(made_up: Path, tmp_
     run.assert_same(Run(made_up, tmp_path / "b", None, override, epochs=1))
 
 
-def test_several_processes_and_tables_that_do_not_fit_take_the_ordinary_way(ordinary: Run) -> None:
-    alone = {"world_size": 1, "precision": "32-true", "gradient_clip_val": None, "accumulate_grad_batches": 1}
-    cpu, elsewhere = torch.device("cpu"), torch.device("meta")  # where `FeatureTable.to` finds no memory
-    assert can_be_recorded(SimpleNamespace(**alone), ordinary.data, cpu)  # type: ignore[arg-type]
-    assert not can_be_recorded(SimpleNamespace(**alone | {"world_size": 2}), ordinary.data, cpu)  # type: ignore[arg-type]
-    assert not can_be_recorded(SimpleNamespace(**alone), ordinary.data, elsewhere)  # type: ignore[arg-type]
+def test_tables_that_do_not_fit_take_the_ordinary_way(ordinary: Run) -> None:
+    assert can_be_recorded(ordinary.data, torch.device("cpu"))
+    assert not can_be_recorded(ordinary.data, torch.device("meta"))  # where `FeatureTable.to` finds no memory
 
 
 def test_a_gpu_task_on_another_device_is_the_ordinary_one(ordinary: Run, made_up: Path, tmp_path: Path) -> None:

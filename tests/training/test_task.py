@@ -8,6 +8,7 @@ import pytorch_lightning as pl
 
 from conftest import checked, settings
 from love_thy_neighbors.jobs.build import make_data, make_task, make_trainer, model_arguments
+from love_thy_neighbors.training.sparse_gradient import SparseGradientLinear
 
 
 class Steps(pl.Callback):
@@ -54,13 +55,24 @@ def test_the_loss_of_an_epoch_is_the_mean_over_its_images(made_up: Path, tmp_pat
 def test_gradients_stay_factors_where_nobody_looks_at_them(
     made_up: Path, tmp_path: Path, how: list[str], kept: bool
 ) -> None:
+    task = trained(made_up, tmp_path, [], *how)
+    assert {type(layer) is SparseGradientLinear for layer in (task.model.W_x, task.model.W_z, task.model.W_y)} == {kept}
+
+
+def test_a_callback_that_looks_at_gradients_sees_them(made_up: Path, tmp_path: Path) -> None:
+    watch = Gradients()
+    task = trained(made_up, tmp_path, [watch])
+    assert watch.missing == set()
+    assert all((task.state_dict()[name] != weight).any() for name, weight in watch.first.items())  # all were trained
+
+
+def trained(made_up: Path, tmp_path: Path, callbacks: list[pl.Callback], *how: str) -> Any:
     places = f"data.dir={made_up}", f"cache={tmp_path}"
     config = checked(settings("data=collection", *places, "epochs=1", "h=8", "trainer.enable_progress_bar=false", *how))
-    data, watch = make_data(config), Gradients()
+    data = make_data(config)
     task = make_task(config, model_arguments(config, data))
-    make_trainer(config.training, [watch], [], tmp_path).fit(task, datamodule=data)
-    assert watch.missing == ({f"model.{name}.weight" for name in ("W_x", "W_z", "W_y")} if kept else set())
-    assert all((task.state_dict()[name] != weight).any() for name, weight in watch.first.items())  # all were trained
+    make_trainer(config.training, callbacks, [], tmp_path).fit(task, datamodule=data)
+    return task
 
 
 class Gradients(pl.Callback):

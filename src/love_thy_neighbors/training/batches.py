@@ -30,6 +30,11 @@ class IndexBatch(NamedTuple):
         assert rows is not None
         return IndexBatch(rows, neighbors, weights)
 
+    def steps(self, size: int) -> "Iterator[IndexBatch]":
+        """The batches of ``size`` images that it is made of, the last one perhaps smaller; they share its memory."""
+        for start in range(0, len(self.rows), size):
+            yield self.each(itemgetter(slice(start, start + size)))
+
 
 class Rows(Protocol):
     """A table that gives the rows of some places: a tensor, or several files (`relation_lists.Stacked`)."""
@@ -59,7 +64,7 @@ class IndexBatches:
     file that all processes of a machine map into memory. A process itself holds the order, 4 bytes an image.
 
     Each batch is divided among ``world`` processes. If it does not divide evenly, rows from its start are used twice;
-    the metrics count them once.
+    the metrics count them once. One process may take the batches of several ``steps`` as one (`steps.steps_a_call`).
 
     Shapes: ``rows`` [n] int64, row numbers of the collection; ``lists`` [n, M] of any integer type, their neighbours,
     -1 for none, or None for a model without. With ``thinning`` they are [n, D], D >= M, and are thinned to M in each
@@ -84,13 +89,17 @@ class IndexBatches:
         self.m, self.samples, self.drop = m, samples, drop
         self.batch_size, self.seed, self.shuffle = batch_size, seed, shuffle
         self.epoch: Callable[[], int] = lambda: 0
-        self.rank, self.world = 0, 1
+        self.rank, self.world, self.steps = 0, 1, 1
 
     def __len__(self) -> int:
+        return -(-self.steps_an_epoch // self.steps)
+
+    @property
+    def steps_an_epoch(self) -> int:
         return -(-len(self.rows) // self.batch_size)
 
     def __iter__(self) -> Iterator[IndexBatch]:
-        n, size = len(self.rows), self.batch_size
+        n, size = len(self.rows), self.batch_size * self.steps
         # The order and the m-subsets are drawn by the first; each other step has one of its own.
         drawing, dropping, thinning = (
             torch.Generator().manual_seed(hash_seed(self.seed, self.epoch(), *purpose)) for purpose in ((), (1,), (2,))

@@ -1,28 +1,29 @@
 """Training steps on a GPU as one CUDA graph: gather, forward, loss, backward and RMSProp.
 
 A step has some fifty small operations, and launching them one by one takes longer than the GPU needs for them. A CUDA
-graph is recorded once and launched as a whole. It always uses the same memory, so the row numbers of a batch are copied
-into fixed buffers; feature table, labels, weights and RMSProp's state are on the GPU already.
+graph is recorded once and launched as a whole. It always uses the same memory: feature table, labels, weights and
+RMSProp's state are on the GPU already, and the row numbers of a call's batches are copied into buffers.
 
 Dropout is the same with and without the graph: its random numbers depend on the generator's seed and on how many were
 drawn, and PyTorch gives both to the graph at each replay.
 
 The first step of a graph is checked: it is undone and repeated in the ordinary way, and both must give the same
-weights. Cases that the graph is not made for take the ordinary way: smaller batches, several processes, clipped or
-accumulated gradients, other precisions, sparse inputs, tables that do not fit.
+weights. Cases that the graph is not made for take the ordinary way: the smaller last batch of an epoch, sparse inputs
+(their length differs from batch to batch), the exact average over neighborhoods, tables that do not fit, and all runs
+whose steps Lightning does (`training.steps`).
 """
 
 import logging
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
+from operator import itemgetter
 from typing import Any
 
-import pytorch_lightning as pl
 import torch
 from torch import Tensor
 
 from love_thy_neighbors.training.batches import EXACT, IndexBatch
-from love_thy_neighbors.training.data import Batch, NeighborhoodData
+from love_thy_neighbors.training.data import NeighborhoodData
 from love_thy_neighbors.training.schedules import constant
 from love_thy_neighbors.training.task import AnnotationTask
 
@@ -59,23 +60,39 @@ def in_a_cuda_graph(step: Step) -> Step:
 
 
 class StepGraph:
-    """One recorded training step. A call copies a batch into its buffers and replays the step.
+    """One recorded training step, which is replayed for batch after batch of a call.
+
+    A counter on the device says which batch of the call the next replay takes, so a step is one launch and no copy.
 
     Args:
         step: a whole step, from row numbers to new weights; returns the loss.
-        batch: a batch of the shape that all others will have.
+        batches: row numbers of a call, as many as any other call will have at most.
+        size: images a batch.
         capture: records the step.
     """
 
-    def __init__(self, step: Callable[[IndexBatch], Tensor], batch: IndexBatch, capture: Capture) -> None:
-        self.batch = batch.each(torch.clone)
-        self.replay = capture(lambda: step(self.batch))
+    def __init__(self, step: Callable[[IndexBatch], Tensor], batches: IndexBatch, size: int, capture: Capture) -> None:
+        self.buffers = batches.each(torch.clone)
+        device = batches.rows.device
+        self.place, self.images = torch.zeros((), dtype=torch.int64, device=device), torch.arange(size, device=device)
+        self.replay = capture(lambda: self._next(step))
 
-    def __call__(self, batch: IndexBatch) -> Tensor:
-        for buffer, numbers in zip(self.batch, batch, strict=True):
+    def _next(self, step: Callable[[IndexBatch], Tensor]) -> Tensor:
+        rows = self.place * len(self.images) + self.images
+        loss = step(self.buffers.each(lambda numbers: numbers.index_select(0, rows)))
+        self.place += 1
+        return loss
+
+    def takes(self, batches: IndexBatch) -> bool:
+        """Whether the buffers are long enough for a call."""
+        return len(batches.rows) <= len(self.buffers.rows)
+
+    def load(self, batches: IndexBatch, place: int) -> None:
+        """Copy the row numbers of a call. The next replay takes its batch number ``place``."""
+        for buffer, numbers in zip(self.buffers, batches, strict=True):
             if buffer is not None and numbers is not None:
-                buffer.copy_(numbers, non_blocking=True)
-        return self.replay()
+                buffer[: len(numbers)].copy_(numbers, non_blocking=True)
+        self.place.fill_(place)
 
 
 class CudaGraphTask(AnnotationTask):
@@ -90,13 +107,13 @@ class CudaGraphTask(AnnotationTask):
     def on_train_start(self) -> None:
         super().on_train_start()
         self.graph: StepGraph | None = None
-        self.trial: tuple[StepGraph, list[Tensor], list[Tensor]] | None = None
-        self.steps, self.replays = 0, False
-        self.data: NeighborhoodData = getattr(self.trainer, "datamodule")  # noqa: B009  # mypy does not know of it
-        self.data.leaves_rows = self.device.type == self.device_type and can_be_recorded(
-            self.trainer, self.data, self.device
+        self.ordinary = 0  # full batches that were not replayed
+        self.is_recorded = (
+            not self.automatic_optimization
+            and self.device.type == self.device_type
+            and can_be_recorded(self._data, self.device)
         )
-        if self.data.leaves_rows and self.device.type == "cuda":
+        if self.is_recorded and self.device.type == "cuda":
             for group in self._optimizer().param_groups:
                 group["capturable"] = True  # its step counter has to be on the GPU
                 if self.share_of_lr is not constant:  # and so has a learning rate that changes
@@ -112,76 +129,60 @@ class CudaGraphTask(AnnotationTask):
         for group in groups:
             group["lr"].fill_(lr)  # a new tensor would not be the one that the graph reads
 
-    def on_train_batch_start(self, batch: Batch | IndexBatch, batch_idx: int) -> None:
-        self.replays = False
-        if isinstance(batch, IndexBatch) and len(batch.rows) == self.data.batch_size["train"]:
-            self.replays = self.graph is not None
-            self.steps += 1
-            if self.steps == WARM_UP + 1:
-                self._record(batch)
+    def take_steps(self, batches: IndexBatch) -> Tensor:
+        size, loaded = self._data.batch_size["train"], False
+        if not self.is_recorded:
+            return super().take_steps(batches)
+        for place in range(-(-len(batches.rows) // size)):
+            batch = slice(place * size, (place + 1) * size)
+            if len(batches.rows) < batch.stop:
+                loss = self.counted(self.step(batches.each(itemgetter(batch))), len(batches.rows) - batch.start)
+            elif self.graph is None or not self.graph.takes(batches):
+                loss = self._ordinary_step(batches, place)
+            else:
+                if not loaded:
+                    self.graph.load(batches, place)
+                loaded, loss = True, self.graph.replay()
+                self.images, self.steps = self.images + size, self.steps + 1
+        return loss
 
-    def training_step(self, batch: Batch | IndexBatch, batch_idx: int) -> Tensor:
-        if not isinstance(batch, IndexBatch):
-            return super().training_step(batch, batch_idx)
-        if self.replays:
-            assert self.graph is not None
-            return self.counted(self.graph(batch), len(batch.rows))
-        return super().training_step(self.data.gather(batch), batch_idx)
-
-    def optimizer_step(
-        self, epoch: int, batch_idx: int, optimizer: Any, optimizer_closure: Callable[[], Any] | None = None
-    ) -> None:
-        if self.replays:
-            assert optimizer_closure is not None
-            optimizer_closure()  # calls `training_step` alone: the graph does the rest
-            return
+    def _ordinary_step(self, batches: IndexBatch, place: int) -> Tensor:
+        """A step as without a graph, which is recorded and tried after the first few of them."""
+        size = self._data.batch_size["train"]
+        self.ordinary += 1
+        trial = self._record(batches, place) if self.ordinary == WARM_UP + 1 else None
         with self._warm_up_stream():
-            super().optimizer_step(epoch, batch_idx, optimizer, optimizer_closure)
-
-    def optimizer_zero_grad(self, epoch: int, batch_idx: int, optimizer: torch.optim.Optimizer) -> None:
-        if not self.replays:
-            super().optimizer_zero_grad(epoch, batch_idx, optimizer)
-
-    def backward(self, loss: Tensor, *args: Any, **kwargs: Any) -> None:
-        if not self.replays:
-            super().backward(loss, *args, **kwargs)
-
-    def on_train_batch_end(self, outputs: Any, batch: Batch | IndexBatch, batch_idx: int) -> None:
-        if self.trial is not None:
-            self._check(*self.trial)
-            self.trial = None
+            loss = self.step(batches.each(itemgetter(slice(place * size, (place + 1) * size))))
+        if trial is not None:
+            self._check(*trial)
+        return self.counted(loss, size)
 
     def on_train_end(self) -> None:
-        self.graph, self.replays, self.data.leaves_rows = None, False, False
+        self.graph, self.is_recorded = None, False
 
-    def _optimizer(self) -> torch.optim.Optimizer:
-        optimizer = self.optimizers(use_pl_optimizer=False)
-        assert isinstance(optimizer, torch.optim.Optimizer)
-        return optimizer
+    def _recorded_step(self, batch: IndexBatch) -> Tensor:
+        loss = self.step(batch)
+        self.loss_sum += loss * len(batch.rows)
+        return loss
 
-    def _whole_step(self, batch: IndexBatch) -> Tensor:
-        optimizer = self._optimizer()
-        optimizer.zero_grad(set_to_none=True)  # so that the gradients' memory is the graph's
-        with torch.enable_grad():
-            loss = self.loss(self.data.gather(batch))
-            loss.backward()
-        optimizer.step()
-        return loss.detach()
-
-    def _record(self, batch: IndexBatch) -> None:
-        """Record a step, replay it for this batch and undo it. The ordinary step and `_check` follow."""
+    def _record(self, batches: IndexBatch, place: int) -> tuple[StepGraph, list[Tensor], list[Tensor]] | None:
+        """Record a step, replay it for this batch and undo it; the weights before and after. None if it fails."""
         weights = [p.detach() for p in self.model.parameters()]
-        state = weights + [value for one in self._optimizer().state.values() for value in one.values()]
+        of_optimizer = [value for one in self._optimizer().state.values() for value in one.values()]
+        state = [*weights, *of_optimizer, self.loss_sum]
         before = [tensor.clone() for tensor in state]
+        trial = None
         try:
             with torch.random.fork_rng([self.device] if self.device.type == "cuda" else []):
-                graph = StepGraph(self._whole_step, batch, self.capture)
-                graph(batch)
-            self.trial = graph, before[: len(weights)], [weight.clone() for weight in weights]
+                graph = StepGraph(self._recorded_step, batches, self._data.batch_size["train"], self.capture)
+                graph.load(batches, place)
+                graph.replay()
+            trial = graph, before[: len(weights)], [weight.clone() for weight in weights]
         except RuntimeError as error:  # torch's, for memory too
             log.warning("Training steps are not recorded as a CUDA graph: %s", str(error).splitlines()[0])
         for tensor, old in zip(state, before, strict=True):
             tensor.copy_(old)
+        return trial
 
     def _check(self, graph: StepGraph, before: list[Tensor], replayed: list[Tensor]) -> None:
         """Use the graph from now on if its step gave the same weights as the ordinary step."""
@@ -197,7 +198,7 @@ class CudaGraphTask(AnnotationTask):
 
     def _warm_up_stream(self) -> AbstractContextManager[Any]:
         """A side stream for the steps before the recording, as PyTorch's documentation demands."""
-        if self.device.type != "cuda" or not self.data.leaves_rows or self.steps > WARM_UP:
+        if self.device.type != "cuda" or self.ordinary > WARM_UP:
             return nullcontext()
         return _side_stream()
 
@@ -212,12 +213,8 @@ def _side_stream() -> Iterator[None]:
     outer.wait_stream(inner)
 
 
-def can_be_recorded(trainer: pl.Trainer, data: NeighborhoodData, device: torch.device) -> bool:
-    """Whether one recorded step can do all full batches of a run. Moves the feature table to the device if it fits."""
-    if trainer.world_size > 1 or trainer.precision != "32-true":
-        return False
-    if trainer.gradient_clip_val or trainer.accumulate_grad_batches != 1:
-        return False
+def can_be_recorded(data: NeighborhoodData, device: torch.device) -> bool:
+    """Whether one recorded step can do all full batches. Moves the feature table to the device if it fits."""
     # The length of a sparse input differs between batches; the exact average copies its weights from the processor.
     if data.bags is not None or data.samples["train"] == EXACT:
         return False

@@ -107,7 +107,7 @@ class NeighborhoodData(pl.LightningDataModule):
         self.states: NeighborStates | None = None  # set by the task while it evaluates
         self.bags = None if values is None else BagTable(self._values(values))
         self._warned: set[str] = set()
-        self.leaves_rows = False  # whether training batches stay row numbers (cuda_graph)
+        self.steps_a_call = 0  # of training: the batch is then row numbers, and the task gathers (`training.steps`)
 
     @property
     def dim(self) -> int:
@@ -242,6 +242,7 @@ class NeighborhoodData(pl.LightningDataModule):
         batches, trainer = self.batches[part], self.trainer
         assert trainer is not None
         batches.rank, batches.world = trainer.global_rank, trainer.world_size
+        batches.steps = max(1, self.steps_a_call) if part == "train" else 1
         if getattr(trainer, "overfit_batches", 0):  # the same batches again and again
             batches.shuffle = False
         elif part == "train":  # validation and test see the same neighborhoods every time
@@ -258,7 +259,7 @@ class NeighborhoodData(pl.LightningDataModule):
         return self._loader("test")
 
     def on_after_batch_transfer(self, batch: Any, dataloader_idx: int) -> Batch | IndexBatch:
-        if self.leaves_rows and self.trainer is not None and self.trainer.training:
+        if self.steps_a_call and self.trainer is not None and self.trainer.training:
             return IndexBatch(*batch)
         return self.gather(batch)
 

@@ -12,13 +12,14 @@ from love_thy_neighbors.metrics import AnnotationMetrics
 from love_thy_neighbors.model import NeighborhoodModel, Pool
 from love_thy_neighbors.neighborhoods import expected_max, mean_of_max
 from love_thy_neighbors.relational import RelationalModel
-from love_thy_neighbors.training.batches import EXACT, hash_seed
+from love_thy_neighbors.training.batches import EXACT, IndexBatch, hash_seed
 from love_thy_neighbors.training.data import Batch, NeighborhoodData
 from love_thy_neighbors.training.losses import LOSSES
 from love_thy_neighbors.training.neighbor_states import NeighborStates, are_worth_it, states_as_input
 from love_thy_neighbors.training.rmsprop import FusedRMSprop
 from love_thy_neighbors.training.schedules import SCHEDULES
 from love_thy_neighbors.training.sparse_gradient import keep_gradients_sparse
+from love_thy_neighbors.training.steps import count_steps, counted_in_calls, counted_in_steps, steps_a_call
 
 
 class AnnotationTask(pl.LightningModule):
@@ -78,6 +79,19 @@ class AnnotationTask(pl.LightningModule):
         with states_as_input(self.model):
             return self.model(batch.x, **inputs)
 
+    def setup(self, stage: str) -> None:
+        if stage == "fit":
+            self._data.steps_a_call = steps_a_call(self.trainer)
+            self.automatic_optimization = not self._data.steps_a_call
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        if not self.automatic_optimization:
+            counted_in_steps(checkpoint["loops"], self.steps)
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        if not self.automatic_optimization:
+            counted_in_calls(checkpoint["loops"])
+
     def on_train_start(self) -> None:
         # A checkpoint holds the lr, decay and l2 that it was trained with; this run's settings replace them.
         optimizer = self.optimizers()
@@ -85,29 +99,54 @@ class AnnotationTask(pl.LightningModule):
         for group, l2 in zip(optimizer.param_groups, (self.l2, 0.0), strict=True):
             group.update(lr=self.lr, alpha=self.decay, weight_decay=l2, capturable=False)
 
-        if self._only_the_optimizer_reads_gradients():
+        self.loss_sum = torch.zeros((), device=self.device)
+        if self.device.type == "cpu" and not self.automatic_optimization:  # only the optimiser reads gradients
             keep_gradients_sparse(self.model)
-
-    def _only_the_optimizer_reads_gradients(self) -> bool:
-        """Whether there is no other process, no clipping and no sum over several batches."""
-        trainer = self.trainer
-        alone = trainer.world_size == 1 and self.device.type == "cpu" and trainer.precision == "32-true"
-        return alone and not trainer.gradient_clip_val and trainer.accumulate_grad_batches == 1
 
     def on_train_epoch_start(self) -> None:
         self.look_at(self._data, "train")
         # Dropout depends on (seed, epoch) alone: a run continued after an interruption gives the same result.
         torch.manual_seed(hash_seed(self.seed, self.current_epoch, self.global_rank))
         self.set_lr(self.lr * self.share_of_lr(self.current_epoch, self.trainer.max_epochs or 1))
-        self.images, self.loss_sum = 0, torch.zeros((), device=self.device)
+        self.images, self.steps = 0, 0
+        self.loss_sum.zero_()
 
     def set_lr(self, lr: float) -> None:
         """Use this learning rate from the next step on."""
         for group in self.trainer.optimizers[0].param_groups:
             group["lr"] = lr
 
-    def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
-        return self.counted(self.loss(batch), len(batch.rows))
+    def training_step(self, batch: Batch | IndexBatch, batch_idx: int) -> Tensor:
+        """One step, of which Lightning does the rest; or all of it for the steps of a call (`training.steps`)."""
+        if isinstance(batch, IndexBatch):
+            loss = self.take_steps(batch)
+            count_steps(self.trainer, -(-len(batch.rows) // self._data.batch_size["train"]))
+        else:
+            loss = self.counted(self.loss(batch), len(batch.rows))
+        if self.trainer.is_last_batch:  # Lightning's own running mean would cost 0.5 ms a step
+            mean = self.loss_sum / self.images
+            self.log("train/loss", mean, on_step=False, on_epoch=True, batch_size=self.images, sync_dist=True)
+        return loss
+
+    def take_steps(self, batches: IndexBatch) -> Tensor:
+        """All steps of a call; the loss of the last one."""
+        for batch in batches.steps(self._data.batch_size["train"]):
+            loss = self.counted(self.step(batch), len(batch.rows))
+        return loss
+
+    def step(self, batch: IndexBatch) -> Tensor:
+        """A whole step, from row numbers to new weights; its loss."""
+        optimizer = self._optimizer()
+        optimizer.zero_grad()
+        loss = self.loss(self._data.gather(batch))
+        loss.backward()
+        optimizer.step()
+        return loss.detach()
+
+    def _optimizer(self) -> torch.optim.Optimizer:
+        optimizer = self.optimizers(use_pl_optimizer=False)
+        assert isinstance(optimizer, torch.optim.Optimizer)
+        return optimizer
 
     def loss(self, batch: Batch) -> Tensor:
         if isinstance(self.model, RelationalModel):
@@ -119,10 +158,8 @@ class AnnotationTask(pl.LightningModule):
     def counted(self, loss: Tensor, images: int) -> Tensor:
         """Adds the loss of a batch to the epoch's mean, and returns it."""
         self.images += images
+        self.steps += 1
         self.loss_sum += loss.detach() * images
-        if self.trainer.is_last_batch:  # Lightning's own running mean would cost 0.5 ms a step
-            mean = self.loss_sum / self.images
-            self.log("train/loss", mean, on_step=False, on_epoch=True, batch_size=self.images, sync_dist=True)
         return loss
 
     def on_validation_epoch_start(self) -> None:
