@@ -8,9 +8,10 @@ temporary folder, three things take turns in one process, so that all see the sa
             in Lightning's own loop
     plain   a straightforward loop: torch.optim.RMSprop, features and labels picked out by indexing
 
-The last two train the same model on the same batches. Prints a table and last one line of JSON: medians over the steps,
-in milliseconds. The table also has the time that a tenth of the steps stay below: other programs disturb it less. Exits
-with status 1 if the losses of any step differ by more than 1e-5 of their size.
+The last two train the same model on the same batches; each takes as many steps in turn as a call of Lightning's loop
+has. Prints a table and last one line of JSON: medians over the turns of the milliseconds a step. The table also has the
+time that a tenth of the turns stay below: other programs disturb it less. Exits with status 1 if the losses of any step
+differ by more than 1e-5 of their size.
 """
 
 import argparse
@@ -34,7 +35,6 @@ from love_thy_neighbors.programs.start import let_idle_threads_sleep, register_r
 let_idle_threads_sleep()  # as train.py does, before torch is there
 
 # ruff: noqa: E402
-import pytorch_lightning as pl
 import torch
 from hydra import compose, initialize_config_dir
 from rich.console import Console
@@ -52,20 +52,20 @@ from love_thy_neighbors.training.loggers import make_loggers
 from love_thy_neighbors.training.task import AnnotationTask
 
 ROOT = Path(__file__).resolve().parents[1]
-BLOCK = 20  # steps that each of the three does in turn
+BATCH = 50  # images
+OTHERS = 500  # validation images, and test images
 TOLERANCE = 1e-5
 PARTS = ("input", "forward", "backward", "optimiser", "rest")
 
 
-def composed(folder: Path, images: int, steps: int) -> dict[str, Any]:
+def composed(folder: Path, steps: int) -> dict[str, Any]:
     """The config of ``train.py data=synthetic`` for ``steps`` steps and one batch of validation."""
-    sizes = [images - 2 * (images // 5), images // 5, images // 5]
     overrides = [
         "data=synthetic",
         f"data.dir={folder / 'collection'}",
-        f"data.split_sizes={sizes}",
+        f"data.split_sizes=[{steps * BATCH},{OTHERS},{OTHERS}]",
         f"cache={folder / 'cache'}",
-        f"trainer.limit_train_batches={steps}",
+        f"batch_size={BATCH}",
         "trainer.limit_val_batches=1",
         "trainer.enable_progress_bar=false",
         "epochs=1",
@@ -108,7 +108,8 @@ class PlainLoop:
         assert training is not None
         groups = [{"params": weights, "weight_decay": training.l2}, {"params": biases}]
         self.optimizer = torch.optim.RMSprop(groups, lr=training.lr, alpha=training.rmsprop_decay)
-        self.batches: Iterator[IndexBatch] = iter(data.batches["train"])
+        calls = iter(data.batches["train"])
+        self.batches: Iterator[IndexBatch] = (batch for call in calls for batch in call.steps(BATCH))
         torch.manual_seed(hash_seed(settings.seed, 0, 0))
         self.random = torch.get_rng_state()
         self.losses: list[float] = []
@@ -130,20 +131,33 @@ class PlainLoop:
             self.random = torch.get_rng_state()
 
 
-class TimedData:
-    """Adds up what a batch costs until it is there: drawing it, and gathering its features and labels."""
+class Turns:
+    """Times the calls of Lightning's loop and their parts, and lets the floor and the plain loop have turns between."""
 
-    def __init__(self, data: NeighborhoodData) -> None:
-        self.seconds = 0.0
-        self.gather, self.loader = data.on_after_batch_transfer, data.train_dataloader
-        data.on_after_batch_transfer = self._timed_gather  # type: ignore[method-assign]
+    def __init__(self, data: NeighborhoodData, task: AnnotationTask, turns: dict[str, Callable[[], None]]) -> None:
+        self.turns, self.loader, self.counted = turns, data.train_dataloader, task.counted
+        self.times: dict[str, list[float]] = defaultdict(list)  # seconds a step, one for each call
+        self.losses: list[Tensor] = []
+        self.parts: dict[str, float] = defaultdict(float)  # of this call
         data.train_dataloader = self._timed_loader  # type: ignore[method-assign]
+        data.gather = self._timed("gather", data.gather)  # type: ignore[method-assign]
+        task.loss = self._timed("forward", task.loss)  # type: ignore[method-assign]
+        task.step = self._timed("whole", task.step)  # type: ignore[method-assign]
+        task.counted = self._counted  # type: ignore[method-assign]
+        self.task = task
 
-    def _timed_gather(self, *arguments: Any) -> Any:
-        started = time.perf_counter()
-        batch = self.gather(*arguments)
-        self.seconds += time.perf_counter() - started
-        return batch
+    def _timed(self, part: str, function: Callable[..., Any]) -> Callable[..., Any]:
+        def timed(*arguments: Any) -> Any:
+            started = time.perf_counter()
+            value = function(*arguments)
+            self.parts[part] += time.perf_counter() - started
+            return value
+
+        return timed
+
+    def _counted(self, loss: Tensor, images: int) -> Tensor:
+        self.losses.append(loss.detach())
+        return self.counted(loss, images)
 
     def _timed_loader(self) -> Any:
         outer, loader = self, self.loader()
@@ -153,74 +167,39 @@ class TimedData:
                 return len(loader)
 
             def __iter__(self) -> Iterator[Any]:
+                optimizer = outer.task.trainer.optimizers[0]
+                if "step" not in vars(optimizer):
+                    optimizer.step = outer._timed("optimiser", optimizer.step)  # type: ignore[method-assign]
                 batches = iter(loader)
                 while True:
                     started = time.perf_counter()
                     batch = next(batches, None)
-                    outer.seconds += time.perf_counter() - started
+                    outer.parts["drawing"] += time.perf_counter() - started
                     if batch is None:
                         return
                     yield batch
+                    outer._end_of_call(time.perf_counter() - started, -(-len(batch.rows) // BATCH))
 
         return Timed()
 
-
-class Turns(pl.Callback):
-    """Times every step and its parts, and lets the floor and the plain loop have their turn after each block."""
-
-    def __init__(self, data: NeighborhoodData, turns: dict[str, Callable[[], None]]) -> None:
-        self.input, self.turns = TimedData(data), turns
-        self.times: dict[str, list[float]] = defaultdict(list)
-        self.losses: list[Tensor] = []
-        self.marks: dict[str, float] = {}
-
-    def _mark(self, name: str) -> None:
-        self.marks[name] = time.perf_counter()
-
-    def on_train_start(self, trainer: pl.Trainer, task: pl.LightningModule) -> None:
-        self._mark("begin")
-
-    def on_train_batch_start(self, *_: Any) -> None:
-        self._mark("forward")
-
-    def on_before_backward(self, *_: Any) -> None:
-        self._mark("backward")
-
-    def on_before_optimizer_step(self, *_: Any) -> None:
-        self._mark("optimiser")
-
-    def on_train_batch_end(self, trainer: pl.Trainer, task: pl.LightningModule, outputs: Any, *_: Any) -> None:
-        self._mark("end")
-        self.losses.append(outputs["loss"].detach())
-        if len(self.losses) % BLOCK == 0:
-            self._give_turns()
-        if len(self.losses) % BLOCK != 1:  # the first one after a turn finds another's data in the cache
-            marks = self.marks
-            parts = {
-                "step": marks["end"] - marks["begin"],
-                "input": self.input.seconds,
-                "forward": marks["backward"] - marks["forward"],
-                "backward": marks["optimiser"] - marks["backward"],
-                "optimiser": marks["end"] - marks["optimiser"],
-            }
-            parts["rest"] = 2 * parts["step"] - sum(parts.values())
-            for name, seconds in parts.items():
-                self.times[name].append(seconds)
-        self.input.seconds = 0.0
-        self._mark("begin")
-
-    def _give_turns(self) -> None:
+    def _end_of_call(self, seconds: float, steps: int) -> None:
+        parts = self.parts
+        parts["step"], parts["input"] = seconds, parts["drawing"] + parts["gather"]
+        parts["backward"] = parts["whole"] - parts["gather"] - parts["forward"] - parts["optimiser"]
+        parts["rest"] = seconds - parts["whole"] - parts["drawing"]
+        for name in ("step", *PARTS):
+            self.times[name].append(parts[name] / steps)
+        self.parts.clear()
         for name, step in self.turns.items():
-            for place in range(BLOCK):
-                started = time.perf_counter()
+            started = time.perf_counter()
+            for _ in range(steps):
                 step()
-                if place:
-                    self.times[name].append(time.perf_counter() - started)
+            self.times[name].append((time.perf_counter() - started) / steps)
 
 
-def measure(folder: Path, images: int, steps: int) -> tuple[dict[str, Tensor], float]:
+def measure(folder: Path, steps: int) -> tuple[dict[str, Tensor], float]:
     """Seconds of every step of everything, and the largest relative difference of two losses."""
-    settings = settings_of(composed(folder, images, steps))
+    settings = settings_of(composed(folder, steps))
     training = settings.training
     assert training is not None
     data = make_data(settings)
@@ -229,10 +208,11 @@ def measure(folder: Path, images: int, steps: int) -> tuple[dict[str, Tensor], f
     torch.manual_seed(hash_seed(settings.seed))
     task = make_task(settings, model_arguments(settings, data))
     floor, plain = Floor(task, training.batch_size, settings.neighborhoods.m), PlainLoop(task, data, settings)
-    turns = Turns(data, {"floor": floor.step, "plain": plain.step})
-    trainer = make_trainer(training, [turns], make_loggers(settings, folder), folder)
+    turns = Turns(data, task, {"floor": floor.step, "plain": plain.step})
+    trainer = make_trainer(training, [], make_loggers(settings, folder), folder)
     trainer.fit(task, datamodule=data)
     losses, expected = torch.stack(turns.losses).double(), torch.tensor(plain.losses, dtype=torch.float64)
+    losses = losses[: len(expected)]  # nothing has a turn after the last call
     difference = ((losses - expected).abs() / expected).max().item()
     return {name: torch.tensor(times) for name, times in turns.times.items()}, difference
 
@@ -240,20 +220,21 @@ def measure(folder: Path, images: int, steps: int) -> tuple[dict[str, Tensor], f
 def main() -> int:
     """Make a collection, measure, print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--images", type=int, default=30_000, help="images in the collection")
-    parser.add_argument("--steps", type=int, default=300, help="steps of each of the three")
+    parser.add_argument("--steps", type=int, default=500, help="steps of each of the three")
     parser.add_argument("--threads", type=int, default=os.cpu_count(), help="of the matrix products")
     options = parser.parse_args()
-    steps = options.steps // BLOCK * BLOCK
+    images = options.steps * BATCH + 2 * OTHERS
     torch.set_num_threads(options.threads)
     warnings.filterwarnings("ignore")
     logging.getLogger("pytorch_lightning").setLevel(logging.ERROR)
     with tempfile.TemporaryDirectory() as name:
-        made = [f"images={options.images}", f"out={name}/collection"]
+        made = [f"images={images}", f"out={name}/collection"]
         command = [sys.executable, str(ROOT / "prepare.py"), "source=synthetic", *made]
         subprocess.run(command, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        times, difference = measure(Path(name), options.images, steps)
-    shown = Table(title=f"{platform.processor() or platform.machine()}, {options.threads} threads, {steps} steps")
+        times, difference = measure(Path(name), options.steps)
+    shown = Table(
+        title=f"{platform.processor() or platform.machine()}, {options.threads} threads, {options.steps} steps"
+    )
     for heading in ("", "ms a step", "of the floor", "a tenth below, ms", "of the floor"):
         shown.add_column(heading, justify="right" if heading else "left")
     median, tenth = ({name: 1e3 * float(all_.quantile(q)) for name, all_ in times.items()} for q in (0.5, 0.1))

@@ -1,5 +1,6 @@
-"""RMSProp in one pass over the parameters (section 3.4), for the CPU."""
+"""RMSProp in one pass over the parameters (section 3.4)."""
 
+import logging
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache
@@ -11,8 +12,11 @@ import torch
 from love_thy_neighbors.compiled import compiled
 from love_thy_neighbors.training.sparse_gradient import Factors
 
+log = logging.getLogger(__name__)
+
 # With a larger share of errors that are not zero the matrix product is faster (benchmarks/sparse_gradient.py).
 SPARSE = 0.4
+GPU = "cuda"  # tests set another
 
 
 class FusedRMSprop(torch.optim.RMSprop):
@@ -23,8 +27,8 @@ class FusedRMSprop(torch.optim.RMSprop):
     PyTorch passes over the parameters once for each operation and allocates memory at every step; on a CPU that took
     longer than the arithmetic of the network. A gradient may also be given by its factors
     (`sparse_gradient.SparseGradientLinear`); each row is then summed, used and dropped. State and results equal
-    PyTorch's but for rounding in the last bit. Parameters on other devices are updated by PyTorch. There is no momentum
-    and no centring.
+    PyTorch's but for rounding in the last bit. On a GPU with Triton, ``capturable`` parameters are updated by a kernel of
+    one pass (`rmsprop_gpu`). PyTorch updates all others. There is no momentum and no centring.
     """
 
     def step(self, closure: Callable[[], Any] | None = None) -> Any:
@@ -32,7 +36,9 @@ class FusedRMSprop(torch.optim.RMSprop):
         if closure is not None:
             with torch.enable_grad():
                 loss = closure()
-        if not all(_in_one_pass(p) for group in self.param_groups for p in group["params"]):
+        if self._step_on_gpu():
+            return loss
+        if not all(_in_one_pass(p, "cpu") for group in self.param_groups for p in group["params"]):
             super().step()
             return loss
         for group in self.param_groups:
@@ -40,6 +46,20 @@ class FusedRMSprop(torch.optim.RMSprop):
             for parameter in group["params"]:
                 self._update(parameter, settings)
         return loss
+
+    def _step_on_gpu(self) -> bool:
+        """A step by `rmsprop_gpu`; False, and nothing is done, if the parameters or the machine are not for it."""
+        groups = self.param_groups
+        fits = all(group["capturable"] and _in_one_pass(p, GPU) for group in groups for p in group["params"])
+        if not fits or not _gpu_kernel_works():
+            return False
+        from love_thy_neighbors.training.rmsprop_gpu import update  # without CUDA there is no Triton
+
+        for group in groups:
+            for p in group["params"]:
+                if p.grad is not None:
+                    update(p.detach(), p.grad, self._state(p), group)
+        return True
 
     def zero_grad(self, set_to_none: bool = True) -> None:
         super().zero_grad(set_to_none)
@@ -62,16 +82,32 @@ class FusedRMSprop(torch.optim.RMSprop):
             _update_all(p, g, v, *settings)
 
     def _mean_square(self, parameter: torch.Tensor) -> torch.Tensor:
-        state = self.state[parameter]
-        if not state:  # as torch.optim.RMSprop begins
-            state["step"] = torch.zeros((), dtype=torch.float32)
-            state["square_avg"] = torch.zeros_like(parameter, memory_format=torch.contiguous_format)
+        state = self._state(parameter)
         state["step"] += 1
         return state["square_avg"]
 
+    def _state(self, parameter: torch.Tensor) -> dict[str, torch.Tensor]:
+        state = self.state[parameter]
+        if not state:  # as torch.optim.RMSprop begins
+            state["step"] = torch.zeros((), dtype=torch.float32, device=parameter.device)
+            state["square_avg"] = torch.zeros_like(parameter, memory_format=torch.contiguous_format)
+        return state
 
-def _in_one_pass(parameter: torch.Tensor) -> bool:
-    if parameter.device.type != "cpu" or parameter.dtype != torch.float32 or not parameter.is_contiguous():
+
+@lru_cache(maxsize=1)
+def _gpu_kernel_works() -> bool:
+    try:
+        from love_thy_neighbors.training import rmsprop_gpu
+
+        rmsprop_gpu.check(torch.device(GPU))
+    except Exception as error:  # Triton is missing, has no compiler, does not know the card: whatever it is
+        log.info("RMSProp on the GPU is PyTorch's: %s", str(error).splitlines()[:1])
+        return False
+    return True
+
+
+def _in_one_pass(parameter: torch.Tensor, device: str) -> bool:
+    if parameter.device.type != device or parameter.dtype != torch.float32 or not parameter.is_contiguous():
         return False
     return parameter.grad is None or (parameter.grad.layout == torch.strided and parameter.grad.is_contiguous())
 
