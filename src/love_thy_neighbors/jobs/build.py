@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytorch_lightning as pl
+import torch
 from hydra.utils import instantiate
 from pytorch_lightning.callbacks import Callback, Checkpoint, LearningRateMonitor
 from pytorch_lightning.utilities.exceptions import MisconfigurationException
@@ -113,9 +114,11 @@ def make_trainer(
     if training.trainer["enable_progress_bar"]:
         callbacks = [*callbacks, NamedBar(title)]
     callbacks = [*callbacks, KeptSigterm()]
+    arguments = dict(training.trainer)
+    torch.set_float32_matmul_precision("high" if arguments.pop("tf32", False) else "highest")
     try:
         return instantiate(
-            dict(training.trainer),
+            arguments,
             max_epochs=training.epochs,
             callbacks=callbacks,
             logger=loggers or False,

@@ -100,11 +100,16 @@ def _training(training: TrainingSettings) -> dict[str, Any]:
     return {
         **{key: getattr(training, key) for key in ("lr", "l2", "rmsprop_decay", "epochs", "batch_size")},
         "ckpt_path": None if checkpoint is None else fingerprint(checkpoint),
-        "trainer": {key: value for key, value in training.trainer.items() if key not in PRESENTATION},
+        "trainer": {key: value for key, value in training.trainer.items() if _counts(key, value)},
         **callbacks,
         **({} if training.schedule == "constant" else {"schedule": training.schedule}),
         **({} if training.loss == "logistic" else {"loss": training.loss}),
     }
+
+
+def _counts(key: str, value: Any) -> bool:
+    """Whether an argument of the Trainer may change a number; tf32=false does not, and older runs lack it."""
+    return key not in PRESENTATION and (key, value) != ("tf32", False)
 
 
 def fingerprint(path: Path) -> str:

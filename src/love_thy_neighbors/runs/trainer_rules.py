@@ -38,6 +38,7 @@ ALLOWED = (
     *("limit_train_batches", "limit_val_batches", "limit_test_batches", "overfit_batches", "num_sanity_val_steps"),
     *("min_epochs", "accumulate_grad_batches", "gradient_clip_val", "gradient_clip_algorithm"),
     *("deterministic", "benchmark", "inference_mode", "detect_anomaly"),
+    "tf32",
     *("log_every_n_steps", "enable_progress_bar", "enable_model_summary", "profiler"),
 )
 # Features and weights stay float32; in mixed precision Lightning chooses the type of each operation.
@@ -57,3 +58,8 @@ def check_trainer(trainer: dict[str, Any]) -> None:
             f"trainer.precision={precision}: features are float32, so this precision does not work; give one of "
             f"{', '.join(PRECISIONS[::2])}."
         )
+    tf32 = trainer.get("tf32", False)
+    if not isinstance(tf32, bool):
+        raise UserError(f"trainer.tf32={tf32}: must be true or false.")
+    if tf32 and trainer.get("accelerator") == "cpu":
+        raise UserError("trainer.tf32=true: only a GPU has products in TF32; give trainer=gpu, or leave it out.")

@@ -27,8 +27,8 @@ class FusedRMSprop(torch.optim.RMSprop):
     PyTorch passes over the parameters once for each operation and allocates memory at every step; on a CPU that took
     longer than the arithmetic of the network. A gradient may also be given by its factors
     (`sparse_gradient.SparseGradientLinear`); each row is then summed, used and dropped. State and results equal
-    PyTorch's but for rounding in the last bit. On a GPU with Triton, ``capturable`` parameters are updated by one kernel
-    each (`rmsprop_gpu`). PyTorch updates all others. There is no momentum and no centring.
+    PyTorch's but for rounding in the last bit. On a GPU with Triton, ``capturable`` parameters are updated by one
+    kernel each (`rmsprop_gpu`). PyTorch updates all others. There is no momentum and no centring.
     """
 
     def step(self, closure: Callable[[], Any] | None = None) -> Any:
