@@ -228,9 +228,8 @@ def main() -> int:
     for key, value in (figures | seconds).items():
         table.add_row(key, f"{value:.3f}")
     Console().print(table)
-    print(
-        f"weights differ from the processor's by {difference:.1e} of their change; visual neighbours are the same: {same}"
-    )
+    print(f"weights differ from the processor's by {difference:.1e} of their change")
+    print(f"visual neighbours are {'' if same else 'NOT '}the processor's")
     rounded = {key: round(value, 3) for key, value in (figures | seconds).items()}
     print(json.dumps({"device": card, **rounded, "difference": difference, "same": same}))
     return 0 if same and difference <= TOLERANCE else 1
