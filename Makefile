@@ -3,6 +3,7 @@
 # make test-slow                              runs the tests that take minutes
 # make test-slurm                             runs sweeps on a SLURM that it starts on this machine; says what to install
 # make paper                                  runs all experiments of the paper, then writes the report into docs/results
+# make bench                                  runs the quick benchmarks into docs/benchmarks.json, and draws them
 # make picture                                draws the README's picture; trains its two models if they are missing
 # make screenshots                            takes the two of docs/annotate.md; needs make train and Chromium
 # make clean                                  removes .venv and the caches of the tools
@@ -11,7 +12,7 @@ ARGS ?=
 REPORT_ARGS ?=
 BIN := .venv/bin
 
-.PHONY: train test test-slow test-slurm paper picture screenshots clean
+.PHONY: train test test-slow test-slurm paper bench picture screenshots clean
 
 train: .venv/installed
 	$(BIN)/python train.py metadata=tags m=3 M=6 $(ARGS)
@@ -29,6 +30,9 @@ paper: .venv/installed-dev
 		$(BIN)/python train.py -m experiment=$$experiment cluster=joblib resume=true $(ARGS) || exit 1; \
 	done
 	$(BIN)/python report.py data=openclipart out=docs/results $(REPORT_ARGS)
+
+bench: .venv/installed-dev
+	$(BIN)/python benchmarks/record.py $(ARGS)
 
 picture: .venv/installed
 	$(BIN)/python train.py -m experiment=examples
