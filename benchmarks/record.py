@@ -1,9 +1,8 @@
 """Runs the quick benchmarks and keeps their figures for the next version: python benchmarks/record.py, or make bench.
 
-Each program's line of JSON is added to ``docs/benchmarks.json``, with date, version and machine. A later run of the same
-version on the same machine replaces it. Then two pictures are drawn of all that the file holds: time
-against the number of images, and time against the number of cores. Takes under ten minutes on 2 cores. Close other
-programs before.
+Each program's line of JSON is added to ``docs/benchmarks.json``, with date, version and machine. A later run of the
+same version on the same machine replaces it. Then two pictures are drawn of all that the file holds: time against the
+number of images, and time against the number of cores. Takes under ten minutes on 2 cores. Close other programs before.
 ``--draw`` draws alone.
 """
 
