@@ -8,7 +8,7 @@ import torch
 from hypothesis import given, settings
 from test_euclidean import brute_force, searches
 
-from love_thy_neighbors.neighbors import euclidean
+from love_thy_neighbors.neighbors import euclidean, euclidean_gpu
 from love_thy_neighbors.neighbors.euclidean import EuclideanSearch, nearest_by_euclidean
 from love_thy_neighbors.neighbors.euclidean_gpu import NearestOn, gpu_for_euclidean, nearest_by_euclidean_on
 
@@ -45,11 +45,11 @@ def test_lists_are_those_of_brute_force(
         for name, value in (
             ("SPARE", spare),
             ("QUERY_BLOCK", 3),
-            ("POOL_BLOCK", 4),
             ("_EXACT_BYTES", 100),
             ("_PAIRS", 20),
         ):
             patch.setattr(euclidean, name, value)
+        patch.setattr(euclidean_gpu, "POOL_BLOCK", 4)
         found = nearest_by_euclidean(table, queries, pool, depth, nearest=on_device)
     assert not on_device.failed
     assert (on_device.features is not None) == (free > 0 and len(queries) > 0 and len(pool) > 0)
@@ -62,7 +62,8 @@ def test_lists_are_those_of_the_processor(
     table: np.ndarray, dtype: type, free: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(euclidean, "QUERY_BLOCK", 128)
-    monkeypatch.setattr(euclidean, "POOL_BLOCK", 100)
+    for module in (euclidean, euclidean_gpu):
+        monkeypatch.setattr(module, "POOL_BLOCK", 100)
     table, rows = table.astype(dtype), np.random.default_rng(1).permutation(400)
     expected = nearest_by_euclidean(table, rows[:300], rows[100:], 10)
     on_device = NearestOn(CPU, free)
@@ -74,7 +75,7 @@ def test_lists_are_those_of_the_processor(
 @pytest.mark.parametrize("free", [0, 1 << 30])
 def test_distances_are_the_smallest_in_ascending_order(free: int, monkeypatch: pytest.MonkeyPatch) -> None:
     # int8: all products are exact. Without spare images the lists above would not show a wrong order at the end.
-    monkeypatch.setattr(euclidean, "POOL_BLOCK", 70)
+    monkeypatch.setattr(euclidean_gpu, "POOL_BLOCK", 70)
     table = np.random.default_rng(0).integers(-50, 50, size=(300, 8)).astype(np.int8)
     queries, pool = np.arange(40), np.arange(20, 300)
     wide = table.astype(np.float64)

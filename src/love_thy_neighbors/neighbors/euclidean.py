@@ -13,13 +13,13 @@ import torch
 from torch import Tensor
 
 QUERY_BLOCK = 2048
-POOL_BLOCK = 8192
+POOL_BLOCK = 2048  # small enough that its features in float32 are mostly still in the cache for the products
 SPARE = 4  # images found beyond the list and the query itself, so that few lists end in a tie that goes on
 # How far |x|^2 + |y|^2 - 2 x.y may be off, in units of 2^-24 (|x| + |y|)^2. Measured: at most 6.4, for 4 to 16,384
 # dimensions, with faiss and with torch. The bound for any order of sums is d + 8 (Higham, Accuracy and Stability, 3.1).
 ROUNDING = 8.0
 _PAIRS = 1 << 22  # (query, pool image) pairs held at a time when lists with long ties are searched again
-_EXACT_BYTES = 64 << 20  # memory of one block of exact distances
+_EXACT_BYTES = 4 << 20  # memory of one block of exact distances
 
 
 class EuclideanSearch(NamedTuple):
@@ -158,7 +158,8 @@ def _nearest(search: EuclideanSearch, queries: np.ndarray, count: int) -> tuple[
 
 def _runs(search: EuclideanSearch, queries: np.ndarray, distance: np.ndarray) -> np.ndarray:
     """Numbers the runs of each row of |x - y|^2 [B, K], ascending: images whose order rounding may have changed."""
-    lengths = np.linalg.norm(search.rows(queries), axis=1, keepdims=True).astype(np.float64)
+    x = search.moved(torch.from_numpy(search.table[queries]))
+    lengths = torch.linalg.vector_norm(x, dim=1, keepdim=True).double().numpy()
     # |y| <= |x| + |x - y|; two distances may each be off.
     off = 2 * ROUNDING * 2.0**-24 * (2 * lengths + np.sqrt(distance[:, -1:])) ** 2
     return np.cumsum(np.diff(distance, axis=1, prepend=distance[:, :1]) > off, axis=1)

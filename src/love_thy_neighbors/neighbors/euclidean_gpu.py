@@ -16,6 +16,7 @@ from love_thy_neighbors.neighbors.euclidean import EuclideanSearch, nearest_by_e
 
 log = logging.getLogger(__name__)
 
+POOL_BLOCK = 8192
 FEWEST_PRODUCTS = 10**11  # with fewer multiplications, the processor needs only a few seconds
 
 
@@ -69,14 +70,14 @@ class NearestOn:
         table, pool = search.table, search.pool
         if self.features is None and len(pool) * table[:1].nbytes <= self._free() // 2:
             kept = torch.empty((len(pool), table.shape[1]), dtype=self._sent(table[:0]).dtype, device=self.device)
-            for start in range(0, len(pool), euclidean.POOL_BLOCK):
-                block = pool[start : start + euclidean.POOL_BLOCK]
+            for start in range(0, len(pool), POOL_BLOCK):
+                block = pool[start : start + POOL_BLOCK]
                 kept[start : start + len(block)] = torch.from_numpy(table[block])
             self.features = kept
         x = search.moved(self._sent(table[queries]))
         near, places = x.new_empty((len(x), 0)), torch.empty((len(x), 0), dtype=torch.int64, device=self.device)
-        for start in range(0, len(pool), euclidean.POOL_BLOCK):
-            stop = min(start + euclidean.POOL_BLOCK, len(pool))
+        for start in range(0, len(pool), POOL_BLOCK):
+            stop = min(start + POOL_BLOCK, len(pool))
             y = self._sent(table[pool[start:stop]]) if self.features is None else self.features[start:stop]
             y = search.moved(y)
             distance = torch.addmm(y.square().sum(dim=1), x, y.t(), alpha=-2)
