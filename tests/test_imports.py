@@ -119,6 +119,7 @@ def test_who_knows_the_frameworks(framework: str) -> None:
         ("programs.start", ("torch", "numba", "pyarrow", "scipy")),  # --help is quick
         ("paper", ("scipy", "numpy", "torch")),
         ("neighbors.jaccard", ("torch",)),
+        ("neighbors.lists", ("faiss",)),  # only a search of visual neighbours needs it
         ("features.decoding", ("torch",)),  # it is imported by every process that decodes
     ],
 )

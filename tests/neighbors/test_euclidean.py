@@ -40,13 +40,19 @@ def searches(draw: st.DrawFn) -> tuple[np.ndarray, np.ndarray, np.ndarray, int]:
     return table, draw(rows), draw(rows), draw(st.integers(1, 14))
 
 
-@pytest.mark.parametrize("spare", [0, 2, 32])
+@pytest.mark.parametrize("spare", [0, 1, 4])
 @settings(max_examples=80, deadline=None)
 @given(search=searches())
 def test_lists_are_those_of_brute_force(spare: int, search: tuple[np.ndarray, np.ndarray, np.ndarray, int]) -> None:
     table, queries, pool, depth = search
     with pytest.MonkeyPatch.context() as patch:
-        for name, value in (("SPARE", spare), ("QUERY_BLOCK", 3), ("POOL_BLOCK", 4), ("_EXACT_BYTES", 100)):
+        for name, value in (
+            ("SPARE", spare),
+            ("QUERY_BLOCK", 3),
+            ("POOL_BLOCK", 4),
+            ("_EXACT_BYTES", 100),
+            ("_PAIRS", 20),
+        ):
             patch.setattr(euclidean, name, value)
         found = nearest_by_euclidean(table, queries, pool, depth)
     assert found.dtype == np.int32
@@ -72,22 +78,72 @@ def test_lists_of_a_memory_mapped_table_are_those_of_float64(dtype: type, tmp_pa
 
 
 @pytest.mark.parametrize(("factor", "offset"), [(1, 1e4), (1e-30, 0), (1e30, 0), (1, 0)])
-def test_float32_needs_no_search_of_the_whole_pool(
-    factor: float, offset: float, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_float32_needs_few_exact_distances(factor: float, offset: float, monkeypatch: pytest.MonkeyPatch) -> None:
     table = (np.random.default_rng(0).normal(size=(400, 16)) * factor + offset).astype(np.float32)
-    ranked: list[int] = []
-
-    def count(table: np.ndarray, queries: np.ndarray, candidates: np.ndarray, depth: int) -> tuple:
-        ranked.append(candidates.shape[1])
-        return rank(table, queries, candidates, depth)
-
-    rank = euclidean._rank_exactly
-    monkeypatch.setattr(euclidean, "_rank_exactly", count)
+    asked, compared = looked_at(monkeypatch)
     everyone = np.arange(400)
     found = nearest_by_euclidean(table, everyone[:50], everyone, 5)
     np.testing.assert_array_equal(found, brute_force(table, everyone[:50], everyone, 5))
-    assert max(ranked) < 400
+    assert asked == [(50, 5 + 1 + euclidean.SPARE)]
+    assert sum(compared) < 10
+
+
+def test_only_lists_that_end_in_a_tie_are_searched_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    rng = np.random.default_rng(0)
+    table = rng.normal(size=(600, 8)).astype(np.float16)
+    table[300:340] = table[299]  # 41 of one kind: each has 40 neighbours at distance 0
+    asked, compared = looked_at(monkeypatch)
+    everyone = np.arange(600)
+    found = nearest_by_euclidean(table, everyone[290:350], everyone, 5)
+    np.testing.assert_array_equal(found, brute_force(table, everyone[290:350], everyone, 5))
+    first, second = 5 + 1 + euclidean.SPARE, 8 * (5 + 1 + euclidean.SPARE)
+    assert asked[0] == (60, first)
+    assert asked[1] == (41, second)
+    assert len(asked) == 2
+    assert sum(compared) < 41 * second
+
+
+@pytest.mark.parametrize("kinds", [1, 3])
+def test_many_ties_are_searched_a_few_lists_at_a_time(kinds: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    table = np.repeat(np.eye(kinds, 4, dtype=np.float16), 300 // kinds, axis=0)
+    monkeypatch.setattr(euclidean, "_PAIRS", 700)
+    asked, _ = looked_at(monkeypatch)
+    everyone = np.arange(300)
+    found = nearest_by_euclidean(table, everyone[::7], everyone, 4)
+    np.testing.assert_array_equal(found, brute_force(table, everyone[::7], everyone, 4))
+    assert max(lists * count for lists, count in asked[1:]) <= 700
+
+
+@pytest.mark.parametrize("dtype", [np.float16, np.float32])
+@pytest.mark.parametrize("dim", [4, 96, 1280])
+def test_rounding_covers_the_products(dtype: type, dim: int) -> None:
+    table = (np.random.default_rng(0).random((300, dim)) + 1).astype(dtype)
+    everyone = np.arange(300)
+    found, rows = euclidean._nearest(euclidean.EuclideanSearch(table, everyone, everyone, 5), everyone, 300)
+    wide = table.astype(np.float64)
+    lengths = np.linalg.norm(wide, axis=1)
+    for query, distance, others in zip(everyone, found, rows, strict=True):
+        off = np.abs(distance - ((wide[others] - wide[query]) ** 2).sum(axis=1))
+        assert (off <= euclidean.ROUNDING * 2.0**-24 * (lengths[query] + lengths[others]) ** 2).all()
+
+
+def looked_at(monkeypatch: pytest.MonkeyPatch) -> tuple[list[tuple[int, int]], list[int]]:
+    """What is searched from now on: (queries, images asked for) of each search, and pairs compared exactly."""
+    asked: list[tuple[int, int]] = []
+    compared: list[int] = []
+    nearest, exact = euclidean._nearest, euclidean._exact
+
+    def searching(search: euclidean.EuclideanSearch, queries: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray]:
+        asked.append((len(queries), count))
+        return nearest(search, queries, count)
+
+    def comparing(table: np.ndarray, queries: np.ndarray, rows: np.ndarray) -> np.ndarray:
+        compared.append(len(rows))
+        return exact(table, queries, rows)
+
+    monkeypatch.setattr(euclidean, "_nearest", searching)
+    monkeypatch.setattr(euclidean, "_exact", comparing)
+    return asked, compared
 
 
 def test_distances_that_are_equal_in_float32_products_are_ranked() -> None:

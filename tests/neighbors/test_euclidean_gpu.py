@@ -8,9 +8,9 @@ import torch
 from hypothesis import given, settings
 from test_euclidean import brute_force, searches
 
-from love_thy_neighbors.neighbors import euclidean
-from love_thy_neighbors.neighbors.euclidean import euclidean_search, nearest_by_euclidean
-from love_thy_neighbors.neighbors.euclidean_gpu import CandidatesOn, gpu_for_euclidean, nearest_by_euclidean_on
+from love_thy_neighbors.neighbors import euclidean, euclidean_gpu
+from love_thy_neighbors.neighbors.euclidean import EuclideanSearch, nearest_by_euclidean
+from love_thy_neighbors.neighbors.euclidean_gpu import NearestOn, gpu_for_euclidean, nearest_by_euclidean_on
 
 CPU = torch.device("cpu")
 
@@ -24,29 +24,35 @@ def table() -> np.ndarray:
 
 @pytest.fixture
 def no_processor(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The processor's own candidates raise an error."""
+    """The processor's own search raises an error."""
 
     def refuse(*_: Any) -> None:
         raise AssertionError("the device failed")
 
-    monkeypatch.setattr(euclidean, "_candidates", refuse)
+    monkeypatch.setattr(euclidean, "_nearest", refuse)
 
 
 @pytest.mark.parametrize("free", [0, 1 << 30], ids=["pool sent in blocks", "pool kept"])
-@pytest.mark.parametrize("spare", [0, 2, 32])
+@pytest.mark.parametrize("spare", [0, 1, 4])
 @settings(max_examples=50, deadline=None)
 @given(search=searches())
 def test_lists_are_those_of_brute_force(
     free: int, spare: int, search: tuple[np.ndarray, np.ndarray, np.ndarray, int]
 ) -> None:
     table, queries, pool, depth = search
-    candidates = CandidatesOn(CPU, free)
+    on_device = NearestOn(CPU, free)
     with pytest.MonkeyPatch.context() as patch:
-        for name, value in (("SPARE", spare), ("QUERY_BLOCK", 3), ("POOL_BLOCK", 4), ("_EXACT_BYTES", 100)):
+        for name, value in (
+            ("SPARE", spare),
+            ("QUERY_BLOCK", 3),
+            ("_EXACT_BYTES", 100),
+            ("_PAIRS", 20),
+        ):
             patch.setattr(euclidean, name, value)
-        found = nearest_by_euclidean(table, queries, pool, depth, candidates=candidates)
-    assert not candidates.failed
-    assert (candidates.features is not None) == (len(queries) > 0 and (free > 0 or len(pool) == 0))
+        patch.setattr(euclidean_gpu, "POOL_BLOCK", 4)
+        found = nearest_by_euclidean(table, queries, pool, depth, nearest=on_device)
+    assert not on_device.failed
+    assert (on_device.features is not None) == (free > 0 and len(queries) > 0 and len(pool) > 0)
     np.testing.assert_array_equal(found, brute_force(table, queries, pool, depth))
 
 
@@ -56,32 +62,31 @@ def test_lists_are_those_of_the_processor(
     table: np.ndarray, dtype: type, free: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(euclidean, "QUERY_BLOCK", 128)
-    monkeypatch.setattr(euclidean, "POOL_BLOCK", 100)
+    for module in (euclidean, euclidean_gpu):
+        monkeypatch.setattr(module, "POOL_BLOCK", 100)
     table, rows = table.astype(dtype), np.random.default_rng(1).permutation(400)
     expected = nearest_by_euclidean(table, rows[:300], rows[100:], 10)
-    candidates = CandidatesOn(CPU, free)
-    found = nearest_by_euclidean(table, rows[:300], rows[100:], 10, candidates=candidates)
+    on_device = NearestOn(CPU, free)
+    found = nearest_by_euclidean(table, rows[:300], rows[100:], 10, nearest=on_device)
     np.testing.assert_array_equal(found, expected)
-    assert not candidates.failed
+    assert not on_device.failed
 
 
 @pytest.mark.parametrize("free", [0, 1 << 30])
-def test_candidates_are_the_nearest_and_have_the_same_bound(free: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    # Wrong candidates make lists slow and not wrong, so this test checks them. int8: all products are exact.
-    monkeypatch.setattr(euclidean, "POOL_BLOCK", 70)
+def test_distances_are_the_smallest_in_ascending_order(free: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    # int8: all products are exact. Without spare images the lists above would not show a wrong order at the end.
+    monkeypatch.setattr(euclidean_gpu, "POOL_BLOCK", 70)
     table = np.random.default_rng(0).integers(-50, 50, size=(300, 8)).astype(np.int8)
     queries, pool = np.arange(40), np.arange(20, 300)
     wide = table.astype(np.float64)
-    search = euclidean_search(table, queries, pool, 5)
-    rows, bound = CandidatesOn(CPU, free)(search, queries, 25)
+    found, rows = NearestOn(CPU, free)(EuclideanSearch(table, queries, pool, 5), queries, 25)
     distance = ((wide[queries][:, None] - wide[pool]) ** 2).sum(axis=2)
-    found = np.take_along_axis(distance, rows - 20, axis=1)
-    np.testing.assert_array_equal(np.sort(found, axis=1), np.sort(distance, axis=1)[:, :25])
-    np.testing.assert_array_equal(bound, euclidean._candidates(search, queries, 25)[1])
+    np.testing.assert_array_equal(found, np.sort(distance, axis=1)[:, :25])
+    np.testing.assert_array_equal(found, np.take_along_axis(distance, rows - 20, axis=1))
     assert all(len(set(one)) == 25 for one in rows.tolist())
 
 
-def test_the_device_chooses_the_candidates(table: np.ndarray, no_processor: None) -> None:
+def test_the_device_searches(table: np.ndarray, no_processor: None) -> None:
     rows, seen = np.arange(400), []
     found = nearest_by_euclidean_on(CPU, table, rows, rows, 5, progress=seen.append)
     assert found.shape == (400, 5)
@@ -92,7 +97,7 @@ def test_the_processor_takes_over_if_the_device_fails(
     table: np.ndarray, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     calls: list[int] = []
-    nearest = CandidatesOn._nearest
+    nearest = NearestOn._nearest
 
     def twice(self: Any, *arguments: Any) -> Any:
         calls.append(1)
@@ -100,7 +105,7 @@ def test_the_processor_takes_over_if_the_device_fails(
             raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 1 GiB.\nMore to read.")
         return nearest(self, *arguments)
 
-    monkeypatch.setattr(CandidatesOn, "_nearest", twice)
+    monkeypatch.setattr(NearestOn, "_nearest", twice)
     monkeypatch.setattr(euclidean, "QUERY_BLOCK", 64)
     rows = np.arange(400)
     found = nearest_by_euclidean_on(CPU, table, rows, rows, 5)
@@ -114,13 +119,13 @@ def test_products_have_full_precision_and_the_setting_is_restored(
     table: np.ndarray, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     seen: list[str] = []
-    nearest = CandidatesOn._nearest
+    nearest = NearestOn._nearest
 
     def looking(self: Any, *arguments: Any) -> Any:
         seen.append(torch.get_float32_matmul_precision())
         return nearest(self, *arguments)
 
-    monkeypatch.setattr(CandidatesOn, "_nearest", looking)
+    monkeypatch.setattr(NearestOn, "_nearest", looking)
     torch.set_float32_matmul_precision("high")
     try:
         nearest_by_euclidean_on(CPU, table, np.arange(10), np.arange(400), 5)
