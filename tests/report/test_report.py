@@ -175,6 +175,7 @@ def test_a_row_of_the_relational_model_is_the_mean_of_its_runs(full: Path, logs:
         "Relational model, one tower: tags": {"metadata": "tags", "test": "tags"},
         "Relational model, neighbours of all parts (pool=all)": {"pool": "all"},
         "The image tower alone": {"model": "visual_mlp"},
+        "The paper's model, thinned, with the asymmetric loss": {"model": "neighborhood", "loss": "asymmetric"},
         "The image tower alone, its scores mixed with those of neighbours (smoothed)": {
             "model": "smoothed",
             "of": "visual_mlp",

@@ -46,7 +46,11 @@ def relational(context: Context) -> tuple[list[Block], list[Origin]]:
     for pool in ("split", "all"):
         of_pool = context.matched.runs("relational", lambda config, pool=pool: config["pool"] == pool)  # type: ignore[misc]
         papers, mlp = _papers(of_pool, thinned=False), context.model("visual_mlp")
-        named = {"The paper's model": papers, "The paper's model, thinned": _papers(of_pool, thinned=True)}
+        named = {
+            "The paper's model": papers,
+            "The paper's model, thinned": _papers(of_pool, thinned=True),
+            "The paper's model, thinned, with the asymmetric loss": _papers(of_pool, thinned=True, loss="asymmetric"),
+        }
         if pool == "split":
             named["The image tower alone"] = mlp
         named |= _ablation(of_pool) | {name: _smoothed(of_pool, scored) for scored, name in SMOOTHED.items()}
@@ -66,10 +70,12 @@ def relational(context: Context) -> tuple[list[Block], list[Origin]]:
     return [Note(visual_line(context)), Table("relational", caption, columns, tuple(rows))], origins
 
 
-def _papers(runs: Runs, thinned: bool) -> Runs:
+def _papers(runs: Runs, thinned: bool, loss: str = "logistic") -> Runs:
     return runs.where(
         lambda config: (
-            config["model"]["name"] == "neighborhood" and (config["neighborhoods"]["thin"] == "auto") == thinned
+            config["model"]["name"] == "neighborhood"
+            and (config["neighborhoods"]["thin"] == "auto") == thinned
+            and config["loss"] == loss
         )
     )
 
