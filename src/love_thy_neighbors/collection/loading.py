@@ -150,7 +150,8 @@ def read_images_table(path: Path) -> pa.Table:
     if not path.is_file():
         raise UserError(f"{path} is missing; run prepare.py again.")
     try:
-        table = pq.read_table(path)
+        with pq.ParquetFile(path) as file:  # not `read_table`, which imports pyarrow.dataset for folders of files
+            table = file.read()
         table.validate(full=True)  # Parquet does not check that strings are UTF-8
     except (pa.ArrowException, OSError) as error:
         pass_on_refusal(path, error)
