@@ -2,6 +2,7 @@
 
 import logging
 from dataclasses import replace
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -71,6 +72,7 @@ class NeighborhoodData(pl.LightningDataModule):
         neighborhoods: how neighborhoods are drawn from the neighbour lists.
         values: the sparse binary vector that the model sees besides: the tau values of a metadata type that are most
             frequent on the training images, or the true labels (type 'labels'); None for a model without.
+        cache: where it is remembered that the collection has been checked; None to check it always.
         relational: whether the model sees one mean feature for each metadata type.
         batch_size: images a step in training, over all processes together.
         seed: of order and neighborhoods.
@@ -84,13 +86,14 @@ class NeighborhoodData(pl.LightningDataModule):
         neighborhoods: NeighborhoodSettings,
         values: ValuesSettings | None = None,
         *,
+        cache: Path | None = None,
         relational: bool = False,
         batch_size: int = EVALUATION_BATCH,
         seed: int = 0,
     ) -> None:
         super().__init__()
         self.prepare_data_per_node = False  # one writer, also where the nodes share the cache
-        self.collection = load_collection(collection.folder, collection.backbone)
+        self.collection = load_collection(collection.folder, collection.backbone, cache)
         self.split = split_collection(self.collection, split)
         self.neighbors, self.neighborhoods, self.seed = neighbors, neighborhoods, seed
         self.relational, self.queries = relational, dict[str, Queries]()
