@@ -1,6 +1,7 @@
 """Reads ``images.parquet``: checks its columns, and makes matrices of its lists."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -34,33 +35,54 @@ class Images:
 
 def read_images(path: Path, label_names: tuple[str, ...]) -> Images:
     """Read ``images.parquet`` into memory; raises `UserError` for a wrong column, and for a label that has no name."""
-    table = read_images_table(path)
-    labels, _ = _binary_matrix(path, table, "labels", known=label_names)
-    metadata, values = {}, {}
-    for kind in metadata_columns(table.column_names):
-        metadata[kind], values[kind] = _binary_matrix(path, table, kind)
-    images = Images({column: _text(table, column) for column in TEXT_COLUMNS}, labels, metadata, values)
+    texts = {column: text_column(path, column) for column in TEXT_COLUMNS}
+    labels, _ = list_column(path, "labels", label_names)
+    found = {kind: list_column(path, kind) for kind in list_columns(path)}
+    metadata, values = ({kind: pair[place] for kind, pair in found.items()} for place in (0, 1))
     pa.default_memory_pool().release_unused()  # a quarter of a gigabyte for NUS-WIDE
-    return images
+    return Images(texts, labels, metadata, {kind: sorted_values.to_pylist() for kind, sorted_values in values.items()})
 
 
-def read_images_table(path: Path) -> pa.Table:
-    """Read ``images.parquet`` and check its columns; raises `UserError` naming file, row or column, and the cure."""
+def list_columns(path: Path) -> tuple[str, ...]:
+    """The metadata types of ``images.parquet``; reads only its footer, and raises `UserError` if that is wrong."""
+    with _opened(path) as file:
+        _check_columns(path, file.schema_arrow)
+        return metadata_columns(file.schema_arrow.names)
+
+
+def read_images_table(path: Path, column: str | None = None) -> pa.Table:
+    """Read ``images.parquet``, or one of its columns alone, and check it; raises `UserError` naming file, row or
+    column, and the cure."""
+    with _opened(path) as file:
+        _check_columns(path, file.schema_arrow)
+        table = file.read(None if column is None else [column])
+        table.validate(full=True)  # Parquet does not check that strings are UTF-8
+    for name in table.column_names:
+        if name == "id" or name not in TEXT_COLUMNS:
+            _refuse_nulls(path, table, name)
+    return table
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[pq.ParquetFile]:
+    """Open a Parquet file; raises `UserError` if it is missing or cannot be read, inside as well."""
     if not path.is_file():
         raise UserError(f"{path} is missing; run prepare.py again.")
     try:
         with pq.ParquetFile(path) as file:  # not `read_table`, which imports pyarrow.dataset for folders of files
-            table = file.read()
-        table.validate(full=True)  # Parquet does not check that strings are UTF-8
+            yield file
     except (pa.ArrowException, OSError) as error:
         pass_on_refusal(path, error)
         reason = str(error).splitlines()[0]
         raise UserError(f"{path}: not a readable Parquet file ({reason}); run prepare.py again.") from None
+
+
+def _check_columns(path: Path, schema: pa.Schema) -> None:
     for column in ("id", "labels"):
-        if column not in table.column_names:
+        if column not in schema.names:
             raise UserError(f"{path}: column '{column}' is missing; run prepare.py again.")
-    for column in table.column_names:
-        kind, is_text = table.schema.field(column).type, column in TEXT_COLUMNS
+    for column in schema.names:
+        kind, is_text = schema.field(column).type, column in TEXT_COLUMNS
         if kind not in (_STRINGS if is_text else _LISTS):
             expected = "string" if is_text else "list<string>"
             raise UserError(f"{path}: column '{column}' is {kind}, not {expected}; run prepare.py again.")
@@ -69,9 +91,6 @@ def read_images_table(path: Path) -> pa.Table:
                 f"{path}: column '{column}' cannot name a metadata type; use letters, digits, '_' and '-', and none of "
                 "the names images, union and visual."
             )
-        if column == "id" or column not in TEXT_COLUMNS:
-            _refuse_nulls(path, table, column)
-    return table
 
 
 def has_unlabelled(folder: Path) -> bool:
@@ -92,32 +111,36 @@ def _refuse_nulls(path: Path, table: pa.Table, column: str) -> None:
         raise UserError(f"{path}: row {row} has a null inside '{column}'; drop it from the list.")
 
 
-def _text(table: pa.Table, column: str) -> pa.Array:
-    if column not in table.column_names:
-        return pa.nulls(table.num_rows, pa.string())
-    return table[column].combine_chunks()
+def text_column(path: Path, column: str) -> pa.Array:
+    """A text column of ``images.parquet``; nulls if it has no such column."""
+    with _opened(path) as file:
+        if column != "id" and column not in file.schema_arrow.names:
+            return pa.nulls(file.metadata.num_rows, pa.string())
+    return read_images_table(path, column)[column].combine_chunks()
 
 
-def _binary_matrix(
-    path: Path, table: pa.Table, column: str, known: tuple[str, ...] | None = None
-) -> tuple[sparse.csr_matrix, list[str]]:
-    """The list column as binary CSR [N, T], and its T values in column order (``known``, or sorted)."""
-    lists = table[column].combine_chunks()
-    flat, rows = lists.flatten(), pc.list_parent_indices(lists).to_numpy()
-    if known is None:
-        names = sorted(pc.unique(flat).to_pylist())
-    else:
-        names = list(known)
-    codes = pc.index_in(flat, pa.array(names, flat.type))
+def list_column(path: Path, column: str, known: tuple[str, ...] | None = None) -> tuple[sparse.csr_matrix, pa.Array]:
+    """A list column as binary CSR [N, T], and its T values in column order (``known``, or sorted)."""
+    lists = read_images_table(path, column)[column].combine_chunks()
+    flat = lists.flatten()
+    names = _sorted(pc.unique(flat)) if known is None else pa.array(known, flat.type)
+    codes = pc.index_in(flat, names)
     if codes.null_count:
         entry = int(np.flatnonzero(pc.is_null(codes).to_numpy(zero_copy_only=False))[0])
+        row = pc.list_parent_indices(lists)[entry].as_py()
         raise UserError(
-            f"{path}: row {rows[entry]} has the label '{flat[entry].as_py()}', which card.json does not list in "
+            f"{path}: row {row} has the label '{flat[entry].as_py()}', which card.json does not list in "
             "labels.names; run prepare.py again."
         )
-    shape = (table.num_rows, len(names))
-    ones = np.ones(len(flat), dtype=np.uint8)
-    matrix = sparse.csr_matrix((ones, (rows, codes.to_numpy(zero_copy_only=False))), shape=shape)
+    ends = np.concatenate(([0], np.cumsum(pc.list_value_length(lists).to_numpy(zero_copy_only=False), dtype=np.int64)))
+    columns = np.array(codes.to_numpy(zero_copy_only=False), dtype=np.int32)  # a copy, which is sorted in place
+    ones = np.ones(len(columns), dtype=np.uint8)
+    matrix = sparse.csr_matrix((ones, columns, ends), shape=(len(lists), len(names)))
+    matrix.sum_duplicates()  # sorts, too
     matrix.data[:] = 1  # a value that a row has twice counts once
-    matrix.sort_indices()
     return matrix, names
+
+
+def _sorted(values: pa.Array) -> pa.Array:
+    """In the order of Python's texts: that of code points, which is also that of the bytes of UTF-8."""
+    return values.take(pc.array_sort_indices(values))
