@@ -1,10 +1,10 @@
 """Time and memory of reading a large collection: python benchmarks/starting.py --images 1000000 --dim 16.
 
 Makes a synthetic collection in a temporary folder, and opens it as train.py does (collection, split, labels and
-features, without neighbours) in new processes: once without a cache, and twice with one. The first of these two
-writes what the second maps. Prints a table, and last one line of JSON. Private memory is what the process alone holds; pages of
-mapped files can be dropped by the system, and processes share them. Exits with status 1 if the three do not
-see the same collection.
+features, without neighbours) in new processes: once without a cache, and twice with one. The first of these two writes
+what the second maps. Prints a table, and last one line of JSON. Private memory is what the process alone holds, which
+grows while the collection is opened; pages of mapped files are shared, and can be dropped. The peak includes both, and
+the libraries. Exits with status 1 if the three do not see the same collection.
 """
 
 import argparse

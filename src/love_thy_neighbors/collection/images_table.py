@@ -63,11 +63,16 @@ def read_images_table(path: Path, column: str | None = None) -> pa.Table:
     return table
 
 
+def require_there(path: Path) -> None:
+    """Raise `UserError` if the file is missing."""
+    if not path.is_file():
+        raise UserError(f"{path} is missing; run prepare.py again.")
+
+
 @contextmanager
 def _opened(path: Path) -> Iterator[pq.ParquetFile]:
     """Open a Parquet file; raises `UserError` if it is missing or cannot be read, inside as well."""
-    if not path.is_file():
-        raise UserError(f"{path} is missing; run prepare.py again.")
+    require_there(path)
     try:
         with pq.ParquetFile(path) as file:  # not `read_table`, which imports pyarrow.dataset for folders of files
             yield file

@@ -17,7 +17,7 @@ images by their row numbers; ids are for people and need not be unique.
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +26,8 @@ import pyarrow as pa
 from scipy import sparse
 
 from love_thy_neighbors.collection.card import metadata_columns, read_card
-from love_thy_neighbors.collection.images_table import Images, read_images
+from love_thy_neighbors.collection.images_table import Images, read_images, require_there
+from love_thy_neighbors.collection.mapped_images import mapped_images
 from love_thy_neighbors.collection.table_files import Features, load_features, load_splits, require_hash
 from love_thy_neighbors.errors import UserError
 
@@ -71,14 +72,21 @@ def load_collection(folder: Path, backbone: str | None = None, cache: Path | Non
     """Read and check the collection in ``folder``; raises `UserError` naming the file, the row or key, and the cure.
 
     ``backbone`` names the feature table; None takes the first in the card. Features stay memory-mapped: they are
-    checked for NaN and infinity block by block, and nothing of size N x d is copied. ``cache`` is a folder that
-    remembers which files have been checked, see `checked_files`; None to check all of them.
+    checked for NaN and infinity block by block, and nothing of size N x d is copied. ``cache`` is a folder in which
+    ``images.parquet`` becomes files that are memory-mapped as well (`mapped_images`), and which remembers the files
+    that have been checked (`checked_files`); None to read and check everything.
     """
     card = read_card(folder)
     path, names = folder / "images.parquet", tuple(card["labels"]["names"])
-    images = read_images(path, names)
+    declared = card.get("images_sha256")
+    require = partial(require_hash, path, folder / "card.json", "images_sha256", declared, cache)
+    if cache is None or declared is None:
+        images = read_images(path, names)
+        require()
+    else:
+        require_there(path)
+        images = mapped_images(path, names, declared, cache, require)
     _require_counts(folder, card, images)
-    require_hash(path, folder / "card.json", "images_sha256", card.get("images_sha256"), cache)
     return Collection(
         folder=folder,
         card=card,
