@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from love_thy_neighbors.collection import table_files
-from love_thy_neighbors.collection.checked_files import check_once
+from love_thy_neighbors.collection.checked_files import Memory, check_once
 from love_thy_neighbors.collection.loading import load_collection
 from love_thy_neighbors.errors import UserError
 
@@ -93,7 +93,7 @@ def test_any_change_asks_again(file: Path, tmp_path: Path, change: str) -> None:
     check, declared = Checks(), "a"
     os.utime(file, ns=(LONG_AGO, LONG_AGO))
     for _ in range(2):
-        check_once(file, declared, tmp_path / "cache", check)
+        check_once(file, declared, Memory(tmp_path / "cache"), check)
     assert check.calls == 1
     if change == "time":
         os.utime(file, ns=(LONG_AGO + 1, LONG_AGO + 1))
@@ -111,21 +111,21 @@ def test_any_change_asks_again(file: Path, tmp_path: Path, change: str) -> None:
         declared = "b"
     else:
         file = file.rename(tmp_path / "moved.npy")
-    check_once(file, declared, tmp_path / "cache", check)
+    check_once(file, declared, Memory(tmp_path / "cache"), check)
     assert check.calls == 2
 
 
 @pytest.mark.parametrize("content", [b"", b"{", b"[1]", b"null", b'{"format": 1}', b"\xff\xfe", b"[" * 100_000])
 def test_a_broken_memory_does_no_harm(file: Path, tmp_path: Path, content: bytes) -> None:
     check = Checks()
-    check_once(file, None, tmp_path / "cache", check)
+    check_once(file, None, Memory(tmp_path / "cache"), check)
     (memory,) = (tmp_path / "cache" / "checked").iterdir()
     whole = memory.read_bytes()
     memory.write_bytes(content)
-    check_once(file, None, tmp_path / "cache", check)
+    check_once(file, None, Memory(tmp_path / "cache"), check)
     assert check.calls == 2
     assert memory.read_bytes() == whole
-    check_once(file, None, tmp_path / "cache", check)
+    check_once(file, None, Memory(tmp_path / "cache"), check)
     assert check.calls == 2
 
 
@@ -133,7 +133,7 @@ def test_a_memory_that_cannot_be_written_is_left_out(file: Path, tmp_path: Path)
     check = Checks()
     (tmp_path / "cache").write_text("a file in place of the folder")
     for _ in range(2):
-        check_once(file, None, tmp_path / "cache", check)
+        check_once(file, None, Memory(tmp_path / "cache"), check)
     assert check.calls == 2
 
 
@@ -144,7 +144,7 @@ def test_a_file_that_was_just_changed_is_not_remembered(
     monkeypatch.undo()
     check = Checks()
     for _ in range(2):
-        check_once(file, None, tmp_path / "cache", check)
+        check_once(file, None, Memory(tmp_path / "cache"), check)
     assert check.calls == 2
 
 
@@ -157,6 +157,6 @@ def test_a_file_that_changes_while_it_is_checked_is_not_remembered(file: Path, t
         file.write_bytes(b"0" * (20 + calls))
 
     for _ in range(2):
-        check_once(file, None, tmp_path / "cache", check)
+        check_once(file, None, Memory(tmp_path / "cache"), check)
     assert calls == 2
     assert not (tmp_path / "cache").exists()

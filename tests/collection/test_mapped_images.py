@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from conftest import made_up_table, write_made_up
 from love_thy_neighbors.collection import mapped_images as module
 from love_thy_neighbors.collection.card import METADATA_TYPES, TEXT_COLUMNS
+from love_thy_neighbors.collection.checked_files import Memory
 from love_thy_neighbors.collection.images_table import Images, read_images
 from love_thy_neighbors.collection.loading import Collection, load_collection
 from love_thy_neighbors.collection.mapped_images import mapped_images
@@ -59,7 +60,7 @@ def test_mapped_and_read_are_equal(tmp_path_factory: pytest.TempPathFactory, row
     path = place / "c" / "images.parquet"
     read = read_images(path, tuple(names))
     for _ in range(2):
-        assert_same(mapped_images(path, tuple(names), "0" * 64, place / "cache", lambda: None), read)
+        assert_same(mapped_images(path, tuple(names), "0" * 64, Memory(place / "cache"), lambda: None), read)
     for row, (labels, tags, _) in enumerate(rows):  # what was written
         assert {names[column] for column in read.labels[[row]].indices} == set(labels)
         assert {read.values["Tags"][column] for column in read.metadata["Tags"][[row]].indices} == set(tags)
@@ -165,3 +166,16 @@ def test_a_folder_with_anything_else_in_it_is_not_replaced(made_up: Path, tmp_pa
     with pytest.raises(UserError, match=r"mine\.txt"):
         load_collection(made_up, cache=tmp_path)
     assert (folder / "mine.txt").read_text() == "mine"
+
+
+def test_a_process_that_does_not_write_uses_what_is_there(
+    made_up: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = load_collection(made_up)
+    assert_same(load_collection(made_up, cache=tmp_path / "cache", writes=False), before)
+    assert not (tmp_path / "cache").exists()
+    load_collection(made_up, cache=tmp_path / "cache")
+    there = {path: path.stat().st_mtime_ns for path in (tmp_path / "cache").rglob("*")}
+    monkeypatch.setattr(module, "read_images", None)
+    assert_same(load_collection(made_up, cache=tmp_path / "cache", writes=False), before)
+    assert {path: path.stat().st_mtime_ns for path in (tmp_path / "cache").rglob("*")} == there

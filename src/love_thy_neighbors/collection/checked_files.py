@@ -11,6 +11,7 @@ import hashlib
 import time
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -22,25 +23,38 @@ FORMAT = 1
 _SETTLED = 2_000_000_000  # nanoseconds
 
 
-def check_once(path: Path, declared: str | None, cache: Path | None, check: Callable[[], None]) -> None:
+@dataclass(frozen=True)
+class Memory:
+    """The cache folder in which it is remembered what is known of a collection.
+
+    writes: False for a process that only uses what others have remembered. Of the processes of one run, one writes.
+    """
+
+    folder: Path
+    writes: bool = True
+
+
+def check_once(path: Path, declared: str | None, memory: Memory | None, check: Callable[[], None]) -> None:
     """Call ``check``, which raises an error if something is wrong with ``path``, unless it has passed before.
 
-    declared: the hash that the file should have; with another one it is checked again. cache: the folder that keeps
-    what is remembered; None to check always. The file must exist. A memory that cannot be written is left out.
+    declared: the hash that the file should have; with another one it is checked again. memory: None to
+    check always. The file must exist. What cannot be written is left out.
     """
-    if cache is None:
+    if memory is None:
         check()
         return
     path = path.resolve()
-    memory = cache / "checked" / f"{hashlib.sha256(str(path).encode('utf-8', 'surrogateescape')).hexdigest()[:32]}.json"
+    name = hashlib.sha256(str(path).encode("utf-8", "surrogateescape")).hexdigest()[:32]
+    note = memory.folder / "checked" / f"{name}.json"
     state = _state(path, declared)
-    if _remembered(memory) == state:
+    if _remembered(note) == state:
         return
     since = time.time_ns()
     check()
-    if state == _state(path, declared) and max(state["changed_ns"]) < since - _SETTLED:
+    settled = state == _state(path, declared) and max(state["changed_ns"]) < since - _SETTLED
+    if settled and memory.writes:
         with suppress(OSError, ValueError):  # the check is then done again; ValueError: a path that is not UTF-8
-            write_json(memory, state)
+            write_json(note, state)
 
 
 def _state(path: Path, declared: str | None) -> dict[str, Any]:
@@ -56,8 +70,8 @@ def _state(path: Path, declared: str | None) -> dict[str, Any]:
     }
 
 
-def _remembered(memory: Path) -> Any:
+def _remembered(note: Path) -> Any:
     try:
-        return read_json(memory)
+        return read_json(note)
     except (OSError, ValueError):
         return None

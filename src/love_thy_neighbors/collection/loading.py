@@ -26,6 +26,7 @@ import pyarrow as pa
 from scipy import sparse
 
 from love_thy_neighbors.collection.card import metadata_columns, read_card
+from love_thy_neighbors.collection.checked_files import Memory
 from love_thy_neighbors.collection.images_table import Images, read_images, require_there
 from love_thy_neighbors.collection.mapped_images import mapped_images
 from love_thy_neighbors.collection.table_files import Features, load_features, load_splits, require_hash
@@ -68,24 +69,28 @@ class Collection:
         return counts == 0
 
 
-def load_collection(folder: Path, backbone: str | None = None, cache: Path | None = None) -> Collection:
+def load_collection(
+    folder: Path, backbone: str | None = None, cache: Path | None = None, *, writes: bool = True
+) -> Collection:
     """Read and check the collection in ``folder``; raises `UserError` naming the file, the row or key, and the cure.
 
     ``backbone`` names the feature table; None takes the first in the card. Features stay memory-mapped: they are
     checked for NaN and infinity block by block, and nothing of size N x d is copied. ``cache`` is a folder in which
     ``images.parquet`` becomes files that are memory-mapped as well (`mapped_images`), and which remembers the files
-    that have been checked (`checked_files`); None to read and check everything.
+    that have been checked (`checked_files`); None to read and check everything. ``writes``: False if
+    another process writes there.
     """
     card = read_card(folder)
+    memory = None if cache is None else Memory(cache, writes)
     path, names = folder / "images.parquet", tuple(card["labels"]["names"])
     declared = card.get("images_sha256")
-    require = partial(require_hash, path, folder / "card.json", "images_sha256", declared, cache)
-    if cache is None or declared is None:
+    require = partial(require_hash, path, folder / "card.json", "images_sha256", declared, memory)
+    if memory is None or declared is None:
         images = read_images(path, names)
         require()
     else:
         require_there(path)
-        images = mapped_images(path, names, declared, cache, require)
+        images = mapped_images(path, names, declared, memory, require)
     _require_counts(folder, card, images)
     return Collection(
         folder=folder,
@@ -97,8 +102,8 @@ def load_collection(folder: Path, backbone: str | None = None, cache: Path | Non
         labels=images.labels,
         metadata=images.metadata,
         values=images.values,
-        features=load_features(folder, card, backbone, card["images"], cache),
-        splits=load_splits(folder, card, card["images"], cache),
+        features=load_features(folder, card, backbone, card["images"], memory),
+        splits=load_splits(folder, card, card["images"], memory),
         parts=images.texts["split"],
         taken=images.texts["taken"],
     )

@@ -29,7 +29,7 @@ from scipy import sparse
 
 from love_thy_neighbors.atomic import folder_written_whole, write_json, write_npy
 from love_thy_neighbors.collection.card import TEXT_COLUMNS, sha256
-from love_thy_neighbors.collection.checked_files import check_once
+from love_thy_neighbors.collection.checked_files import Memory, check_once
 from love_thy_neighbors.collection.images_table import Images, list_column, list_columns, read_images, text_column
 from love_thy_neighbors.ownership import known_names
 from love_thy_neighbors.plain_json import read_json
@@ -44,34 +44,41 @@ _SHOWN = 100 << 20  # bytes of images.parquet from which on the work is shown, b
 
 
 def mapped_images(
-    path: Path, label_names: tuple[str, ...], declared: str, cache: Path, require_hash: Callable[[], None]
+    path: Path, label_names: tuple[str, ...], declared: str, memory: Memory, require_hash: Callable[[], None]
 ) -> Images:
-    """The same as `images_table.read_images`, memory-mapped; made if it is not in ``cache``.
+    """The same as `images_table.read_images`, memory-mapped; made if it is not in ``memory``.
 
     declared: the SHA-256 of ``path`` according to the card; require_hash: raises `UserError` if it is another. Where
-    nothing can be written, the content is read into memory.
+    nothing can or may be written, the content is read into memory.
     """
     key = hashlib.sha256(json.dumps([FORMAT, declared, label_names]).encode()).hexdigest()[:32]
-    folder = cache / "collections" / key
-    images = _opened(folder, cache)
+    folder = memory.folder / "collections" / key
+    images = _opened(folder, memory)
     if images is not None:
         require_hash()
         return images
-    try:
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        with FileLock(folder.with_suffix(".lock")):
-            images = _opened(folder, cache)  # another process may have made it while this one waited
-            if images is None:
-                _make(folder, path, label_names, require_hash)
-                images = _opened(folder, cache)
-    except OSError as error:
-        log.warning(
-            "%s cannot be made (%s); the collection is read into memory instead.", folder, error.strerror or error
-        )
+    if memory.writes:
+        images = _made(folder, memory, partial(_make, folder, path, label_names, require_hash))
     if images is None:
         images = read_images(path, label_names)
         require_hash()
     return images
+
+
+def _made(folder: Path, memory: Memory, make: Callable[[], None]) -> Images | None:
+    """What ``make`` has written; None if the system does not let it."""
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        with FileLock(folder.with_suffix(".lock")):
+            images = _opened(folder, memory)  # another process may have made it while this one waited
+            if images is None:
+                make()
+                images = _opened(folder, memory)
+            return images
+    except OSError as error:
+        reason = error.strerror or error
+        log.warning("%s cannot be made (%s); the collection is read into memory instead.", folder, reason)
+        return None
 
 
 def _make(folder: Path, path: Path, label_names: tuple[str, ...], require_hash: Callable[[], None]) -> None:
@@ -106,12 +113,12 @@ def _write_texts(path: Path, texts: pa.Array) -> None:
         writer.write_table(table)
 
 
-def _opened(folder: Path, cache: Path) -> Images | None:
+def _opened(folder: Path, memory: Memory) -> Images | None:
     """The content of a finished folder; None if there is none, or a file in it is damaged or missing."""
     try:
         about = read_json(folder / _ABOUT)
         for name, declared in about["files"].items():
-            check_once(folder / name, declared, cache, partial(_require, folder / name, declared))
+            check_once(folder / name, declared, memory, partial(_require, folder / name, declared))
         matrices = dict(enumerate(("labels", *about["types"]), len(TEXT_COLUMNS)))
         values = {name: _texts(folder / f"{place}-{name}.values.arrow") for place, name in matrices.items()}
         found = {name: _matrix(folder / f"{place}-{name}", len(values[name])) for place, name in matrices.items()}

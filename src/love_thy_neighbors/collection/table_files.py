@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from love_thy_neighbors.collection.card import SPLITS, sha256
-from love_thy_neighbors.collection.checked_files import check_once
+from love_thy_neighbors.collection.checked_files import Memory, check_once
 from love_thy_neighbors.collection.feature_tables import refuse_non_finite
 from love_thy_neighbors.disk import pass_on_refusal
 from love_thy_neighbors.errors import UserError
@@ -33,7 +33,13 @@ class Features:
         return int(self.table.shape[1])
 
 
-def load_features(folder: Path, card: dict[str, Any], backbone: str | None, rows: int, cache: Path | None) -> Features:
+def load_features(
+    folder: Path, card: dict[str, Any], backbone: str | None, rows: int, memory: Memory | None
+) -> Features:
+    """Open and check the feature table ``backbone``, or the first; raises `UserError` naming file or key, and the cure.
+
+    rows: the number of images. memory: see `checked_files`.
+    """
     cards, card_path = card["features"], folder / "card.json"
     if not cards:
         raise UserError(
@@ -66,13 +72,13 @@ def load_features(folder: Path, card: dict[str, Any], backbone: str | None, rows
         card_path,
         f"features.{backbone}.sha256",
         declared.get("sha256"),
-        cache,
+        memory,
         partial(refuse_non_finite, table=table),
     )
     return Features(backbone=backbone, table=table, scale=float(scale))
 
 
-def load_splits(folder: Path, card: dict[str, Any], rows: int, cache: Path | None) -> np.ndarray | None:
+def load_splits(folder: Path, card: dict[str, Any], rows: int, memory: Memory | None) -> np.ndarray | None:
     """The splits int8 [S, rows] that the release defines, or None; raises `UserError` like `load_features`."""
     declared, path = card.get("splits"), folder / SPLITS
     if declared is None:
@@ -82,7 +88,7 @@ def load_splits(folder: Path, card: dict[str, Any], rows: int, cache: Path | Non
         found = f"{splits.dtype} {list(splits.shape)}"
         raise UserError(f"{path}: {found}, not an int8 table [S, {rows}] of -1, 0, 1 and 2; run prepare.py again.")
     given = declared.get("sha256") if isinstance(declared, dict) else None
-    require_hash(path, folder / "card.json", "splits.sha256", given, cache)
+    require_hash(path, folder / "card.json", "splits.sha256", given, memory)
     return splits
 
 
@@ -91,12 +97,12 @@ def require_hash(
     card: Path,
     key: str,
     declared: str | None,
-    cache: Path | None,
+    memory: Memory | None,
     check: Callable[[Path], None] = lambda path: None,
 ) -> None:
     """Raise `UserError` if the content of ``path`` has another hash than the card says; results depend on the hash.
 
-    check: what else must hold, asked first. Neither is asked of a file that ``cache`` remembers.
+    check: what else must hold, asked first. Neither is asked of a file that ``memory`` knows.
     """
 
     def whole() -> None:
@@ -104,7 +110,7 @@ def require_hash(
         if declared is not None and declared != sha256(path):
             raise UserError(f"{path}: has been changed, its hash is not {key} of {card}; run prepare.py again.")
 
-    check_once(path, declared, cache, whole)
+    check_once(path, declared, memory, whole)
 
 
 def open_npy(path: Path, shown: Path | None = None) -> np.ndarray:

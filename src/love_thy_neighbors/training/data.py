@@ -93,7 +93,7 @@ class NeighborhoodData(pl.LightningDataModule):
     ) -> None:
         super().__init__()
         self.prepare_data_per_node = False  # one writer, also where the nodes share the cache
-        self.collection = load_collection(collection.folder, collection.backbone, cache)
+        self.collection = load_collection(collection.folder, collection.backbone, cache, writes=is_main_process())
         self.split = split_collection(self.collection, split)
         self.neighbors, self.neighborhoods, self.seed = neighbors, neighborhoods, seed
         self.relational, self.queries = relational, dict[str, Queries]()
