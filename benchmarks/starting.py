@@ -63,7 +63,7 @@ def content(collection: Collection) -> str:
 def private_mib() -> float:
     """The memory that this process alone holds, without the pages of mapped files that it has not changed."""
     lines = Path("/proc/self/smaps_rollup").read_text(encoding="ascii").splitlines()
-    return sum(int(line.split()[1]) for line in lines if line.startswith(("Private_Dirty", "Swap:"))) / 1024
+    return sum(int(line.split()[1]) for line in lines if line.startswith(("Anonymous:", "Swap:"))) / 1024
 
 
 def main() -> int:
