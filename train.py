@@ -34,6 +34,9 @@ def work(config: DictConfig) -> float | None:
     settings = settings_of(values)
     check_collection(settings)
     # Torch and Lightning take seconds to import: mistakes are reported before.
+    from love_thy_neighbors.training.quick_import import import_lightning
+
+    import_lightning()
     from love_thy_neighbors.jobs.job import train_and_compare
     from love_thy_neighbors.runs.printing import print_config, print_start
     from love_thy_neighbors.training.processes import is_main_process

@@ -238,25 +238,50 @@ def test_two_processes_see_every_image_once_and_one_writes(made_up: Path, tmp_pa
         assert len(list(csv.DictReader((folder / "metrics.csv").open()))) == 2
 
 
-def test_help_is_quick_and_names_the_keys(tmp_path: Path) -> None:
+def test_help_names_the_keys(tmp_path: Path) -> None:
     done = run_program("train.py", "--help", cwd=tmp_path)
     assert done.returncode == 0
     for key in ("metadata", "test_metadata", "tau", "pool", "split", "resume", "logger: csv, tensorboard, wandb"):
         assert key in done.stdout
-    # What makes help slow is importing torch; that it is not imported is what can be asserted without a clock.
-    code = f"import runpy, sys; sys.argv = ['train.py', '--help']; runpy.run_path({str(ROOT / 'train.py')!r})"
-    loaded = subprocess.run(
-        [
-            sys.executable,
-            "-c",
-            code + "; assert not {'torch', 'pytorch_lightning', 'numba', 'matplotlib'} & set(sys.modules)",
-        ],
-        cwd=tmp_path,
-        capture_output=True,
-        text=True,
-        env=os.environ,
+
+
+# What makes a start slow are imports: which of them are missing is what can be asserted without a clock.
+UNUSED_BY_HELP = ("torch", "pytorch_lightning", "numba", "scipy", "pyarrow", "matplotlib", "PIL")
+UNUSED_BY_A_RUN = ("torchvision", "matplotlib", "scipy.signal", "scipy.stats", "wandb", "pyarrow.dataset")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "unused"),
+    [(("--help",), UNUSED_BY_HELP), (("data=collection", "epochs=1", "h=8"), UNUSED_BY_A_RUN)],
+)
+def test_packages_that_are_not_needed_are_not_imported(
+    made_up: Path, tmp_path: Path, arguments: tuple[str, ...], unused: tuple[str, ...]
+) -> None:
+    further = () if "--help" in arguments else (f"data.dir={made_up}", *places(tmp_path))
+    code = (
+        f"import runpy, sys; sys.argv = ['train.py', *{[*arguments, *further]!r}]\n"
+        f"try: runpy.run_path({str(ROOT / 'train.py')!r}, run_name='__main__')\n"
+        "except SystemExit as ended: assert not ended.code\n"
+        f"print('LOADED', [name for name in {unused!r} if name in sys.modules])"
     )
-    assert loaded.returncode == 0, loaded.stderr
+    done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, env=os.environ)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines()[-1] == "LOADED []", done.stdout
+
+
+def test_torchmetrics_alone_believes_that_packages_are_missing() -> None:
+    """Whoever asks later, as a callback of Lightning's does, finds them."""
+    code = (
+        "from love_thy_neighbors.training.quick_import import import_lightning; import_lightning()\n"
+        "from lightning_utilities.core import imports\n"
+        "import torchmetrics.utilities.imports as torchmetrics\n"
+        "found = [imports.RequirementCache(name) for name in ('torchvision', 'matplotlib', 'scipy')]\n"
+        "assert all(found) and all(imports.package_available(one.requirement) for one in found)\n"
+        "assert not torchmetrics._TORCHVISION_AVAILABLE and not torchmetrics._MATPLOTLIB_AVAILABLE\n"
+        "import scipy.signal, torchvision, matplotlib"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=os.environ)
+    assert done.returncode == 0, done.stderr
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 
 from love_thy_neighbors.atomic import folder_written_whole, write_json, write_npy
 from love_thy_neighbors.collection.card import FORMAT, PICTURES, SPLITS, metadata_columns, read_card, sha256
-from love_thy_neighbors.collection.loading import open_npy
+from love_thy_neighbors.collection.table_files import open_npy
 from love_thy_neighbors.errors import UserError
 from love_thy_neighbors.ownership import known_names
 

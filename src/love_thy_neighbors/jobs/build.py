@@ -34,6 +34,7 @@ def make_data(settings: Settings) -> NeighborhoodData:
         neighbors,
         neighborhoods,
         model.values,
+        cache=settings.neighbors.cache,
         relational=model.relational,
         seed=settings.seed,
         **batches,

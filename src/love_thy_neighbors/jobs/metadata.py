@@ -20,7 +20,7 @@ def measure_statistics(settings: Settings, folder: Path) -> None:
     """Table 1: counts of the collection's images that take part (labelled, and not discarded)."""
     since = time.monotonic()
     begin(folder, settings)
-    collection = load_collection(settings.collection.folder, settings.collection.backbone)
+    collection = load_collection(settings.collection.folder, settings.collection.backbone, settings.neighbors.cache)
     counted = np.diff(collection.labels.indptr) > 0
     if settings.split.keep_unlabelled:
         counted[:] = True
@@ -34,7 +34,7 @@ def measure_label_correlation(settings: Settings, folder: Path) -> None:
     """Figure 6: P(k-th neighbour has a label | the image has it), k = 1 .. 20, by metadata type and by features."""
     since = time.monotonic()
     begin(folder, settings)
-    collection = load_collection(settings.collection.folder, settings.collection.backbone)
+    collection = load_collection(settings.collection.folder, settings.collection.backbone, settings.neighbors.cache)
     split = split_collection(collection, settings.split)
     rows = split.rows["test"]
     neighbors = settings.neighbors

@@ -32,6 +32,7 @@ from love_thy_neighbors.splits import Split
 from love_thy_neighbors.training.data import NeighborhoodData
 from love_thy_neighbors.training.loggers import close_loggers, log_result, make_loggers
 from love_thy_neighbors.training.neighbor_queries import relation_queries
+from love_thy_neighbors.training.opened_lists import OpenedLists
 from love_thy_neighbors.training.relation_lists import relation_lists, whole
 from love_thy_neighbors.training.task import AnnotationTask
 
@@ -95,8 +96,9 @@ def _neighbors(data: NeighborhoodData, settings: Settings, scored: Split) -> dic
     assert smoothing is not None
     asked = relation_queries(smoothing, settings.split.number, list(data.collection.metadata))
     rows = torch.from_numpy(np.concatenate([scored.rows[part] for part in PARTS]))
+    opened = OpenedLists(data.collection, smoothing.cache)
     found = [
-        [whole(one) for one in relation_lists(data.collection, scored, queries, smoothing.M, part, smoothing.cache)]
+        [whole(one) for one in relation_lists(opened, scored, queries, smoothing.M, part)]
         for part, queries in zip(PARTS, asked, strict=True)
     ]
     others, similarities = (torch.from_numpy(np.concatenate(one)) for one in zip(*found, strict=True))

@@ -31,6 +31,7 @@ from love_thy_neighbors.splits import PARTS, Split
 DEPTH = 20
 # Raise this number when an algorithm's result changes: older files are then not read any more.
 VERSION = 1
+_HASHED = 1 << 20  # numbers that are hashed at a time
 
 
 @dataclass(frozen=True)
@@ -74,8 +75,18 @@ def neighbor_lists(
     collection: Collection, split: Split, query: NeighborQuery, M: int, part: str, cache: Path
 ) -> np.ndarray:
     """The neighbour lists int32 [n, M] of ``split.rows[part]``, computed if they are not in the cache."""
+    return open_lists(list_file(collection, split, query, M, part, cache))[:, :M]
+
+
+def open_lists(path: Path) -> np.ndarray:
+    """Memory-map a file of lists."""
     # Copy-on-write: nothing is written, but torch accepts only writable arrays.
-    return np.load(list_file(collection, split, query, M, part, cache), mmap_mode="c")[:, :M]
+    return np.load(path, mmap_mode="c", allow_pickle=False)
+
+
+def list_length(M: int) -> int:
+    """The length of the lists in the file that holds the M nearest."""
+    return DEPTH * -(-M // DEPTH)
 
 
 def list_file(
@@ -92,7 +103,7 @@ def list_file(
 
     ``block`` lists are computed and stored at a time; an interrupted computation continues after the last block.
     """
-    pool, queries, depth = neighbor_pool(split, query, part), split.rows[part], DEPTH * -(-M // DEPTH)
+    pool, queries, depth = neighbor_pool(split, query, part), split.rows[part], list_length(M)
     if query.kind == "visual":
         table = collection.features.table
         key = _key(_visual_identity(collection), queries, pool, depth)
@@ -225,6 +236,11 @@ def _visual_identity(collection: Collection) -> bytes:
 def _key(*parts: bytes | np.ndarray | int) -> str:
     digest = hashlib.sha256(str(VERSION).encode())
     for part in parts:
-        data = np.ascontiguousarray(part, dtype=np.int64).tobytes() if not isinstance(part, bytes) else part
-        digest.update(len(data).to_bytes(8, "little") + data)
+        if isinstance(part, bytes):
+            digest.update(len(part).to_bytes(8, "little") + part)
+            continue
+        numbers = np.ravel(part)
+        digest.update((8 * len(numbers)).to_bytes(8, "little"))
+        for start in range(0, len(numbers), _HASHED):  # as int64, but never all of them at a time
+            digest.update(numbers[start : start + _HASHED].astype(np.int64).tobytes())
     return digest.hexdigest()[:32]

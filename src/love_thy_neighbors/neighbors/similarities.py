@@ -39,9 +39,15 @@ def neighbor_similarities(
 
 def similarity_file(collection: Collection, split: Split, query: NeighborQuery, M: int, part: str, cache: Path) -> Path:
     """The file of the similarities float32 [n, M or more]; `lists.list_file` makes the lists first."""
+    return similarities_beside(list_file(collection, split, query, M, part, cache), collection, split, query, part)
+
+
+def similarities_beside(
+    lists_path: Path, collection: Collection, split: Split, query: NeighborQuery, part: str
+) -> Path:
+    """The file of the similarities to the neighbours in a file of lists, computed if it is missing."""
     if query.kind == "visual":
         raise ValueError("visual neighbours have no Jaccard similarity")
-    lists_path = list_file(collection, split, query, M, part, cache)
     lists, path = np.load(lists_path, mmap_mode="r"), lists_path.with_suffix(".similarities.npy")
     if is_complete(path, lists.shape, np.float32):
         return path

@@ -125,7 +125,7 @@ def suggest(choices: Choices) -> None:
 def _of_the_run(choices: Choices) -> dict[str, Any]:
     """The keys that are not given: the run's own collection, and a folder in the run's folder."""
     from love_thy_neighbors.annotation.plans import TEST, UNLABELLED
-    from love_thy_neighbors.collection.loading import has_unlabelled
+    from love_thy_neighbors.collection.images_table import has_unlabelled
     from love_thy_neighbors.runs.results import RESULTS, read_results
 
     run = choices["run"]

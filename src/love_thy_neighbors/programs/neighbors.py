@@ -30,7 +30,7 @@ def make_lists(
     deep: the length of training lists, if it is more than M: those that are to be thinned. With metadata=all
     similarities are made, too.
     """
-    collection = load_collection(collection_settings.folder, collection_settings.backbone)
+    collection = load_collection(collection_settings.folder, collection_settings.backbone, neighbors.cache)
     split = split_collection(collection, split_settings)
     wanted = wanted_lists(neighbors, split_settings.number, list(collection.metadata))
     few = f"fewer than {neighbors.M}"

@@ -8,7 +8,8 @@ from pathlib import Path
 import numpy as np
 import yaml
 
-from love_thy_neighbors.collection.loading import Collection, load_collection, open_npy
+from love_thy_neighbors.collection.loading import Collection, load_collection
+from love_thy_neighbors.collection.table_files import open_npy
 from love_thy_neighbors.errors import UserError
 from love_thy_neighbors.paper import Estimate
 from love_thy_neighbors.report.collected import Result

@@ -16,7 +16,8 @@ from rich.progress import track
 from love_thy_neighbors.atomic import folder_written_whole, write_json, written_whole
 from love_thy_neighbors.collection.card import read_card, sha256
 from love_thy_neighbors.collection.feature_tables import store
-from love_thy_neighbors.collection.loading import load_collection, read_images_table
+from love_thy_neighbors.collection.images_table import read_images_table
+from love_thy_neighbors.collection.loading import load_collection
 from love_thy_neighbors.collection.writing import NAMES, THUMBNAILS, table_entry
 from love_thy_neighbors.errors import UserError
 from love_thy_neighbors.features.backbones import check_name, table_name

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from love_thy_neighbors.collection.loading import open_npy
+from love_thy_neighbors.collection.table_files import open_npy
 from love_thy_neighbors.disk import pass_on_refusal
 from love_thy_neighbors.errors import UserError
 

@@ -10,7 +10,7 @@ import numpy as np
 import pyarrow as pa
 
 from love_thy_neighbors.collection.feature_tables import store
-from love_thy_neighbors.collection.loading import Features
+from love_thy_neighbors.collection.table_files import Features
 from love_thy_neighbors.disk import new_table
 from love_thy_neighbors.errors import UserError
 from love_thy_neighbors.features.backbones import Backbone

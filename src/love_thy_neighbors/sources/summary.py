@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from love_thy_neighbors.collection.card import UPDATE, metadata_columns, read_card
-from love_thy_neighbors.collection.loading import read_images_table
+from love_thy_neighbors.collection.images_table import read_images_table
 from love_thy_neighbors.features.backbones import BUNDLED
 from love_thy_neighbors.sources.tables import encoded
 from love_thy_neighbors.visible import one_line

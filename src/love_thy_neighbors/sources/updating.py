@@ -14,7 +14,9 @@ import numpy as np
 import pyarrow as pa
 
 from love_thy_neighbors.collection.card import PICTURES, UPDATE, UPDATE_COUNTS, read_card, sha256
-from love_thy_neighbors.collection.loading import Features, load_collection, read_images_table
+from love_thy_neighbors.collection.images_table import read_images_table
+from love_thy_neighbors.collection.loading import load_collection
+from love_thy_neighbors.collection.table_files import Features
 from love_thy_neighbors.errors import UserError
 from love_thy_neighbors.sources.contents import read_hashes
 from love_thy_neighbors.visible import say

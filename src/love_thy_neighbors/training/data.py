@@ -2,6 +2,7 @@
 
 import logging
 from dataclasses import replace
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -18,7 +19,6 @@ from love_thy_neighbors.neighbors.lists import (
     counted_rows,
     fill_random,
     metadata_matrix,
-    neighbor_lists,
     neighbor_pool,
     without_neighbors,
 )
@@ -35,6 +35,7 @@ from love_thy_neighbors.training.batches import IndexBatch, IndexBatches, Relati
 from love_thy_neighbors.training.feature_table import FeatureTable
 from love_thy_neighbors.training.neighbor_queries import Queries, neighbor_queries, relation_queries
 from love_thy_neighbors.training.neighbor_states import NeighborStates
+from love_thy_neighbors.training.opened_lists import OpenedLists
 from love_thy_neighbors.training.processes import is_main_process
 from love_thy_neighbors.training.relation_lists import Stacked, relation_lists, whole
 
@@ -71,6 +72,7 @@ class NeighborhoodData(pl.LightningDataModule):
         neighborhoods: how neighborhoods are drawn from the neighbour lists.
         values: the sparse binary vector that the model sees besides: the tau values of a metadata type that are most
             frequent on the training images, or the true labels (type 'labels'); None for a model without.
+        cache: where it is remembered that the collection has been checked; None to check it always.
         relational: whether the model sees one mean feature for each metadata type.
         batch_size: images a step in training, over all processes together.
         seed: of order and neighborhoods.
@@ -84,13 +86,14 @@ class NeighborhoodData(pl.LightningDataModule):
         neighborhoods: NeighborhoodSettings,
         values: ValuesSettings | None = None,
         *,
+        cache: Path | None = None,
         relational: bool = False,
         batch_size: int = EVALUATION_BATCH,
         seed: int = 0,
     ) -> None:
         super().__init__()
         self.prepare_data_per_node = False  # one writer, also where the nodes share the cache
-        self.collection = load_collection(collection.folder, collection.backbone)
+        self.collection = load_collection(collection.folder, collection.backbone, cache, writes=is_main_process())
         self.split = split_collection(self.collection, split)
         self.neighbors, self.neighborhoods, self.seed = neighbors, neighborhoods, seed
         self.relational, self.queries = relational, dict[str, Queries]()
@@ -99,6 +102,7 @@ class NeighborhoodData(pl.LightningDataModule):
             asked: tuple[Queries, Queries] = ([first], [second])
             if relational:
                 asked = relation_queries(neighbors, split.number, list(self.collection.metadata))
+            self.opened = OpenedLists(self.collection, neighbors.cache)
             self.queries = {"train": asked[0], "val": asked[0], "test": asked[1]}
         self.samples = {"train": neighborhoods.train, "val": neighborhoods.test, "test": neighborhoods.test}
         self.batch_size = {"train": batch_size, "val": EVALUATION_BATCH, "test": EVALUATION_BATCH}
@@ -152,13 +156,13 @@ class NeighborhoodData(pl.LightningDataModule):
         assert self.neighbors is not None
         queries = [query and replace(query, pool=pool or query.pool) for query in self.queries[part]]
         if self.relational:
-            found = relation_lists(self.collection, self.split, queries, depth, part, self.neighbors.cache)
+            found = relation_lists(self.opened, self.split, queries, depth, part)
             if pool is None:
                 self._warn_of_no_neighbors(part, without_neighbors(whole(found[0].nearest())))
             return found
         query = queries[0]
         assert query is not None
-        lists = neighbor_lists(self.collection, self.split, query, depth, part, self.neighbors.cache)
+        lists = self.opened.lists(self.split, query, depth, part)
         if pool is None:
             self._warn_of_no_neighbors(part, without_neighbors(lists))
         if self.neighborhoods.fill == "random":
@@ -170,7 +174,7 @@ class NeighborhoodData(pl.LightningDataModule):
         assert self.neighbors is not None
         if self.relational:
             nobody = [None] * len(self.relations)
-            return relation_lists(self.collection, self.split, nobody, 1, part, self.neighbors.cache)
+            return relation_lists(self.opened, self.split, nobody, 1, part)
         return torch.full((len(self.split.rows[part]), self.neighborhoods.m), -1, dtype=torch.int32), None
 
     def _warn_of_no_neighbors(self, part: str, without: np.ndarray) -> None:

@@ -1,16 +1,14 @@
 """Neighbour lists and similarities of several metadata types, read row by row from their files."""
 
 from collections.abc import Sequence
-from pathlib import Path
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from love_thy_neighbors.collection.loading import Collection
-from love_thy_neighbors.neighbors.lists import NeighborQuery, neighbor_lists
-from love_thy_neighbors.neighbors.similarities import neighbor_similarities
+from love_thy_neighbors.neighbors.lists import NeighborQuery
 from love_thy_neighbors.splits import Split
+from love_thy_neighbors.training.opened_lists import OpenedLists
 
 
 class Stacked:
@@ -29,7 +27,7 @@ class Stacked:
 
 
 def relation_lists(
-    collection: Collection, split: Split, queries: Sequence[NeighborQuery | None], depth: int, part: str, cache: Path
+    opened: OpenedLists, split: Split, queries: Sequence[NeighborQuery | None], depth: int, part: str
 ) -> tuple[Stacked, Stacked]:
     """The lists [n, R, depth] of the images of ``part`` by every query, and their similarities, 0 for no neighbour.
 
@@ -43,9 +41,8 @@ def relation_lists(
             lists.append(torch.full((1, 1), -1, dtype=torch.int32).expand(shape))  # takes no memory
             similarities.append(torch.zeros(1, 1).expand(shape))
         else:
-            found = (collection, split, query, depth, part, cache)
-            lists.append(torch.from_numpy(neighbor_lists(*found)))
-            similarities.append(torch.from_numpy(neighbor_similarities(*found)))
+            lists.append(torch.from_numpy(opened.lists(split, query, depth, part)))
+            similarities.append(torch.from_numpy(opened.similarities(split, query, depth, part)))
     return Stacked(lists), Stacked(similarities)
 
 
