@@ -10,8 +10,9 @@ temporary folder, three things take turns in one process, so that all see the sa
 
 The last two train the same model on the same batches; each takes as many steps in turn as a call of Lightning's loop
 has. Prints a table and last one line of JSON: medians over the turns of the milliseconds a step. The table also has the
-time that a tenth of the turns stay below: other programs disturb it less. Exits with status 1 if the losses of any step
-differ by more than 1e-5 of their size.
+time that a tenth of the turns stay below: other programs disturb it less. Exits with status 1 if the losses of one of the
+first 100 steps differ by more than 1e-5 of their size. In a longer training rounding moves some hidden unit across zero,
+and from there on the two are different trainings.
 """
 
 import argparse
@@ -53,6 +54,7 @@ from love_thy_neighbors.training.task import AnnotationTask
 
 ROOT = Path(__file__).resolve().parents[1]
 BATCH = 50  # images
+COMPARED = 100  # steps
 OTHERS = 500  # validation images, and test images
 TOLERANCE = 1e-5
 PARTS = ("input", "forward", "backward", "optimiser", "rest")
@@ -212,8 +214,8 @@ def measure(folder: Path, steps: int) -> tuple[dict[str, Tensor], float]:
     trainer = make_trainer(training, [], make_loggers(settings, folder), folder)
     trainer.fit(task, datamodule=data)
     losses, expected = torch.stack(turns.losses).double(), torch.tensor(plain.losses, dtype=torch.float64)
-    losses = losses[: len(expected)]  # nothing has a turn after the last call
-    difference = ((losses - expected).abs() / expected).max().item()
+    first = min(len(expected), COMPARED)
+    difference = ((losses[:first] - expected[:first]).abs() / expected[:first]).max().item()
     return {name: torch.tensor(times) for name, times in turns.times.items()}, difference
 
 
@@ -242,7 +244,7 @@ def main() -> int:
         cells = [f"{one[name] / per:.2f}" for one in (median, tenth) for per in (1, one["floor"])]
         shown.add_row(("  " if name in PARTS else "") + name, *cells)
     Console().print(shown)
-    print(f"losses of step and plain differ by at most {difference:.1e} of their size")
+    print(f"losses of the first steps and of plain differ by at most {difference:.1e} of their size")
     print(json.dumps({f"{name}_ms": round(median[name], 2) for name in ("step", "floor", "input", "plain")}))
     return 0 if difference <= TOLERANCE else 1
 
