@@ -10,9 +10,9 @@ temporary folder, three things take turns in one process, so that all see the sa
 
 The last two train the same model on the same batches; each takes as many steps in turn as a call of Lightning's loop
 has. Prints a table and last one line of JSON: medians over the turns of the milliseconds a step. The table also has the
-time that a tenth of the turns stay below: other programs disturb it less. Exits with status 1 if the losses of one of the
-first 100 steps differ by more than 1e-5 of their size. In a longer training rounding moves some hidden unit across zero,
-and from there on the two are different trainings.
+time that a tenth of the turns stay below: other programs disturb it less. Exits with status 1 if the losses of one of
+the first 100 steps differ by more than 1e-5 of their size. In a longer training rounding moves some hidden unit across
+zero, and from there on the two are different trainings.
 """
 
 import argparse
@@ -244,7 +244,7 @@ def main() -> int:
         cells = [f"{one[name] / per:.2f}" for one in (median, tenth) for per in (1, one["floor"])]
         shown.add_row(("  " if name in PARTS else "") + name, *cells)
     Console().print(shown)
-    print(f"losses of the first steps and of plain differ by at most {difference:.1e} of their size")
+    print(f"the first losses of step and plain differ by at most {difference:.1e} of their size")
     print(json.dumps({f"{name}_ms": round(median[name], 2) for name in ("step", "floor", "input", "plain")}))
     return 0 if difference <= TOLERANCE else 1
 
