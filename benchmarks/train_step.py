@@ -11,7 +11,7 @@ temporary folder, three things take turns in one process, so that all see the sa
 The last two train the same model on the same batches; each takes as many steps in turn as a call of Lightning's loop
 has. Prints a table and last one line of JSON: medians over the turns of the milliseconds a step. The table also has the
 time that a tenth of the turns stay below: other programs disturb it less. Exits with status 1 if the losses of one of
-the first 100 steps differ by more than 1e-5 of their size. In a longer training rounding moves some hidden unit across
+the first 20 steps differ by more than 1e-5 of their size. In a longer training rounding moves some hidden unit across
 zero, and from there on the two are different trainings.
 """
 
@@ -54,7 +54,7 @@ from love_thy_neighbors.training.task import AnnotationTask
 
 ROOT = Path(__file__).resolve().parents[1]
 BATCH = 50  # images
-COMPARED = 100  # steps
+COMPARED = 20  # steps
 OTHERS = 500  # validation images, and test images
 TOLERANCE = 1e-5
 PARTS = ("input", "forward", "backward", "optimiser", "rest")
