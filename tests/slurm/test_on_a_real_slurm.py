@@ -16,7 +16,7 @@ from fixtures.slurm_cluster import Cluster, missing, slurm, wait_until
 from love_thy_neighbors.runs.identity import run_name
 
 pytestmark = [pytest.mark.slow, pytest.mark.skipif(missing() is not None, reason=str(missing()))]
-LONG = "epochs=500"  # long enough for something to happen meanwhile
+LONG = "epochs=1200"  # long enough for something to happen meanwhile
 
 
 @pytest.fixture(scope="module")
