@@ -49,7 +49,6 @@ def trainer_with(tmp_path: Path, callbacks: list[pl.Callback], *how: str, logger
         ([], ["trainer.precision=bf16-mixed"], 0),
         ([], ["trainer=ddp", "trainer.accelerator=cpu"], 0),
     ],
-    ids=str,
 )
 def test_single_steps_are_done_where_something_looks_at_them(
     tmp_path: Path, callbacks: list[Callable[[], pl.Callback]], how: list[str], steps: int
