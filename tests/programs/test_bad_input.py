@@ -113,8 +113,12 @@ BROKEN_COLLECTIONS: dict[str, tuple[Callable[[Path], None], str]] = {
         "images.parquet has 'sets' but card.json does not",
     ),
     "table lacks a metadata type": (
+        change_card(lambda card: card["metadata"].update(albums={"values": 3})),
+        "card.json has 'albums' but images.parquet does not",
+    ),
+    "table was changed": (
         change_table(lambda table: table.drop_columns(["groups"])),
-        "card.json has 'groups' but images.parquet does not",
+        "images.parquet: has been changed",
     ),
     "card disagrees on feature length": (
         change_card(lambda card: card["features"]["made_up"].update(dim=4096)),

@@ -115,6 +115,7 @@ def test_two_programs_at_the_same_moment_compute_lists_and_baseline_once(made_up
     assert len(list(tmp_path.glob("logs/*/results.json"))) == 3
 
 
+@pytest.mark.slow
 def test_a_sweep_by_way_of_submitit_with_weights_and_biases(made_up: Path, tmp_path: Path) -> None:
     """The way that cluster=slurm goes, without SLURM."""
     command = quick(made_up, tmp_path, "experiment=examples", "debug=fast_batch", "cluster=submitit_local")

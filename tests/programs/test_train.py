@@ -76,6 +76,7 @@ def long_job(collection: Path) -> tuple[str, ...]:
     return ("data=collection", f"data.dir={collection}", "h=8", "epochs=60", "baseline=null")
 
 
+@pytest.mark.slow
 def test_a_job_killed_with_sigkill_ends_like_an_uninterrupted_one(
     made_up: Path, tmp_path: Path, running: subprocess.Popen[bytes]
 ) -> None:

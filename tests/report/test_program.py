@@ -47,6 +47,7 @@ def test_a_mistake_gives_one_sentence(tmp_path: Path, arguments: list[str], mess
     assert "Traceback" not in finished.stderr
 
 
+@pytest.mark.slow
 def test_watching_follows_the_results_until_it_is_interrupted(tmp_path: Path) -> None:
     """From nothing to two results; the last page no longer loads itself."""
     logs, page = tmp_path / "logs", tmp_path / "out" / "index.html"
