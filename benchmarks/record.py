@@ -2,7 +2,7 @@
 
 Each program's line of JSON is added to ``docs/benchmarks.json``, with date, version and machine. A later run of the
 same version on the same machine replaces it. Then two pictures are drawn of all that the file holds: time against the
-number of images, and time against the number of cores. Takes under ten minutes on 2 cores. Close other programs before.
+number of images, and time against the number of cores. Takes three minutes on 2 cores. Close other programs before.
 ``--draw`` draws alone.
 """
 
@@ -88,18 +88,22 @@ def _figure(title: str, across: str) -> tuple[Figure, Any]:
     axis = figure.subplots()
     axis.set(title=title, xlabel=across, ylabel="seconds", xscale="log", yscale="log")
     axis.grid(visible=True, which="both", linewidth=0.3)
+    axis.yaxis.set_major_formatter("{x:g}")
     return figure, axis
 
 
 def draw_images(entries: list[Entry], path: Path) -> None:
     """Seconds of the neighbour lists by tags, sets and groups against the number of images."""
     figure, axis = _figure("neighbour lists of all images, 20 nearest", "images")
+    sizes: set[int] = set()
     for one in entries:
         found = one["figures"]
         if one["program"] == "jaccard.py" and len(found["images"]) > 1:
             for kind in ("tags", "sets", "groups"):
                 name = f"{kind}, version {one['version']}, {one['cores']} cores"
                 axis.plot(found["images"], found[kind]["seconds"], marker="o", label=name)
+                sizes |= {*found["images"]}
+    _ticks(axis, sizes)
     _save(figure, axis, path)
 
 
@@ -116,10 +120,13 @@ def draw_cores(entries: list[Entry], path: Path) -> None:
     for name, times in lines.items():
         cores = sorted(times)
         axis.plot(cores, [times[count] for count in cores], marker="o", label=name)
-    axis.set_xticks(sorted({count for times in lines.values() for count in times}))
-    axis.xaxis.set_major_formatter("{x:.0f}")
-    axis.minorticks_off()
+    _ticks(axis, {count for times in lines.values() for count in times})
     _save(figure, axis, path)
+
+
+def _ticks(axis: Any, places: set[int]) -> None:
+    axis.set_xticks(sorted(places), [f"{one:,}" for one in sorted(places)])
+    axis.set_xticks([], minor=True)
 
 
 def _save(figure: Figure, axis: Any, path: Path) -> None:
