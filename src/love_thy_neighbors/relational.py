@@ -91,7 +91,8 @@ class RelationalModel(nn.Module):
     def towers(self, x: Tensor, z: Tensor, mask: Tensor) -> Tensor:
         """[v_x ; v_1 ; ... ; v_R], without dropout. Shapes: as `forward` -> [B, 1 + R, K h]."""
         v_x = self.image_tower(x, self.sees_all(mask)[:, 0]).unsqueeze(1)
-        return torch.cat([v_x, self.relation_towers(z) * present_factors(mask).unsqueeze(2)], dim=1)
+        v_r = torch.stack(self.relation_towers(z), dim=1)
+        return torch.cat([v_x, v_r * present_factors(mask).unsqueeze(2)], dim=1)
 
     def image_tower(self, x: Tensor, sees_all: Tensor) -> Tensor:
         """v_x, each image by the one of W_x and W_0 that is for it. Shapes: [B, d], boolean [B] -> [B, K h]."""
@@ -108,9 +109,9 @@ class RelationalModel(nn.Module):
             return True
         return torch.jit.is_tracing() or torch.compiler.is_compiling()
 
-    def relation_towers(self, z: Tensor) -> Tensor:
-        """v_r as if every image had neighbours by all relations. Shapes: [B, R, d] -> [B, R, K h]."""
-        return torch.stack([torch.relu(W_r(z[:, r])) for r, W_r in enumerate(self.W_r)], dim=1)
+    def relation_towers(self, z: Tensor) -> list[Tensor]:
+        """v_r as if every image had neighbours by all relations. Shapes: [B, R, d] -> R times [B, K h]."""
+        return [torch.relu(W_r(z[:, r])) for r, W_r in enumerate(self.W_r)]
 
     def matrices(self) -> tuple[Tensor, Tensor]:
         """W_y and W_p of the mean of the members, by tower: [|Y|, 1 + R, K h] each."""
@@ -134,7 +135,7 @@ class RelationalModel(nn.Module):
         Shapes: as `forward`, and y [B, |Y|].
         """
         K, views = self.members, self.views
-        v = [torch.relu(self.W_x(x)), torch.relu(self.W_0(x)), *self.relation_towers(z).unbind(1)]
+        v = [torch.relu(self.W_x(x)), torch.relu(self.W_0(x)), *self.relation_towers(z)]
         v = self.dropout(torch.stack(v, dim=1)).unflatten(2, (K, -1)).permute(2, 0, 1, 3)  # [K, B, 2 + R, h]
         v_x, v_0, v_r = v.split([1, 1, len(self.relations)], dim=2)
         mask, y = mask.repeat(K, 1), y.repeat(K, 1)

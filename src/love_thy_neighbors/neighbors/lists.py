@@ -79,7 +79,7 @@ def neighbor_lists(
 
 
 def open_lists(path: Path) -> np.ndarray:
-    """Memory-map a file of lists."""
+    """Memory-map a file of lists, or of their similarities."""
     # Copy-on-write: nothing is written, but torch accepts only writable arrays.
     return np.load(path, mmap_mode="c", allow_pickle=False)
 

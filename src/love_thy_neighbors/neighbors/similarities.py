@@ -19,7 +19,7 @@ from love_thy_neighbors.compiled import compiled
 from love_thy_neighbors.disk import write_head
 from love_thy_neighbors.neighbors.jaccard import checked_binary
 from love_thy_neighbors.neighbors.list_files import is_complete
-from love_thy_neighbors.neighbors.lists import NeighborQuery, counted_rows, list_file, metadata_matrix
+from love_thy_neighbors.neighbors.lists import NeighborQuery, counted_rows, list_file, metadata_matrix, open_lists
 from love_thy_neighbors.ownership import remove_remains
 from love_thy_neighbors.progress import progress_bar
 from love_thy_neighbors.splits import Split
@@ -34,7 +34,7 @@ def neighbor_similarities(
 
     Raises `ValueError` for visual neighbours, which have a distance but no similarity.
     """
-    return np.load(similarity_file(collection, split, query, M, part, cache), mmap_mode="c")[:, :M]
+    return open_lists(similarity_file(collection, split, query, M, part, cache))[:, :M]
 
 
 def similarity_file(collection: Collection, split: Split, query: NeighborQuery, M: int, part: str, cache: Path) -> Path:

@@ -16,7 +16,6 @@ whose steps Lightning does (`training.steps`).
 import logging
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from operator import itemgetter
 from typing import Any
 
 import torch
@@ -130,32 +129,30 @@ class CudaGraphTask(AnnotationTask):
             group["lr"].fill_(lr)  # a new tensor would not be the one that the graph reads
 
     def take_steps(self, batches: IndexBatch) -> Tensor:
-        size, loaded = self._data.batch_size["train"], False
         if not self.is_recorded:
             return super().take_steps(batches)
-        for place in range(-(-len(batches.rows) // size)):
-            batch = slice(place * size, (place + 1) * size)
-            if len(batches.rows) < batch.stop:
-                loss = self.counted(self.step(batches.each(itemgetter(batch))), len(batches.rows) - batch.start)
+        size = self._data.batch_size["train"]
+        if self.graph is not None and self.graph.takes(batches):
+            self.graph.load(batches, 0)
+        for place, batch in enumerate(batches.steps(size)):
+            if len(batch.rows) < size:
+                loss = self.counted(self.step(batch), len(batch.rows))
             elif self.graph is None or not self.graph.takes(batches):
-                loss = self._ordinary_step(batches, place)
-            else:
-                if not loaded:
-                    self.graph.load(batches, place)
-                loaded, loss = True, self.graph.replay()
+                loss = self._ordinary_step(batches, place, batch)
+            else:  # `_record` has loaded this call's batches, if the graph is new
+                loss = self.graph.replay()
                 self.images, self.steps = self.images + size, self.steps + 1
         return loss
 
-    def _ordinary_step(self, batches: IndexBatch, place: int) -> Tensor:
+    def _ordinary_step(self, batches: IndexBatch, place: int, batch: IndexBatch) -> Tensor:
         """A step as without a graph, which is recorded and tried after the first few of them."""
-        size = self._data.batch_size["train"]
         self.ordinary += 1
         trial = self._record(batches, place) if self.ordinary == WARM_UP + 1 else None
         with self._warm_up_stream():
-            loss = self.step(batches.each(itemgetter(slice(place * size, (place + 1) * size))))
+            loss = self.step(batch)
         if trial is not None:
             self._check(*trial)
-        return self.counted(loss, size)
+        return self.counted(loss, len(batch.rows))
 
     def on_train_end(self) -> None:
         self.graph, self.is_recorded = None, False

@@ -33,7 +33,7 @@ class OpenedLists:
         path, _ = self._open(split, query, M, part)
         if path not in self._similarities:
             beside = similarities_beside(path, self.collection, split, query, part)
-            self._similarities[path] = np.load(beside, mmap_mode="c")
+            self._similarities[path] = open_lists(beside)
         return self._similarities[path][:, :M]
 
     def _open(self, split: Split, query: NeighborQuery, M: int, part: str) -> tuple[Path, np.ndarray]:

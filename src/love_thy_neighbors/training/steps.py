@@ -13,6 +13,11 @@ from pytorch_lightning.profilers import PassThroughProfiler
 
 STEPS = 50  # a call: the bar moves, and a signal is answered, once a call
 
+# Where Lightning's counters are in a checkpoint: of its own steps, and of those that a task does itself.
+_AUTOMATIC, _MANUAL = (
+    "epoch_loop.automatic_optimization.optim_progress",
+    "epoch_loop.manual_optimization.optim_step_progress",
+)
 _OF_BATCHES = ("on_train_batch_start", "on_train_batch_end")
 _OF_GRADIENTS = ("on_before_zero_grad", "on_before_backward", "on_after_backward", "on_before_optimizer_step")
 
@@ -67,23 +72,16 @@ def counted_in_steps(loops: dict[str, Any], in_epoch: int) -> None:
     in_epoch: steps of the epoch that has ended.
     """
     fit = loops["fit_loop"]
-    steps = fit["epoch_loop.manual_optimization.optim_step_progress"]["total"]["completed"]
+    steps = fit[_MANUAL]["total"]["completed"]
     batches, optimizer = fit["epoch_loop.batch_progress"], fit[_AUTOMATIC]["optimizer"]
     for counts in (batches, *optimizer.values()):
         counts["total"] = dict.fromkeys(counts["total"], steps)
         counts["current"] = dict.fromkeys(counts["current"], in_epoch)
-    fit["epoch_loop.manual_optimization.optim_step_progress"] = {
-        kind: dict.fromkeys(("ready", "completed"), 0) for kind in ("total", "current")
-    }
+    fit[_MANUAL] = {kind: dict.fromkeys(("ready", "completed"), 0) for kind in ("total", "current")}
 
 
 def counted_in_calls(loops: dict[str, Any]) -> None:
     """The reverse of `counted_in_steps`, for a run that does its steps in calls."""
     fit = loops["fit_loop"]
     step = fit[_AUTOMATIC]["optimizer"]["step"]
-    fit["epoch_loop.manual_optimization.optim_step_progress"] = {
-        kind: {key: step[kind][key] for key in ("ready", "completed")} for kind in ("total", "current")
-    }
-
-
-_AUTOMATIC = "epoch_loop.automatic_optimization.optim_progress"
+    fit[_MANUAL] = {kind: {key: step[kind][key] for key in ("ready", "completed")} for kind in ("total", "current")}
